@@ -1,0 +1,47 @@
+# make demo: set up and replay the classic load test in simulation. make test: set up and pass the tests.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO ?= runs/demo
+
+.PHONY: demo test test-all bench lint format docs clean
+
+$(VENV)/.runtime: requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "setting up $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	@touch $@
+
+demo: $(VENV)/.runtime
+	@rm -rf $(DEMO)
+	@$(BIN)/windtunnel replay classic-plan --out $(DEMO)
+	@echo && echo "Now look at $(DEMO)/figures/run.png"
+
+test: $(VENV)/.dev
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not long and not benchmark"
+
+test-all: $(VENV)/.dev
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not benchmark"
+
+bench: $(VENV)/.dev
+	@$(BIN)/python -m pytest -s -m benchmark
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: $(VENV)/.dev
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+docs: $(VENV)/.runtime
+	@$(BIN)/python docs/generate.py
+
+clean:
+	@rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

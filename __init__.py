@@ -1,0 +1,23 @@
+"""windtunnel: a wind tunnel for a web fleet.
+
+>>> from windtunnel import Scenario, replay
+>>> run = replay(Scenario.load("steady"), seed=7)
+"""
+
+from .api import Difference, compare_runs, replay, verify
+from .reports.run import Run, RunError
+from .scenarios.problems import Problem, ScenarioError
+from .scenarios.scenario import Scenario, library
+
+__all__ = [
+    "Difference",
+    "Problem",
+    "Run",
+    "RunError",
+    "Scenario",
+    "ScenarioError",
+    "compare_runs",
+    "library",
+    "replay",
+    "verify",
+]

@@ -1,0 +1,5 @@
+"""``python -m windtunnel``."""
+
+from .cli import main
+
+main()

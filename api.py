@@ -1,0 +1,183 @@
+"""The public API: load a scenario, replay it, verify a run. It wires scenario, world and sink; nothing imports it but the CLI."""
+
+import json
+import platform
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, entry_points, version
+from pathlib import Path
+from typing import Any
+
+from .core.model import FleetSpec
+from .reports.figure import draw_figure
+from .reports.run import Run, RunError
+from .reports.sink import DirectorySink, MemorySink
+from .reports.summary import summarise
+from .reports.tables import names_of
+from .scenarios.build import compile_plan
+from .scenarios.plan import BLOCK, Plan
+from .scenarios.scenario import Scenario
+
+Progress = Callable[[int, int], None]
+
+PACKAGES = ("simpy", "fakeredis", "moto", "boto3", "redis", "numpy", "pyarrow", "pydantic", "matplotlib")
+
+
+def backends() -> dict[str, Any]:
+    """The backends that are installed, by name (entry-point group ``windtunnel.backends``)."""
+    return {point.name: point for point in entry_points(group="windtunnel.backends")}
+
+
+def replay(
+    scenario: Scenario | str | Path,
+    *,
+    seed: int | None = None,
+    out: str | Path | None = None,
+    backend: str = "sim",
+    engine: str = "simpy",
+    registry: str | None = None,
+    cloud: str | None = None,
+    block: int = BLOCK,
+    progress: Progress | None = None,
+    figure: bool = True,
+) -> Run:
+    """Replay *scenario* and return the run.
+
+    *out* is a new or empty directory for it (none: kept in memory). *registry* and *cloud* override what stands for Redis and EC2.
+    Raises ScenarioError for a bad scenario, FileExistsError for a directory that is in use.
+    """
+    if not isinstance(scenario, Scenario):
+        scenario = Scenario.load(scenario)
+    if seed is not None:
+        scenario = scenario.with_seed(seed)
+    world = _backend(backend)
+    plan = compile_plan(scenario)
+    fleet = plan.fleet
+    names = names_of([s.name for s in fleet.sources], [e.path for e in fleet.endpoints])
+    directory = None if out is None else Path(out)
+    sink: MemorySink = MemorySink(names)
+    if directory is not None:
+        sink = DirectorySink(directory, names, _texts(scenario, plan, backend, engine))
+    document = scenario.document.fleet
+    try:
+        ended = world(
+            plan,
+            sink,
+            engine=engine,
+            registry=registry or document.registry.backend,
+            cloud=cloud or document.cloud.backend,
+            block=block,
+            progress=progress,
+        )
+        tables, digest = sink.finish(ended.end)
+    finally:
+        if isinstance(sink, DirectorySink):
+            sink.close()
+    summary = summarise(fleet, tables, digest, ended.end, ended.instance_ns, plan.fingerprint)
+    lines = tuple(sink.lines)
+    if directory is not None:
+        lines = tuple((directory / "events.jsonl").read_text(encoding="ascii").splitlines())
+    run = Run(**tables, lines=lines, summary=summary, directory=directory)
+    if directory is not None:
+        if figure:
+            draw_figure(run, fleet, directory / "figures" / "run.png")
+        _write_whole(directory / "summary.json", json.dumps(summary, indent=2) + "\n")
+    return run
+
+
+def _backend(name: str) -> Callable[..., Any]:
+    known = backends()
+    if name not in known:
+        raise ValueError(f"expected a backend among {', '.join(sorted(known))}, got {name!r}")
+    world: Callable[..., Any] = known[name].load()
+    return world
+
+
+def _texts(scenario: Scenario, plan: Plan, backend: str, engine: str) -> dict[str, str]:
+    return {
+        "scenario.yaml": scenario.to_yaml(),
+        "plan.json": plan.summary_json(),
+        "host.json": json.dumps(_host(backend, engine), indent=2) + "\n",
+    }
+
+
+def _host(backend: str, engine: str) -> dict[str, Any]:
+    """Facts of this machine and its software; no part of any digest."""
+    packages = {}
+    for name in ("windtunnel", *PACKAGES):
+        with suppress(PackageNotFoundError):
+            packages[name] = version(name)
+    return {
+        "backend": backend,
+        "engine": engine,
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "packages": packages,
+    }
+
+
+def _write_whole(path: Path, text: str) -> None:
+    draft = path.with_suffix(".draft")
+    draft.write_text(text, encoding="utf-8")
+    draft.rename(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where a rerun first differs from the run on record."""
+
+    where: str
+    recorded: str
+    rerun: str
+
+    def __str__(self) -> str:
+        return f"{self.where}\n  recorded: {self.recorded}\n  rerun:    {self.rerun}"
+
+
+def verify(directory: str | Path, progress: Progress | None = None) -> tuple[Run, Difference | None]:
+    """Replay the scenario of a run's directory again, in memory, and compare every event and every row.
+
+    Returns the run on record, and the first difference or None. Raises RunError for a partial or damaged run.
+    """
+    folder = Path(directory)
+    recorded = Run.open(folder)
+    if recorded.partial:
+        raise RunError(f"{folder}: a partial run cannot be verified: it has no digest")
+    scenario = Scenario.load(folder / "scenario.yaml")
+    rerun = replay(scenario, progress=progress)
+    plan = compile_plan(scenario)
+    return recorded, compare_runs(recorded, rerun, plan.fleet)
+
+
+def compare_runs(recorded: Run, rerun: Run, fleet: FleetSpec) -> Difference | None:
+    """The first event or row in which two runs differ; also a run whose files do not match its own digest."""
+    for number, (old, new) in enumerate(zip(recorded.lines[:-1], rerun.lines[:-1], strict=False), 1):
+        if old != new:
+            return Difference(f"event {number}", old, new)
+    if len(recorded.lines) != len(rerun.lines):
+        return Difference("number of events", str(len(recorded.lines)), str(len(rerun.lines)))
+    for name in ("requests", "attempts", "metrics"):
+        found = _first_row(name, getattr(recorded, name), getattr(rerun, name))
+        if found:
+            return found
+    sources, endpoints = [s.name for s in fleet.sources], [e.path for e in fleet.endpoints]
+    for digest in (recorded.digest, recorded.recompute_digest(sources, endpoints)):
+        if digest != rerun.digest:
+            return Difference("digest", digest, rerun.digest)
+    return None
+
+
+def _first_row(name: str, old: Any, new: Any) -> Difference | None:
+    if old.num_rows != new.num_rows:
+        return Difference(f"number of {name}", str(old.num_rows), str(new.num_rows))
+    if old.column_names != new.column_names:
+        return Difference(f"columns of {name}", str(old.column_names), str(new.column_names))
+    step = BLOCK
+    for start in range(0, old.num_rows, step):
+        left, right = old.slice(start, step).to_pylist(), new.slice(start, step).to_pylist()
+        if left != right:
+            row = next(i for i, (a, b) in enumerate(zip(left, right, strict=True)) if a != b)
+            return Difference(f"{name}, row {start + row}", str(left[row]), str(right[row]))
+    return None

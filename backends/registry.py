@@ -1,0 +1,263 @@
+"""The registry on Redis, through a strict subset of redis-py's synchronous API.
+
+Keys are those of the classic fleet (an optional prefix before each), so that foreign programs interoperate:
+
+- lists ``serving_servers``, ``canary_servers``, ``active_servers`` (standby) of ``http://IP[:port]``: LPUSH and LREM only; their
+  order means nothing (a classic proxy rotates them by RPOPLPUSH), readers deduplicate;
+- hashes ``request_load`` (requests in the last second) and ``memory_load`` (0 to 1), fields ``http://IP[:port]``;
+- a hash per server named by its bare address ``IP[:port]``; a plain string there is a foreign server's request count;
+- list ``aws_instanceid``; and, ours alone, ``windtunnel:*`` (instance numbers, lease, fence, roles' state).
+
+No blocking command, no Lua, no set: nothing whose order or timing a fake could not keep.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import redis
+
+from ..core.model import SECOND
+from ..core.ports import RegistryError, Sample, Servers
+
+LISTS = {"serving": "serving_servers", "canary": "canary_servers", "standby": "active_servers"}
+REQUEST_LOAD = "request_load"
+MEMORY_LOAD = "memory_load"
+INSTANCES = "aws_instanceid"
+NUMBERS = "windtunnel:instances"
+LEASE = "windtunnel:lease"
+FENCE = "windtunnel:fence"
+STATE = "windtunnel:state:"
+
+_OWN_FIELDS = {"requests", "memory", "cpu", "in_flight", "version", "state", "time"}
+_NANOS_PER_MS = 1_000_000
+_WRONG_TYPE = "WRONGTYPE"
+
+T = TypeVar("T")
+
+
+def bare(address: str) -> str:
+    """``IP[:port]`` of ``http://IP[:port]``."""
+    return address.removeprefix("http://")
+
+
+def _guard(call: Callable[[], T]) -> T:
+    try:
+        return call()
+    except redis.RedisError as error:
+        raise RegistryError(f"{type(error).__name__}: {error}") from None
+
+
+def _number(text: str | None, default: float = 0.0) -> float:
+    """A foreign program's number; whatever is none counts as *default*."""
+    try:
+        return float(text) if text is not None else default
+    except ValueError:
+        return default
+
+
+class RedisRegistry:
+    """Implements core.ports.Registry. *client* must decode responses; *clock* is only used to stamp nothing: times are the samples'."""
+
+    def __init__(self, client: Any, prefix: str = "") -> None:
+        self._redis = client
+        self._prefix = prefix
+
+    def _key(self, name: str) -> str:
+        return self._prefix + name
+
+    def register(self, address: str, role: str) -> None:
+        """See core.ports.Registry."""
+
+        def run() -> None:
+            pipe = self._redis.pipeline(transaction=True)
+            for name in LISTS.values():
+                pipe.lrem(self._key(name), 0, address)
+            pipe.lpush(self._key(LISTS[role]), address)
+            pipe.execute()
+
+        _guard(run)
+
+    def deregister(self, address: str) -> None:
+        """See core.ports.Registry."""
+
+        def run() -> None:
+            pipe = self._redis.pipeline(transaction=True)
+            for name in LISTS.values():
+                pipe.lrem(self._key(name), 0, address)
+            pipe.execute()
+
+        _guard(run)
+
+    def forget(self, address: str) -> None:
+        """See core.ports.Registry."""
+
+        def run() -> None:
+            pipe = self._redis.pipeline(transaction=True)
+            for name in LISTS.values():
+                pipe.lrem(self._key(name), 0, address)
+            pipe.hdel(self._key(REQUEST_LOAD), address)
+            pipe.hdel(self._key(MEMORY_LOAD), address)
+            pipe.delete(self._key(bare(address)))
+            pipe.execute()
+
+        _guard(run)
+
+    def servers(self) -> Servers:
+        """See core.ports.Registry."""
+
+        def run() -> Servers:
+            pipe = self._redis.pipeline(transaction=False)
+            for name in LISTS.values():
+                pipe.lrange(self._key(name), 0, -1)
+            return Servers(*(tuple(sorted(set(found))) for found in pipe.execute()))
+
+        return _guard(run)
+
+    def write_samples(self, samples: Sequence[Sample]) -> None:
+        """See core.ports.Registry."""
+        if not samples:
+            return
+
+        def run() -> None:
+            pipe = self._redis.pipeline(transaction=False)
+            for sample in samples:
+                fields: dict[str, Any] = {
+                    "requests": sample.requests,
+                    "memory": repr(sample.memory),
+                    "cpu": repr(sample.cpu),
+                    "in_flight": sample.in_flight,
+                    "version": sample.version,
+                    "state": sample.state,
+                    **{name: repr(float(value)) for name, value in sample.custom.items()},
+                }
+                if sample.time is not None:
+                    fields["time"] = sample.time
+                pipe.hset(self._key(REQUEST_LOAD), sample.address, sample.requests)
+                pipe.hset(self._key(MEMORY_LOAD), sample.address, repr(sample.memory))
+                pipe.hset(self._key(bare(sample.address)), mapping=fields)
+            pipe.execute()
+
+        _guard(run)
+
+    def read_samples(self, addresses: Sequence[str]) -> dict[str, Sample]:
+        """See core.ports.Registry."""
+        if not addresses:
+            return {}
+
+        def run() -> dict[str, Sample]:
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.hgetall(self._key(REQUEST_LOAD))
+            pipe.hgetall(self._key(MEMORY_LOAD))
+            for address in addresses:
+                pipe.hgetall(self._key(bare(address)))
+            requests, memory, *own = pipe.execute(raise_on_error=False)
+            for answer in (requests, memory, *own):
+                if isinstance(answer, redis.RedisError) and _WRONG_TYPE not in str(answer):
+                    raise answer
+            samples = {}
+            for address, fields in zip(addresses, own, strict=True):
+                if isinstance(fields, dict) and "requests" in fields:
+                    samples[address] = _own_sample(address, fields)
+                elif isinstance(requests, dict) and address in requests:
+                    loads = memory if isinstance(memory, dict) else {}
+                    samples[address] = Sample(
+                        address, None, int(_number(requests[address])), _number(loads.get(address))
+                    )
+            return samples
+
+        return _guard(run)
+
+    def next_number(self) -> int:
+        """See core.ports.Registry."""
+        return _guard(lambda: int(self._redis.incr(self._key(NUMBERS))))
+
+    def add_instance(self, provider_id: str) -> None:
+        """See core.ports.Registry."""
+
+        def run() -> None:
+            pipe = self._redis.pipeline(transaction=True)
+            pipe.lrem(self._key(INSTANCES), 0, provider_id)
+            pipe.lpush(self._key(INSTANCES), provider_id)
+            pipe.execute()
+
+        _guard(run)
+
+    def remove_instance(self, provider_id: str) -> None:
+        """See core.ports.Registry."""
+        _guard(lambda: self._redis.lrem(self._key(INSTANCES), 0, provider_id))
+
+    def instances(self) -> tuple[str, ...]:
+        """See core.ports.Registry."""
+        return _guard(lambda: tuple(sorted(set(self._redis.lrange(self._key(INSTANCES), 0, -1)))))
+
+    def acquire_lease(self, owner: str, ttl: int) -> int | None:
+        """See core.ports.Registry. SET NX with expiry; the fence counts holders, so that a late writer is told apart."""
+        milliseconds = max(1, ttl // _NANOS_PER_MS)
+
+        def run() -> int | None:
+            with self._redis.pipeline(transaction=True) as pipe:
+                try:
+                    pipe.watch(self._key(LEASE))
+                    holder = pipe.get(self._key(LEASE))
+                    if holder is not None and holder != owner:
+                        return None
+                    token = int(pipe.get(self._key(FENCE)) or 0)
+                    pipe.multi()
+                    pipe.set(self._key(LEASE), owner, px=milliseconds)
+                    if holder is None:
+                        token += 1
+                        pipe.set(self._key(FENCE), token)
+                    pipe.execute()
+                except redis.WatchError:
+                    return None
+            return token
+
+        return _guard(run)
+
+    def save_state(self, name: str, state: Mapping[str, int], token: int) -> bool:
+        """See core.ports.Registry."""
+
+        def run() -> bool:
+            with self._redis.pipeline(transaction=True) as pipe:
+                try:
+                    pipe.watch(self._key(FENCE))
+                    if int(pipe.get(self._key(FENCE)) or 0) != token:
+                        return False
+                    pipe.multi()
+                    pipe.delete(self._key(STATE + name))
+                    if state:
+                        pipe.hset(self._key(STATE + name), mapping=dict(state))
+                    pipe.execute()
+                except redis.WatchError:
+                    return False
+            return True
+
+        return _guard(run)
+
+    def load_state(self, name: str) -> dict[str, int]:
+        """See core.ports.Registry."""
+
+        def run() -> dict[str, int]:
+            found = self._redis.hgetall(self._key(STATE + name))
+            return {field: int(value) for field, value in sorted(found.items())}
+
+        return _guard(run)
+
+
+def _own_sample(address: str, fields: Mapping[str, str]) -> Sample:
+    time = fields.get("time")
+    return Sample(
+        address=address,
+        time=None if time is None else int(_number(time)),
+        requests=int(_number(fields.get("requests"))),
+        memory=_number(fields.get("memory")),
+        cpu=_number(fields.get("cpu")),
+        in_flight=int(_number(fields.get("in_flight"))),
+        version=fields.get("version", ""),
+        state=fields.get("state", ""),
+        custom={name: _number(value) for name, value in sorted(fields.items()) if name not in _OWN_FIELDS},
+    )
+
+
+LEASE_TTL = 10 * SECOND
+"""How long the autoscaler's lease lasts unless renewed."""

@@ -1,0 +1,35 @@
+"""What an app server does with an arriving request, and when it runs out of memory."""
+
+from .decision import decision
+
+START = 0
+QUEUE = 1
+REJECT = 2
+
+
+@decision
+def admit_request(busy: int, workers: int, queued: int, queue: int) -> int:
+    """START it on a free worker, QUEUE it, or REJECT it (503). *queue* -1: unlimited; it excludes those in service."""
+    if busy < workers:
+        return START
+    if queue < 0 or queued < queue:
+        return QUEUE
+    return REJECT
+
+
+@decision
+def memory_used(base: int, per_request: int, in_flight: int, leak: int, served: int) -> int:
+    """Bytes in use: base, what requests in flight hold, what answered ones left behind."""
+    return base + per_request * in_flight + leak * served
+
+
+@decision
+def out_of_memory(used: int, total: int) -> bool:
+    """Whether the instance dies (*total* bytes, -1: unlimited)."""
+    return 0 <= total < used
+
+
+@decision
+def cache_hit(filled_until: int, now: int) -> bool:
+    """Whether a cached entry that expires at *filled_until* (ns) still answers at *now*."""
+    return filled_until > now

@@ -1,0 +1,234 @@
+"""The autoscaler: observe -> policy -> clamp and cool down -> reconcile -> actions.
+
+Theory of operation
+-------------------
+:meth:`Autoscaler.tick` is handed the time and what registry and cloud said, and answers with actions; the driver
+carries them out and reports back (:meth:`launched`, :meth:`launch_failed`, :meth:`drained`, :meth:`terminated`). The autoscaler reads no clock
+and talks to nobody. What it knows of an instance can be rebuilt from cloud and registry at any time (:meth:`adopt`).
+
+Each instance that it launched is, in its books, *booting* until the registry lists it, *ready* while listed, *draining* after it
+took it out of the lists, and forgotten when the cloud has terminated it. One that never comes up within the
+boot timeout, or whose monitor has been silent for ``dead_after``, is replaced: terminated and forgotten.
+Servers that it did not launch are counted and never touched.
+
+Victims of a scale-in are the youngest instances (highest number). Standby servers are promoted before any is launched.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .model import AutoscalerSpec
+from .policies import POLICIES, FleetView, Proposal
+from .policies.view import ServerView
+from .ports import CloudInstance, Sample, Servers
+
+BOOTING = "booting"
+READY = "ready"
+DRAINING = "draining"
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Launch one serving instance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """Move a standby server to the serving ones."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Take a server out of the lists; it ends what it has in flight."""
+
+    number: int
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Terminate:
+    """End an instance and delete what the registry holds of it."""
+
+    number: int
+    provider_id: str
+    address: str
+    reason: str
+
+
+Action = Launch | Promote | Drain | Terminate
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one tick decided: servers wanted, servers there (serving and booting), why, and what to do."""
+
+    desired: int
+    actual: int
+    reason: str
+    actions: tuple[Action, ...]
+
+
+@dataclass(slots=True)
+class _Known:
+    instance: CloudInstance
+    phase: str
+    since: int
+
+
+@dataclass(slots=True)
+class Autoscaler:
+    """The engine's books; see the module's theory of operation."""
+
+    spec: AutoscalerSpec
+    last_action: int = -1
+    _known: dict[int, _Known] = field(default_factory=dict)
+
+    def adopt(self, now: int, instances: tuple[CloudInstance, ...]) -> None:
+        """Take over what the cloud lists: on start, and on reconciliation (what it no longer lists is forgotten)."""
+        listed = {instance.number: instance for instance in instances}
+        for number in sorted(set(self._known) - set(listed)):
+            del self._known[number]
+        for number, instance in sorted(listed.items()):
+            if number not in self._known:
+                self._known[number] = _Known(instance, BOOTING, max(instance.launched, 0))
+
+    def launched(self, now: int, instance: CloudInstance) -> None:
+        """A launch succeeded."""
+        self._known[instance.number] = _Known(instance, BOOTING, now)
+
+    def launch_failed(self, now: int) -> None:
+        """A launch was refused; the cooldown runs all the same, so that a refusing cloud is not asked each tick."""
+        self.last_action = now
+
+    def drained(self, now: int, number: int) -> None:
+        """A drain was carried out: the server is out of the lists since *now*."""
+        known = self._known[number]
+        known.phase, known.since = DRAINING, now
+
+    def terminated(self, number: int) -> None:
+        """A termination succeeded."""
+        self._known.pop(number, None)
+
+    def tick(self, now: int, servers: Servers, samples: Mapping[str, Sample]) -> Decision:
+        """Decide at *now* (ns) from the registry's lists and the samples of all listed or draining servers."""
+        self._follow_registry(now, servers)
+        endings = self._endings(now, samples)
+        ended = {action.address for action in endings}
+        view = self._view(now, servers, samples, ended)
+        proposal = POLICIES[self.spec.policy.policy](self.spec.policy, view)
+        desired, reason = self._limit(now, view, proposal)
+        changes = self._reconcile(desired - view.size, servers, ended)
+        if changes:
+            self.last_action = now
+        return Decision(desired, view.size, reason, (*endings, *changes))
+
+    def draining(self) -> tuple[str, ...]:
+        """Addresses of the servers that are being drained."""
+        return tuple(k.instance.address for k in self._known.values() if k.phase == DRAINING)
+
+    def _follow_registry(self, now: int, servers: Servers) -> None:
+        listed = {*servers.serving, *servers.canary, *servers.standby}
+        for known in self._known.values():
+            if known.phase == BOOTING and known.instance.address in listed:
+                known.phase, known.since = READY, now
+
+    def _endings(self, now: int, samples: Mapping[str, Sample]) -> tuple[Terminate, ...]:
+        """Instances to terminate: drained, never booted, silent for too long."""
+        endings = []
+        for number, known in sorted(self._known.items()):
+            age = now - known.since
+            sample = samples.get(known.instance.address)
+            reason = ""
+            if known.phase == DRAINING:
+                quiet = sample is not None and sample.in_flight == 0 and self._fresh(now, sample)
+                if age >= self.spec.drain_grace and quiet:
+                    reason = "drained"
+                elif age >= self.spec.drain_timeout:
+                    reason = "drain timeout"
+            elif known.phase == BOOTING:
+                if age >= self.spec.boot_timeout:
+                    reason = "boot timeout"
+            elif self.spec.dead_after >= 0 and self._silent(now, known, sample):
+                reason = "silent"
+            if reason:
+                known_as = known.instance
+                endings.append(Terminate(number, known_as.provider_id, known_as.address, reason))
+        return tuple(endings)
+
+    def _silent(self, now: int, known: _Known, sample: Sample | None) -> bool:
+        last = known.since if sample is None or sample.time is None else sample.time
+        return now - max(last, known.since) >= self.spec.dead_after
+
+    def _fresh(self, now: int, sample: Sample) -> bool:
+        if sample.time is None:
+            return self.spec.trust_foreign
+        return now - sample.time <= self.spec.max_sample_age
+
+    def _view(self, now: int, servers: Servers, samples: Mapping[str, Sample], ended: set[str]) -> FleetView:
+        views = []
+        for address in servers.serving:
+            if address in ended:
+                continue
+            sample = samples.get(address)
+            usable = sample is not None and self._fresh(now, sample)
+            views.append(ServerView(address, _metrics(sample) if usable and sample else None))
+        booting = sum(
+            1
+            for known in self._known.values()
+            if known.phase == BOOTING
+            and known.instance.role == "serving"
+            and known.instance.address not in ended
+        )
+        return FleetView(tuple(views), booting)
+
+    def _limit(self, now: int, view: FleetView, proposal: Proposal) -> tuple[int, str]:
+        """Bounds first (they are corrected at once), then the cooldown."""
+        upper = self.spec.maximum if self.spec.maximum >= 0 else proposal.desired
+        desired = max(min(proposal.desired, max(upper, 0)), self.spec.minimum, 0)
+        if view.size < self.spec.minimum:
+            return max(desired, self.spec.minimum), "below minimum"
+        if 0 <= self.spec.maximum < view.size:
+            return self.spec.maximum, "above maximum"
+        if desired == view.size:
+            reason = proposal.reason
+            if proposal.desired > desired:
+                reason = "at maximum"
+            elif proposal.desired < desired:
+                reason = "at minimum"
+            return desired, reason
+        if self.last_action >= 0 and now - self.last_action < self.spec.cooldown:
+            return view.size, "cooldown"
+        return desired, proposal.reason
+
+    def _reconcile(self, missing: int, servers: Servers, ended: set[str]) -> tuple[Action, ...]:
+        if missing > 0:
+            standby = [address for address in servers.standby if address not in ended]
+            promoted = [Promote(address) for address in standby[:missing]]
+            return (*promoted, *(Launch() for _ in range(missing - len(promoted))))
+        if missing == 0:
+            return ()
+        victims = self._victims(servers, ended)
+        return tuple(Drain(number, address) for number, address in victims[:-missing])
+
+    def _victims(self, servers: Servers, ended: set[str]) -> list[tuple[int, str]]:
+        serving = set(servers.serving) - ended
+        return sorted(
+            (
+                (number, known.instance.address)
+                for number, known in self._known.items()
+                if known.phase == READY and known.instance.address in serving
+            ),
+            reverse=True,
+        )
+
+
+def _metrics(sample: Sample) -> dict[str, float]:
+    return {
+        "requests": float(sample.requests),
+        "memory": sample.memory,
+        "cpu": sample.cpu,
+        "in_flight": float(sample.in_flight),
+        **sample.custom,
+    }

@@ -1,0 +1,243 @@
+"""What the engine is told: plain frozen values, with every unit resolved.
+
+Times are integer nanoseconds, sizes bytes, rates per second, shares 0 to 1. -1 stands for "none" or "unlimited" in
+integers (the numba subset has no None), an absent part is None. Nothing here validates: ``scenarios/`` has done it.
+"""
+
+from dataclasses import dataclass, field
+
+from .distributions import Distribution, constant
+
+NONE = -1
+SECOND = 1_000_000_000
+INSTANT = constant(0)
+
+# Client modes.
+PER_REQUEST = 0
+POOL = 1
+FLOOD = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Memory of an app server or proxy; ``each`` is per request or per connection."""
+
+    total: int = NONE
+    base: int = 0
+    each: int = 0
+    leak: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AppSpec:
+    """The app servers; all alike but for their weights."""
+
+    initial: int = 1
+    canaries: int = 0
+    standby: int = 0
+    workers: int = 1
+    cores: int = 1
+    queue: int = NONE
+    memory: Memory = Memory()
+    boot_time: Distribution = INSTANT
+    boot_failure: float = 0.0
+    weights: tuple[int, ...] = (1,)
+
+    def weight(self, number: int) -> int:
+        """The routing weight of instance *number* (from 1)."""
+        return self.weights[(number - 1) % len(self.weights)]
+
+
+@dataclass(frozen=True, slots=True)
+class HealthSpec:
+    """Active health checks by the proxy."""
+
+    interval: int
+    timeout: int
+    healthy_threshold: int
+    unhealthy_threshold: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutlierSpec:
+    """Passive outlier ejection by the proxy; ``max_ejection_percent`` is 0 to 100."""
+
+    consecutive_5xx: int
+    base_ejection_time: int
+    max_ejection_percent: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProxySpec:
+    """The proxy: its limits, its routing and its patience."""
+
+    max_connections: int = NONE
+    backlog: int = NONE
+    overload: int = 0
+    cpu_per_request: int = 0
+    memory: Memory = Memory()
+    on_exhaustion: int = 0
+    restart_after: int = NONE
+    routing: int = 0
+    canary_every: int = 0
+    upstream_timeout: int = NONE
+    keepalive_timeout: int = NONE
+    write_timeout: int = NONE
+    retry_attempts: int = 0
+    retry_budget: float = -1.0
+    health: HealthSpec | None = None
+    outlier: OutlierSpec | None = None
+    max_in_flight: int = NONE
+    slow_start: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link's one-way latency, uniform within latency +/- jitter."""
+
+    latency: int = 0
+    jitter: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """A cache before a dependency: *keys* equally popular entries that live *ttl* ns; *hit_share* of the calls ask for one."""
+
+    ttl: int
+    hit_share: float
+    keys: int
+
+
+@dataclass(frozen=True, slots=True)
+class DependencySpec:
+    """Something the app servers call: a database, another service."""
+
+    name: str
+    concurrency: int
+    queue: int
+    service: Distribution
+    cache: Cache | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSpec:
+    """What a request for *path* costs; ``calls`` are indices of dependencies, ``size`` is the answer's in bytes."""
+
+    path: str
+    cpu: Distribution
+    io: Distribution | None = None
+    calls: tuple[int, ...] = ()
+    size: int = 0
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSpec:
+    """How the clients of a source behave; ``connections`` is the pool's size, or the flood's number of connections."""
+
+    mode: int
+    connections: int = NONE
+    timeout: int = NONE
+    retries: int = 0
+    backoff: int = 0
+    jitter: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """A source of requests, by number; ``stream`` keys its draws; *concurrency* clients if it is closed."""
+
+    name: str
+    stream: int
+    client: ClientSpec
+    concurrency: int = NONE
+    think: Distribution | None = None
+    start: int = 0
+    end: int = 0
+    maximum: int = NONE
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySpec:
+    """A scaling policy's settings. ``memory_*`` are shares; rates are per server and second.
+
+    ``threshold`` uses requests_* and memory_*; ``target_tracking`` uses metric, target and tolerance.
+    """
+
+    policy: str
+    requests_high: float = NONE
+    requests_low: float = NONE
+    memory_high: float = NONE
+    memory_low: float = NONE
+    metric: str = "requests"
+    target: float = 0.0
+    tolerance: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class AutoscalerSpec:
+    """The autoscaler around the policy; see docs/scenarios.md for each field."""
+
+    policy: PolicySpec
+    interval: int = SECOND
+    minimum: int = 0
+    maximum: int = NONE
+    cooldown: int = 0
+    max_sample_age: int = 5 * SECOND
+    dead_after: int = 30 * SECOND
+    boot_timeout: int = 300 * SECOND
+    drain_grace: int = 2 * SECOND
+    drain_timeout: int = 30 * SECOND
+    reconcile_interval: int = 60 * SECOND
+    trust_foreign: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FaultSpec:
+    """One fault of the timeline. *count* targets are drawn at the time unless *address* names one."""
+
+    name: str
+    type: str
+    at: int
+    role: str
+    count: int = 1
+    address: str = ""
+    stream: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SloSpec:
+    """An objective: *indicator* strictly below (or above) *bound* among requests planned in [start, end)."""
+
+    name: str
+    indicator: str
+    below: bool
+    bound: float
+    start: int
+    end: int
+    sources: tuple[int, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSpec:
+    """The whole fleet and what will happen to it: all that a world needs besides the planned requests."""
+
+    name: str
+    seed: int
+    duration: int
+    drain: int
+    app: AppSpec
+    proxy: ProxySpec
+    client_link: Link = Link()
+    upstream_link: Link = Link()
+    socket_buffer: int = NONE
+    refresh_interval: int = SECOND
+    key_prefix: str = ""
+    dependencies: tuple[DependencySpec, ...] = ()
+    endpoints: tuple[EndpointSpec, ...] = ()
+    sources: tuple[SourceSpec, ...] = ()
+    autoscaler: AutoscalerSpec | None = None
+    faults: tuple[FaultSpec, ...] = ()
+    slos: tuple[SloSpec, ...] = ()
+    header_sets: tuple[tuple[tuple[str, str], ...], ...] = field(default=((),))

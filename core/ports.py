@@ -1,0 +1,161 @@
+"""The ports: what the engine's drivers need from the world, as protocols, and the values that pass through them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+class CloudError(Exception):
+    """A cloud refused; *code* is the provider's (``InsufficientInstanceCapacity``, ``RequestLimitExceeded``, ...)."""
+
+    def __init__(self, code: str, message: str = "") -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}" if self.message else self.code
+
+
+class RegistryError(Exception):
+    """The registry could not be reached or answered with something else than expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a server said of itself. *time* is ns since the scenario's start, None from a foreign server."""
+
+    address: str
+    time: int | None
+    requests: int
+    memory: float
+    cpu: float = 0.0
+    in_flight: int = 0
+    version: str = ""
+    state: str = ""
+    custom: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CloudInstance:
+    """An instance as the cloud lists it; *number* is ours, from a tag, *provider_id* theirs."""
+
+    number: int
+    provider_id: str
+    address: str
+    role: str
+    state: str
+    launched: int
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """The registry's three lists, each deduplicated and sorted."""
+
+    serving: tuple[str, ...] = ()
+    canary: tuple[str, ...] = ()
+    standby: tuple[str, ...] = ()
+
+
+class Clock(Protocol):
+    """Time since the scenario's start."""
+
+    def now(self) -> int:
+        """Nanoseconds since the scenario's start."""
+        ...
+
+
+class Registry(Protocol):
+    """The registry of servers and their metrics (DESIGN: keys of the classic fleet). Raises RegistryError."""
+
+    def register(self, address: str, role: str) -> None:
+        """Put *address* into the list of *role* (serving, canary, standby), once, and out of the others."""
+        ...
+
+    def deregister(self, address: str) -> None:
+        """Take *address* out of every list."""
+        ...
+
+    def forget(self, address: str) -> None:
+        """Deregister *address* and delete its metrics."""
+        ...
+
+    def servers(self) -> Servers:
+        """The three lists."""
+        ...
+
+    def write_samples(self, samples: Sequence[Sample]) -> None:
+        """Write the monitors' samples."""
+        ...
+
+    def read_samples(self, addresses: Sequence[str]) -> dict[str, Sample]:
+        """The latest sample of each address that has one; foreign servers' included."""
+        ...
+
+    def next_number(self) -> int:
+        """A fresh instance number, from 1."""
+        ...
+
+    def add_instance(self, provider_id: str) -> None:
+        """Note that the autoscaler launched *provider_id*."""
+        ...
+
+    def remove_instance(self, provider_id: str) -> None:
+        """Note that *provider_id* is gone."""
+        ...
+
+    def instances(self) -> tuple[str, ...]:
+        """What the autoscaler launched, sorted."""
+        ...
+
+    def acquire_lease(self, owner: str, ttl: int) -> int | None:
+        """Take or renew the autoscaler's lease for *ttl* ns: the fencing token, or None if another holds it."""
+        ...
+
+    def save_state(self, name: str, state: Mapping[str, int], token: int) -> bool:
+        """Keep a role's state under fencing *token*; False, and nothing written, if a newer token was seen."""
+        ...
+
+    def load_state(self, name: str) -> dict[str, int]:
+        """The state saved last, or an empty one."""
+        ...
+
+
+class Cloud(Protocol):
+    """A provider of instances. Raises CloudError."""
+
+    def launch(self, number: int, role: str, token: str) -> CloudInstance:
+        """Launch instance *number*; a second call with the same *token* gives the first one's instance."""
+        ...
+
+    def terminate(self, provider_id: str) -> None:
+        """Terminate an instance of ours; terminating one that is gone is no error."""
+        ...
+
+    def list(self) -> tuple[CloudInstance, ...]:
+        """All instances of ours that are not gone, by number."""
+        ...
+
+
+class Sink(Protocol):
+    """Where a run leaves what happened."""
+
+    def event(self, time: int, name: str, fields: Mapping[str, Any]) -> None:
+        """A control event at *time* ns."""
+        ...
+
+    def request(self, row: tuple[int, ...], attempts: Sequence[tuple[int, ...]]) -> None:
+        """A finished request (columns.REQUESTS) with its attempts (columns.ATTEMPTS), in order of rows."""
+        ...
+
+    def metrics(self, rows: Sequence[tuple[int, ...]]) -> None:
+        """One second's metrics (columns.METRICS)."""
+        ...
+
+
+class Evaluate(Protocol):
+    """Judge one variation of a scenario: what search and campaigns are given."""
+
+    def __call__(self, overrides: Mapping[str, Any], seed: int) -> Mapping[str, float]:
+        """The indicators of a run with *overrides* and *seed*."""
+        ...

@@ -1,0 +1,142 @@
+"""Where a run goes while it runs: into memory, or into a directory that a kill leaves readable.
+
+Columns go into numbered Arrow IPC stream parts (a Parquet file without its footer cannot be read), each written whole under
+another name first; only a run that ended turns them into Parquet.
+"""
+
+import time as wall
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import pyarrow as pa
+import pyarrow.ipc
+import pyarrow.parquet as pq
+
+from ..core.events import RollingDigest, encode, run_digest
+from .tables import Names, Table, columns_digest
+
+PART_ROWS = 65_536
+PART_SECONDS = 2.0
+
+
+class MemorySink:
+    """Implements core.ports.Sink; keeps everything."""
+
+    def __init__(self, names: Names) -> None:
+        self.tables = {name: Table(name, names) for name in ("requests", "attempts", "metrics")}
+        self.lines: list[str] = []
+        self._log = RollingDigest()
+        self._requests = self.tables["requests"]
+        self._attempts = self.tables["attempts"]
+
+    def event(self, time: int, name: str, fields: Mapping[str, Any]) -> None:
+        """See core.ports.Sink."""
+        self._write(encode(time, name, fields))
+
+    def _write(self, line: str) -> None:
+        self._log.add(line)
+        self.lines.append(line)
+
+    def request(self, row: tuple[int, ...], attempts: Sequence[tuple[int, ...]]) -> None:
+        """See core.ports.Sink."""
+        self._requests.add(row)
+        self._attempts.extend(attempts)
+
+    def metrics(self, rows: Sequence[tuple[int, ...]]) -> None:
+        """See core.ports.Sink."""
+        self.tables["metrics"].extend(rows)
+
+    def finish(self, end: int) -> tuple[dict[str, pa.Table], str]:
+        """Close the log at *end* ns with the digests; all tables, and the run's digest."""
+        taken = {name: self._whole(table) for name, table in self.tables.items()}
+        log, columns = self._log.hex(), columns_digest(list(self.tables.values()))
+        self._write(encode(end, "end", {"log": log, "columns": columns}))
+        return taken, run_digest(log, columns)
+
+    def _whole(self, table: Table) -> pa.Table:
+        return table.take()
+
+
+class DirectorySink(MemorySink):
+    """Implements core.ports.Sink; writes *directory*, which must be new or empty."""
+
+    def __init__(self, directory: Path, names: Names, texts: Mapping[str, str]) -> None:
+        super().__init__(names)
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        if any(directory.iterdir()):
+            raise FileExistsError(f"{directory}: expected a new or empty directory for the run")
+        for name, text in texts.items():
+            (directory / name).write_text(text, encoding="utf-8")
+        self._parts = directory / "parts"
+        self._parts.mkdir()
+        self._counts = dict.fromkeys(self.tables, 0)
+        self._log_file: TextIO = (directory / "events.jsonl").open("w", encoding="ascii", newline="\n")
+        self._flushed = wall.monotonic()
+
+    def _write(self, line: str) -> None:
+        self._log.add(line)
+        self._log_file.write(line + "\n")
+
+    def request(self, row: tuple[int, ...], attempts: Sequence[tuple[int, ...]]) -> None:
+        """See core.ports.Sink."""
+        super().request(row, attempts)
+        if len(self._requests) >= PART_ROWS or len(self._attempts) >= PART_ROWS:
+            self.flush()
+
+    def metrics(self, rows: Sequence[tuple[int, ...]]) -> None:
+        """See core.ports.Sink."""
+        super().metrics(rows)
+        if wall.monotonic() - self._flushed >= PART_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is kept as parts, so that a kill loses nothing before this moment."""
+        self._log_file.flush()
+        for name, table in self.tables.items():
+            if len(table):
+                self._write_part(name, table.take())
+        self._flushed = wall.monotonic()
+
+    def _write_part(self, name: str, table: pa.Table) -> None:
+        path = self._parts / f"{name}-{self._counts[name]:06}.arrow"
+        draft = path.with_suffix(".draft")
+        with pa.OSFile(str(draft), "wb") as stream, pa.ipc.new_stream(stream, table.schema) as writer:
+            writer.write_table(table)
+        draft.rename(path)
+        self._counts[name] += 1
+
+    def _whole(self, table: Table) -> pa.Table:
+        if len(table):
+            self._write_part(table.name, table.take())
+        empty = table.take()
+        return pa.concat_tables([*read_parts(self._parts, table.name), empty])
+
+    def finish(self, end: int) -> tuple[dict[str, pa.Table], str]:
+        """As in memory; and the parts become Parquet files."""
+        taken, digest = super().finish(end)
+        self._log_file.close()
+        for name, table in taken.items():
+            draft = self.directory / f"{name}.draft"
+            pq.write_table(table, draft, compression="zstd")
+            draft.rename(self.directory / f"{name}.parquet")
+        for part in sorted(self._parts.iterdir()):
+            part.unlink()
+        self._parts.rmdir()
+        return taken, digest
+
+    def close(self) -> None:
+        """Keep what there is of a run that did not end."""
+        if not self._log_file.closed:
+            self.flush()
+            self._log_file.close()
+
+
+def read_parts(folder: Path, name: str) -> list[pa.Table]:
+    """The parts of table *name*, in order."""
+    tables = []
+    for path in sorted(folder.glob(f"{name}-*.arrow")):
+        with pa.memory_map(str(path)) as stream, pa.ipc.open_stream(stream) as reader:
+            tables.append(reader.read_all())
+    return tables

@@ -1,0 +1,132 @@
+"""A run in figures: planned, sent, outcomes, percentiles, fleet, cost, verdict."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..core.model import FLOOD, SECOND, FleetSpec
+from ..core.outcomes import NAMES, Outcome
+from ..core.slo import Verdict, judge, percentile, unit_of
+from .tables import STATES, codes, numbers
+
+PERCENTILES = (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999))
+
+HOUR = 3600 * SECOND
+
+
+def summarise(
+    fleet: FleetSpec,
+    tables: Mapping[str, pa.Table],
+    digest: str,
+    end: int,
+    instance_ns: int,
+    fingerprint: str,
+) -> dict[str, Any]:
+    """The contents of summary.json."""
+    requests = tables["requests"]
+    time, latency = numbers(requests, "time_ns"), numbers(requests, "latency_ns")
+    source = codes(requests, "source", [spec.name for spec in fleet.sources])
+    outcome = codes(requests, "outcome", NAMES)
+    verdicts = [judge(slo, time, source, latency, outcome) for slo in fleet.slos]
+    readers = [n for n, spec in enumerate(fleet.sources) if spec.client.mode != FLOOD]
+    answered = np.sort(latency[(outcome == Outcome.OK) & np.isin(source, readers)])
+    return {
+        "scenario": fleet.name,
+        "scenario_hash": fingerprint,
+        "seed": fleet.seed,
+        "digest": digest,
+        "passed": all(verdict.held for verdict in verdicts),
+        "duration_ns": fleet.duration,
+        "end_ns": end,
+        "slo": [_slo(verdict) for verdict in verdicts],
+        "planned": len(time),
+        "sent": int(tables["attempts"].num_rows),
+        "outcomes": _counts(outcome),
+        "sources": {
+            spec.name: {
+                "planned": int((source == number).sum()),
+                "reads_response": spec.client.mode != FLOOD,
+                "outcomes": _counts(outcome[source == number]),
+            }
+            for number, spec in enumerate(fleet.sources)
+        },
+        "latency_ns": _latency(answered),
+        "fleet": _fleet(tables["metrics"]),
+        "instance_hours": round(instance_ns / HOUR, 6),
+    }
+
+
+def _slo(verdict: Verdict) -> dict[str, Any]:
+    slo = verdict.slo
+    return {
+        "name": slo.name,
+        "objective": slo.text,
+        "indicator": slo.indicator,
+        "unit": {"time": "ns", "share": "1", "rate": "1/s"}[unit_of(slo.indicator)],
+        "bound": slo.bound,
+        "value": verdict.value,
+        "from_ns": slo.start,
+        "to_ns": slo.end,
+        "held": verdict.held,
+    }
+
+
+def _counts(outcome: Any) -> dict[str, int]:
+    values, counts = np.unique(outcome, return_counts=True)
+    return {NAMES[value]: int(count) for value, count in zip(values, counts, strict=True)}
+
+
+def _latency(answered: Any) -> dict[str, float | int]:
+    """Of requests answered as planned, by clients that read."""
+    if not len(answered):
+        return {}
+    found: dict[str, float | int] = {"mean": round(float(answered.mean()), 3)}
+    found.update({name: percentile(answered, share) for name, share in PERCENTILES})
+    found["max"] = int(answered[-1])
+    return found
+
+
+def _fleet(metrics: pa.Table) -> dict[str, Any]:
+    """Serving servers (canaries included) at the seconds sampled."""
+    sizes = serving_sizes(metrics)
+    if not len(sizes):
+        return {}
+    return {
+        "first": int(sizes[0]),
+        "least": int(sizes.min()),
+        "most": int(sizes.max()),
+        "last": int(sizes[-1]),
+        "mean": round(float(sizes.mean()), 3),
+    }
+
+
+def serving_sizes(metrics: pa.Table) -> Any:
+    """Serving and canary servers in each sampled second."""
+    time, server = numbers(metrics, "time_ns"), numbers(metrics, "server")
+    state = codes(metrics, "state", STATES)
+    seconds = np.unique(time)
+    serving = np.isin(state, (2, 3)) & (server > 0)
+    return np.bincount(np.searchsorted(seconds, time[serving]), minlength=len(seconds))
+
+
+def per_second(time: Any, weights: Any, seconds: int) -> Any:
+    """Sum *weights* (None: count) by whole second."""
+    index = np.minimum(time // SECOND, seconds - 1).astype(np.int64)
+    return np.bincount(index, weights=weights, minlength=seconds)
+
+
+def percentiles_per_second(time: Any, latency: Any, seconds: int, shares: Sequence[float]) -> Any:
+    """Nearest-rank percentiles of latency for each second of *time*; NaN where there is none. Shape (shares, seconds)."""
+    found = np.full((len(shares), seconds), np.nan)
+    index = (time // SECOND).astype(np.int64)
+    order = np.lexsort((latency, index))
+    index, latency = index[order], latency[order]
+    starts = np.searchsorted(index, np.arange(seconds + 1))
+    for second in range(seconds):
+        block = latency[starts[second] : starts[second + 1]]
+        if len(block):
+            for row, share in enumerate(shares):
+                found[row, second] = percentile(block, share)
+    return found

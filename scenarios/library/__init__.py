@@ -1,0 +1,1 @@
+"""The scenarios that windtunnel ships."""

@@ -1,0 +1,201 @@
+"""The plan: everything that is decided before the run. Planned requests in blocks of columns, faults as explicit events.
+
+Open sources (floods too) are merged into one sequence ordered by (time, source, index). Closed sources have no times before the
+run; their demands are drawn from (client, turn) when a client comes free. Draws are keyed, so neither the size of a block nor the
+order in which sources are read changes a value.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..core.demand import Mix
+from ..core.distributions import Distribution, sample
+from ..core.draws import CPU, ENDPOINT, HEADERS, IO, draw_block
+from ..core.model import EndpointSpec, FleetSpec
+from .arrivals import Times
+
+BLOCK = 65_536
+CHUNK = 8_192
+
+COLUMNS = ("time_ns", "source", "index", "endpoint", "cpu_ns", "io_ns", "headers")
+
+Block = dict[str, npt.NDArray[np.int64]]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSource:
+    """An open source: *times* starts its arrival times anew each call; *headers* are numbers of header sets to draw from."""
+
+    source: int
+    stream: int
+    mix: Mix
+    times: Callable[[int], Iterator[Times]]
+    headers: tuple[int, ...] = (0,)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A compiled scenario; see the module's text. *mixes* holds each source's endpoint mix, closed ones included."""
+
+    fleet: FleetSpec
+    open_sources: tuple[OpenSource, ...]
+    mixes: tuple[Mix, ...]
+    fingerprint: str
+
+    def blocks(self, size: int = BLOCK) -> Iterator[Block]:
+        """The open rows in order, in blocks of *size* (the last one smaller)."""
+        held: list[Block] = []
+        rows = 0
+        for part in _merged([self._parts(source) for source in self.open_sources]):
+            held.append(part)
+            rows += len(part["time_ns"])
+            while rows >= size:
+                whole = _concatenate(held)
+                yield {name: column[:size] for name, column in whole.items()}
+                held = [{name: column[size:] for name, column in whole.items()}]
+                rows -= size
+        if rows:
+            yield _concatenate(held)
+
+    def _parts(self, source: OpenSource) -> Iterator[Block]:
+        index = 0
+        for times in source.times(CHUNK):
+            yield self._draw(source, times, index)
+            index += len(times)
+
+    def _draw(self, source: OpenSource, times: Times, first: int) -> Block:
+        indices = np.arange(first, first + len(times), dtype=np.int64)
+        endpoint = _choose(source.mix, draw_block(source.stream, indices, 0, ENDPOINT))
+        endpoints = self.fleet.endpoints
+        headers = np.array(source.headers, dtype=np.int64)
+        picked = np.zeros(len(times), dtype=np.int64)
+        if len(headers) > 1:
+            bits = draw_block(source.stream, indices, 0, HEADERS)
+            picked = (((bits >> 31) * len(headers)) >> 32).astype(np.int64)
+        return {
+            "time_ns": times,
+            "source": np.full(len(times), source.source, dtype=np.int64),
+            "index": indices,
+            "endpoint": endpoint,
+            "cpu_ns": _sample(endpoints, endpoint, source.stream, indices, CPU),
+            "io_ns": _sample(endpoints, endpoint, source.stream, indices, IO),
+            "headers": headers[picked],
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """``plan.json``: timelines and counts, and a hash over every planned row."""
+        hashers = {name: hashlib.blake2b(digest_size=16) for name in COLUMNS}
+        counts = {self.fleet.sources[s.source].name: 0 for s in self.open_sources}
+        names = [source.name for source in self.fleet.sources]
+        for block in self.blocks():
+            for name in COLUMNS:
+                hashers[name].update(block[name].astype("<i8").tobytes())
+            for source, rows in zip(*np.unique(block["source"], return_counts=True), strict=True):
+                counts[names[source]] += int(rows)
+        digest = hashlib.blake2b(digest_size=16)
+        for name in COLUMNS:
+            digest.update(hashers[name].digest())
+        return {
+            "scenario": self.fleet.name,
+            "scenario_hash": self.fingerprint,
+            "seed": self.fleet.seed,
+            "duration_ns": self.fleet.duration,
+            "drain_ns": self.fleet.drain,
+            "open_requests": counts,
+            "closed_sources": [s.name for s in self.fleet.sources if s.concurrency > 0],
+            "faults": [
+                {"name": f.name, "type": f.type, "at_ns": f.at, "role": f.role, "count": f.count,
+                 "address": f.address}
+                for f in self.fleet.faults
+            ],
+            "rows_hash": digest.hexdigest(),
+        }  # fmt: skip
+
+    def summary_json(self) -> str:
+        """:meth:`summary` as text."""
+        return json.dumps(self.summary(), indent=2) + "\n"
+
+
+def _merged(streams: list[Iterator[Block]]) -> Iterator[Block]:
+    """Merge ordered streams of parts into ordered parts.
+
+    A row may be emitted when no stream can still bring an earlier one, or one at the same time: when its time is
+    below the last one read of every stream that has not ended.
+    """
+    held: list[Block | None] = [None] * len(streams)
+    open_streams = set(range(len(streams)))
+    while True:
+        for position in sorted(open_streams):
+            _extend(held, streams, open_streams, position)
+        last = [int(part["time_ns"][-1]) for i, part in enumerate(held) if part and i in open_streams]
+        horizon = min(last) if last else None
+        ready = []
+        for position, part in enumerate(held):
+            if part is None:
+                continue
+            times = part["time_ns"]
+            cut = len(times) if horizon is None else int(np.searchsorted(times, horizon, side="left"))
+            if cut:
+                ready.append({name: column[:cut] for name, column in part.items()})
+            rest = {name: column[cut:] for name, column in part.items()}
+            held[position] = rest if cut < len(times) else None
+        if ready:
+            joined = _concatenate(ready)
+            order = np.lexsort((joined["index"], joined["source"], joined["time_ns"]))
+            yield {name: column[order] for name, column in joined.items()}
+        if horizon is None:
+            return
+
+
+def _extend(
+    held: list[Block | None], streams: list[Iterator[Block]], open_streams: set[int], position: int
+) -> None:
+    """Read on in a stream of which only rows of one instant, or none, are held."""
+    part = held[position]
+    if part is not None and part["time_ns"][0] < part["time_ns"][-1]:
+        return
+    following = next(streams[position], None)
+    if following is None:
+        open_streams.discard(position)
+    else:
+        held[position] = following if part is None else _concatenate([part, following])
+
+
+def _concatenate(parts: list[Block]) -> Block:
+    if len(parts) == 1:
+        return parts[0]
+    return {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
+
+
+def _choose(mix: Mix, bits: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """:func:`choose_endpoint` for many rows (a test holds the equality)."""
+    ticket = ((bits >> 31) * int(mix["until"][-1])) >> 32
+    rows = np.searchsorted(mix["until"], ticket, side="right")
+    chosen: npt.NDArray[np.int64] = mix["endpoint"][rows]
+    return chosen
+
+
+def _sample(
+    endpoints: tuple[EndpointSpec, ...],
+    endpoint: npt.NDArray[np.int64],
+    stream: int,
+    indices: npt.NDArray[np.int64],
+    purpose: int,
+) -> npt.NDArray[np.int64]:
+    """Demands of first attempts; 0 where the endpoint has none."""
+    demand = np.zeros(len(indices), dtype=np.int64)
+    for number, spec in enumerate(endpoints):
+        distribution: Distribution | None = spec.cpu if purpose == CPU else spec.io
+        chosen = endpoint == number
+        if distribution is None or not chosen.any():
+            continue
+        kind, a, b = distribution.kind, distribution.a, distribution.b
+        bits = draw_block(stream, indices[chosen], 1, purpose).tolist()
+        demand[chosen] = [sample(kind, a, b, value) for value in bits]
+    return demand

@@ -1,0 +1,115 @@
+"""The reference of the scenario file, from the schema: every field with unit, default and meaning."""
+
+import types
+from collections.abc import Iterator
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from .schema import Document
+from .schema_base import Distribution, StageRate
+
+_SHARED = (Distribution, StageRate)
+_UNITS = {"duration": "duration", "rate": "rate", "percentage": "percentage", "size": "size"}
+
+
+def reference_markdown() -> str:
+    """Markdown tables, a section per part of the file."""
+    sections = list(_sections(Document, "", set()))
+    for shared in _SHARED:
+        sections.extend(_sections(shared, f"a {_title(shared)}", set(), force=True))
+    return "\n".join(sections)
+
+
+def _title(model: type[BaseModel]) -> str:
+    return {"Distribution": "distribution", "StageRate": "rate of a stage"}.get(
+        model.__name__, model.__name__
+    )
+
+
+def _sections(
+    model: type[BaseModel], path: str, seen: set[type[BaseModel]], force: bool = False
+) -> Iterator[str]:
+    if model in seen or (model in _SHARED and not force):
+        return
+    seen.add(model)
+    yield f"### {path or 'The file'}\n"
+    yield (model.__doc__ or "").strip() + "\n"
+    yield "| field | type | default | meaning |"
+    yield "| --- | --- | --- | --- |"
+    inner: list[tuple[str, type[BaseModel]]] = []
+    for name, field in model.model_fields.items():
+        shown = field.alias or name
+        yield f"| `{shown}` | {_type(field)} | {_default(field)} | {field.description} |"
+        nested = _model(field.annotation)
+        if nested is not None:
+            many = "[]" if get_origin(field.annotation) is list or "list[" in str(field.annotation) else ""
+            inner.append((f"{path}.{shown}{many}" if path else f"{shown}{many}", nested))
+    yield ""
+    for where, nested in inner:
+        yield from _sections(nested, where, seen)
+
+
+def _model(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for part in get_args(annotation):
+        found = _model(part)
+        if found is not None:
+            return found
+    return None
+
+
+def _type(field: FieldInfo) -> str:
+    for meta in field.metadata:
+        title = getattr(meta, "json_schema", {}).get("title") if hasattr(meta, "json_schema") else None
+        if title in _UNITS:
+            return _UNITS[title]
+    return _spell(field.annotation)
+
+
+def _spell(annotation: Any) -> str:
+    origin = get_origin(annotation)
+    if origin is Literal:
+        return " \\| ".join(f"`{value}`" for value in get_args(annotation))
+    if origin in (Union, types.UnionType):
+        return " or ".join(
+            dict.fromkeys(_spell(part) for part in get_args(annotation) if part is not type(None))
+        )
+    if origin is list:
+        return f"list of {_spell(get_args(annotation)[0])}"
+    if origin is dict:
+        return "mapping"
+    if hasattr(annotation, "__metadata__"):
+        for meta in annotation.__metadata__:
+            title = getattr(meta, "json_schema", {}).get("title") if hasattr(meta, "json_schema") else None
+            if title in _UNITS:
+                return _UNITS[title]
+        return _spell(annotation.__origin__)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return _title(annotation) if annotation in _SHARED else "mapping"
+    return {int: "whole number", float: "number", str: "text", bool: "true or false"}.get(annotation, "value")
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if value is None:
+        return "omitted"
+    if isinstance(value, BaseModel):
+        value = value.model_dump(by_alias=True, exclude_none=True, exclude_defaults=True, mode="json")
+        return f"`{value}`".replace("'", "") if value else "see below"
+    kind = _type(field)
+    if kind in _UNITS:
+        from . import units
+
+        spell: Any = {
+            "duration": units.format_duration, "rate": units.format_rate,
+            "percentage": units.format_share, "size": units.format_size,
+        }[kind]  # fmt: skip
+        return f"`{spell(value)}`"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`{value}`" if value not in ("", [], {}) else "empty"

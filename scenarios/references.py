@@ -1,0 +1,100 @@
+"""What one part of a scenario says of another: names that must exist, be unique, or fit together."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path as FilePath
+
+from .loadtest_file import LoadtestError, read_loadtest
+from .problems import Path, nearest
+from .rate_file import RateFileError, read_rates
+from .schema import Document, Traffic
+
+FILE_FIELDS = ("rate_csv", "loadtest")
+DEFAULT_PATH = "default"
+
+Found = tuple[Path, str]
+
+
+def check(document: Document, folder: FilePath) -> list[Found]:
+    """Every reference that leads nowhere, as (path, message)."""
+    return [
+        *_duplicates("endpoints", [e.path for e in document.endpoints], "path"),
+        *_duplicates("traffic", [t.name for t in document.traffic], "name"),
+        *_duplicates("faults", [f.name for f in document.faults], "name"),
+        *_duplicates("slo", [s.name for s in document.slo], "name"),
+        *_duplicates(("fleet", "dependencies"), [d.name for d in document.fleet.dependencies], "name"),
+        *_calls(document),
+        *_traffic(document, folder),
+        *_slos(document),
+        *_faults(document),
+        *_autoscaler(document),
+    ]
+
+
+def _duplicates(where: str | tuple[str, ...], names: Sequence[str], field: str) -> Iterator[Found]:
+    base = (where,) if isinstance(where, str) else where
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield (*base, index, field), f"expected a unique {field}, got {name!r} a second time"
+
+
+def _calls(document: Document) -> Iterator[Found]:
+    known = [d.name for d in document.fleet.dependencies]
+    for index, endpoint in enumerate(document.endpoints):
+        for position, name in enumerate(endpoint.calls):
+            if name not in known:
+                hint = nearest(name, known) or f"; known are {', '.join(known) or 'none'}"
+                yield ("endpoints", index, "calls", position), f"no dependency {name!r}{hint}"
+
+
+def _traffic(document: Document, folder: FilePath) -> Iterator[Found]:
+    paths = [e.path for e in document.endpoints]
+    weighted = any(e.weight > 0 for e in document.endpoints)
+    for index, traffic in enumerate(document.traffic):
+        for path in traffic.endpoints or {}:
+            if path not in paths:
+                hint = nearest(path, paths) or f"; known are {', '.join(paths) or 'none'}"
+                yield ("traffic", index, "endpoints", path), f"no endpoint {path!r}{hint}"
+        if document.endpoints and not weighted and not traffic.endpoints and not traffic.loadtest:
+            yield ("traffic", index), "expected an endpoint with a weight above 0, for this source names none"
+        if traffic.start >= document.duration:
+            yield ("traffic", index, "start"), "expected a start before the end of the run"
+        yield from _files(traffic, index, folder)
+
+
+def _files(traffic: Traffic, index: int, folder: FilePath) -> Iterator[Found]:
+    try:
+        if traffic.rate_csv:
+            read_rates(folder / traffic.rate_csv)
+        if traffic.loadtest:
+            read_loadtest(folder / traffic.loadtest)
+    except (RateFileError, LoadtestError) as error:
+        field = "rate_csv" if traffic.rate_csv else "loadtest"
+        yield ("traffic", index, field), str(error)
+
+
+def _slos(document: Document) -> Iterator[Found]:
+    names = [t.name for t in document.traffic]
+    for index, slo in enumerate(document.slo):
+        for position, name in enumerate(slo.traffic or []):
+            if name not in names:
+                hint = nearest(name, names) or f"; known are {', '.join(names) or 'none'}"
+                yield ("slo", index, "traffic", position), f"no traffic {name!r}{hint}"
+        if slo.from_ >= document.duration:
+            yield ("slo", index, "from"), "expected from before the end of the run"
+
+
+def _faults(document: Document) -> Iterator[Found]:
+    for index, fault in enumerate(document.faults):
+        if fault.target.role == "proxy" and (fault.target.count or 1) > 1:
+            yield ("faults", index, "target", "count"), "expected at most 1: there is one proxy"
+
+
+def _autoscaler(document: Document) -> Iterator[Found]:
+    scaler = document.autoscaler
+    if scaler and scaler.drain_grace <= document.fleet.registry.refresh_interval:
+        yield (
+            ("autoscaler", "drain_grace"),
+            "expected more than fleet.registry.refresh_interval: until then the proxy still sends to a draining server",
+        )
+    if scaler and scaler.drain_timeout < scaler.drain_grace:
+        yield ("autoscaler", "drain_timeout"), "expected no less than drain_grace"

@@ -1,0 +1,162 @@
+"""A scenario, validated: what the user wrote, with nothing drawn yet."""
+
+import gzip
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from . import references
+from .overrides import apply_overrides
+from .problems import Problem, ScenarioError, describe, errors_of, nearest
+from .schema import Document
+from .yaml_source import Source, read_yaml
+
+LIBRARY = Path(__file__).parent / "library"
+SIZE_LIMIT = 4 * 2**20
+
+
+def library() -> dict[str, Path]:
+    """The scenarios that windtunnel ships, by name."""
+    return {path.stem: path for path in sorted(LIBRARY.glob("*.yaml"))}
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A validated scenario and the folder that its file names are relative to."""
+
+    document: Document
+    folder: Path
+    origin: str
+
+    @classmethod
+    def load(cls, name: str | Path, overrides: Sequence[str] | Mapping[str, Any] = ()) -> "Scenario":
+        """Read a file, or a scenario of the library by name; *overrides* are ``path=value`` texts or a mapping.
+
+        Raises ScenarioError with every problem found.
+        """
+        path = _find(name)
+        try:
+            if path.stat().st_size > SIZE_LIMIT:
+                raise ScenarioError([Problem(str(path), 0, 0, (), "expected a file of at most 4 MiB")])
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not UTF-8 text"
+            raise ScenarioError([Problem(str(name), 0, 0, (), f"cannot be read: {reason}")]) from None
+        shown = str(name) if Path(name) == path else path.name
+        return cls.parse(text, shown, path.resolve().parent, overrides)
+
+    @classmethod
+    def parse(
+        cls,
+        text: str,
+        origin: str = "<text>",
+        folder: Path | None = None,
+        overrides: Sequence[str] | Mapping[str, Any] = (),
+    ) -> "Scenario":
+        """Validate YAML *text*. Raises ScenarioError with every problem found."""
+        source = read_yaml(text, origin)
+        if isinstance(overrides, Mapping):
+            overrides = [f"{path}={json.dumps(value)}" for path, value in overrides.items()]
+        apply_overrides(source, overrides)
+        document = _validate(source)
+        scenario = cls(document, folder or Path.cwd(), origin)
+        problems = references.check(document, scenario.folder)
+        if problems:
+            raise ScenarioError([source.problem(path, message) for path, message in problems])
+        return scenario
+
+    def with_seed(self, seed: int) -> "Scenario":
+        """The same scenario under another seed."""
+        if not 0 <= seed < 2**63:
+            raise ValueError(f"expected a seed from 0 to 2**63 - 1, got {seed}")
+        return replace(self, document=self.document.model_copy(update={"seed": seed}))
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.document.scenario
+
+    def resolved(self) -> dict[str, Any]:
+        """Everything with its defaults, as plain data that would validate again."""
+        return self.document.model_dump(by_alias=True, exclude_none=True, mode="json")
+
+    def to_yaml(self) -> str:
+        """The resolved scenario as YAML; file names are absolute, so that it can be replayed from anywhere."""
+        data = self.resolved()
+        for source in data["traffic"]:
+            for kind in references.FILE_FIELDS:
+                if kind in source:
+                    source[kind] = str((self.folder / source[kind]).resolve())
+        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)
+
+    def fingerprint(self) -> str:
+        """A hash of all that can change a result.
+
+        Not in it: the seed, which is stated beside it, and which backends stand for Redis and EC2, for those must not change anything.
+        Files count by their (unpacked) content, not by their name.
+        """
+        data = self.resolved()
+        del data["seed"]
+        data.pop("description", None)
+        data["fleet"]["registry"].pop("backend")
+        data["fleet"].pop("cloud")
+        for source in data["traffic"]:
+            for kind in references.FILE_FIELDS:
+                if kind in source:
+                    source[kind] = _hash_file(self.folder / source[kind])
+        text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _hash_file(path: Path) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _find(name: str | Path) -> Path:
+    path = Path(name)
+    known = library()
+    if path.exists() and path.is_file():
+        return path
+    if str(name) in known:
+        return known[str(name)]
+    hint = nearest(str(name), known)
+    message = f"no such file, and no scenario of the library has that name{hint or '; known are ' + ', '.join(known)}"
+    raise ScenarioError([Problem(str(name), 0, 0, (), message)])
+
+
+def _validate(source: Source) -> Document:
+    if not isinstance(source.data, dict):
+        raise ScenarioError([source.problem((), "expected a mapping with the key scenario")])
+    try:
+        return Document.model_validate(source.data)
+    except ValidationError as error:
+        problems = []
+        for item in errors_of(error):
+            path = _existing(source.data, tuple(item["loc"]), item["type"])
+            unknown = item["type"] == "extra_forbidden"
+            problems.append(source.problem(path, describe(item, Document), of_key=unknown))
+        problems.sort(key=lambda p: (p.line, p.column))
+        raise ScenarioError(problems) from None
+
+
+def _existing(data: Any, loc: tuple[Any, ...], kind: str) -> tuple[str | int, ...]:
+    """*loc* without the names of union branches, which are no part of the file's path."""
+    path: list[str | int] = []
+    for position, part in enumerate(loc):
+        inside = isinstance(data, dict) and part in data
+        if inside or (isinstance(data, list) and isinstance(part, int)):
+            path.append(part)
+            data = data[part]
+        elif kind == "missing" and position == len(loc) - 1:
+            path.append(part)
+    return tuple(path)

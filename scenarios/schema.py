@@ -1,0 +1,328 @@
+"""The scenario file's schema: traffic, autoscaler, faults, objectives, and the whole document."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from ..core.slo import SIMPLE_INDICATORS, is_indicator, unit_of
+from .schema_base import Distribution, Model, Name, Positive, StageRate
+from .schema_fleet import Endpoint, Fleet
+from .units import Duration, Rate, Share, format_rate, parse_duration, parse_rate, parse_share, show
+
+
+class Stage(Model):
+    """A stretch of time with a constant rate (`rate`) or a straight ramp from the rate before to another (`to`)."""
+
+    for_: Duration = Field(alias="for", gt=0, description="length")
+    rate: StageRate | None = Field(None, description="arrival rate: constant, or drawn from a range")
+    to: Rate | None = Field(
+        None, description="arrival rate at the stage's end; the ramp begins at the rate before (0 at first)"
+    )
+
+    @model_validator(mode="after")
+    def _one_rate(self) -> Self:
+        if (self.rate is None) == (self.to is None):
+            raise ValueError("expected either rate or to, got " + ("both" if self.rate else "neither"))
+        return self
+
+
+class Connections(Model):
+    """`per_request`, or a pool of kept connections."""
+
+    pool: Positive | None = Field(
+        None, description="kept connections shared by the source's clients; when all are busy requests wait"
+    )
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _word(cls, value: Any, handler: ModelWrapValidatorHandler["Connections"]) -> "Connections":
+        if value == "per_request":
+            return handler({})
+        if isinstance(value, (dict, Connections)) and value != {}:
+            return handler(value)
+        raise ValueError(f"expected per_request or {{pool: n}}, got {show(value)}")
+
+    @model_serializer(mode="wrap")
+    def _serialize(self, handler: SerializerFunctionWrapHandler) -> Any:
+        return "per_request" if self.pool is None else handler(self)
+
+
+PER_REQUEST = Connections.model_validate("per_request")
+
+
+class ClientRetries(Model):
+    """What a client does after a failure."""
+
+    attempts: int = Field(0, ge=0, le=1000, description="retries after the first attempt")
+    backoff: Duration = Field(0, description="wait before the first retry; doubles with each further one")
+    jitter: Share = Field(0.0, description="spread of the wait around that, both ways")
+
+
+class Client(Model):
+    """How the clients of a source behave."""
+
+    timeout: Duration | None = Field(None, gt=0, description="patience per attempt; omitted: endless")
+    connections: Connections = Field(PER_REQUEST, description="`per_request`, or `{pool: n}`")
+    retries: ClientRetries = Field(default_factory=ClientRetries, description="retries")
+
+
+class Closed(Model):
+    """A fixed number of clients, each of which waits for its answer, thinks, and sends again."""
+
+    concurrency: Positive = Field(description="clients")
+    think: Distribution | None = Field(
+        None, description="time between an answer and the next request; omitted: none"
+    )
+    for_: Duration | None = Field(None, alias="for", gt=0, description="for so long; omitted: to the end")
+    maximum: Positive | None = Field(None, description="requests in all; omitted: unlimited")
+
+
+class Flood(Model):
+    """The chaos monkey: requests at a rate, over connections whose answers are never read."""
+
+    stages: list[Stage] = Field(min_length=1, description="arrival rate over time")
+    connections: Positive = Field(description="connections held; requests go over them in turn")
+    reads_response: bool = Field(False, description="true: the answers are read after all")
+    headers: Literal["plain", "mixed"] = Field(
+        "plain", description="`mixed`: header sets drawn at random (of consequence in flight only)"
+    )
+
+
+class Traffic(Model):
+    """A source of requests: exactly one of stages, closed, flood, rate_csv, loadtest."""
+
+    name: Name = Field(description="name, unique")
+    start: Duration = Field(0, description="when it begins")
+    stages: list[Stage] | None = Field(None, min_length=1, description="open: arrival rate over time")
+    closed: Closed | None = Field(None, description="closed: clients that wait for their answers")
+    flood: Flood | None = Field(None, description="a chaos monkey")
+    rate_csv: Name | None = Field(
+        None, description="open: a file of `second,requests` lines, plain or .gz, relative to the scenario"
+    )
+    loadtest: Name | None = Field(
+        None, description="a JSON array in the npm `loadtest` package's option format"
+    )
+    order: Literal["sequence", "parallel"] = Field(
+        "sequence", description="loadtest: entries one after another, or all at once"
+    )
+    scale: Annotated[float, Field(gt=0, le=1_000_000, strict=False)] = Field(
+        1.0, description="rate_csv: factor on the rates (a plain number)"
+    )
+    arrivals: Literal["poisson", "constant"] = Field("poisson", description="open: Poisson, or evenly spaced")
+    endpoints: dict[str, Positive] | None = Field(
+        None, min_length=1, description="path: weight, instead of the endpoints' own weights"
+    )
+    client: Client = Field(default_factory=Client, description="client behaviour")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        kinds = ("stages", "closed", "flood", "rate_csv", "loadtest")
+        given = [kind for kind in kinds if getattr(self, kind) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"expected exactly one of {', '.join(kinds)}, got {' and '.join(given) or 'none'}"
+            )
+        for option, kind in (("order", "loadtest"), ("scale", "rate_csv")):
+            if option in self.model_fields_set and given[0] != kind:
+                raise ValueError(f"expected {option} only beside {kind}, got it beside {given[0]}")
+        if self.flood and not self.flood.reads_response and self.client != Client():
+            raise ValueError(
+                "expected no client settings for a flood that reads no answers: it never gives up and never retries"
+            )
+        return self
+
+
+class AutoscalerModel(Model):
+    """The autoscaler: an interval, a policy with its settings, and limits around it."""
+
+    interval: Duration = Field(1_000_000_000, gt=0, description="time between decisions")
+    policy: Literal["threshold", "target_tracking"] = Field(description="scaling policy")
+    requests_high: Rate | None = Field(
+        None, description="threshold: any server at or above adds one; omitted: not looked at"
+    )
+    requests_low: Rate | None = Field(
+        None, description="threshold: all servers at or below (and at or below memory_low) remove one"
+    )
+    memory_high: Share | None = Field(None, description="threshold: any server at or above adds one")
+    memory_low: Share | None = Field(None, description="threshold: see requests_low")
+    metric: Literal["requests", "memory", "cpu", "in_flight"] | None = Field(
+        None, description="target_tracking: what is averaged over the servers; omitted: requests"
+    )
+    target: Rate | Share | Positive | None = Field(
+        None,
+        description="target_tracking: wanted average: a rate (requests), a percentage (memory, cpu) or a number (in_flight)",
+    )
+    tolerance: Share | None = Field(
+        None,
+        description="target_tracking: no change while the average is so close to the target; omitted: 10%",
+    )
+    cooldown: Duration = Field(0, description="time after an action without another")
+    max_sample_age: Duration = Field(
+        5_000_000_000, gt=0, description="older samples make their server unknown, never idle"
+    )
+    dead_after: Duration | None = Field(
+        30_000_000_000,
+        gt=0,
+        description="a server silent for so long is terminated and replaced; null: never",
+    )
+    boot_timeout: Duration = Field(
+        300_000_000_000, gt=0, description="an instance not up by then is terminated"
+    )
+    drain_grace: Duration = Field(
+        2_000_000_000,
+        description="shortest time from draining to termination; more than the proxy's refresh_interval",
+    )
+    drain_timeout: Duration = Field(30_000_000_000, description="longest time from draining to termination")
+    reconcile_interval: Duration = Field(
+        60_000_000_000, gt=0, description="how often the cloud's list is compared with the autoscaler's books"
+    )
+
+    @field_validator("target", mode="wrap")
+    @classmethod
+    def _target(cls, value: Any, handler: Any, info: ValidationInfo) -> Any:
+        metric = info.data.get("metric") or "requests"
+        if value is None:
+            return None
+        if metric == "requests":
+            parsed: float = parse_rate(value)
+        elif metric == "in_flight":
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise ValueError(f"expected a whole number for metric in_flight, got {show(value)}")
+            parsed = value
+        else:
+            parsed = parse_share(value)
+        if parsed <= 0:
+            raise ValueError(f"expected a target above 0, got {show(value)}")
+        return parsed
+
+    @model_validator(mode="after")
+    def _settings_of_policy(self) -> Self:
+        threshold = ("requests_high", "requests_low", "memory_high", "memory_low")
+        tracking = ("metric", "target", "tolerance")
+        foreign = tracking if self.policy == "threshold" else threshold
+        for field in foreign:
+            if getattr(self, field) is not None:
+                raise ValueError(f"expected no {field} with policy {self.policy}")
+        if self.policy == "threshold" and self.requests_high is None and self.memory_high is None:
+            raise ValueError("expected requests_high or memory_high with policy threshold, got neither")
+        if self.policy == "target_tracking" and self.target is None:
+            raise ValueError("expected target with policy target_tracking")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _serialize(self, handler: SerializerFunctionWrapHandler) -> Any:
+        data = handler(self)
+        if self.target is not None:
+            metric = self.metric or "requests"
+            by_share = metric in ("memory", "cpu")
+            data["target"] = self.target if metric == "in_flight" else format_rate(self.target)
+            if by_share:
+                from .units import format_share
+
+                data["target"] = format_share(self.target)
+        return data
+
+
+class Target(Model):
+    """Whom a fault hits."""
+
+    role: Literal["app", "canary", "standby", "proxy"] = Field("app", description="role")
+    count: Positive | None = Field(None, description="so many, drawn at random; omitted: 1")
+    address: Name | None = Field(
+        None, description="this one, such as http://10.0.0.1, instead of role and count"
+    )
+
+
+class Fault(Model):
+    """A fault."""
+
+    name: Name = Field(description="name, unique")
+    type: Literal["kill"] = Field(
+        description="`kill`: the process dies at once with everything in flight; the registry is not told"
+    )
+    at: Duration = Field(description="when")
+    target: Target = Field(default_factory=Target, description="whom")
+    attributes: dict[str, Any] = Field({}, description="settings of the type; `kill` has none")
+
+    @field_validator("attributes")
+    @classmethod
+    def _none_for_kill(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if value:
+            raise ValueError(f"expected no attributes for type kill, got {', '.join(sorted(value))}")
+        return value
+
+
+class Slo(Model):
+    """An objective: an indicator below or above a bound."""
+
+    name: Name = Field(description="name, unique")
+    indicator: str = Field(
+        description="latency_p50 (any percentile: p95, p99, p999), latency_mean, latency_max, error_rate, availability, throughput"
+    )
+    below: str | None = Field(
+        None,
+        description="holds while strictly below this: a duration, percentage or rate, as the indicator has it",
+    )
+    above: str | None = Field(None, description="holds while strictly above this")
+    from_: Duration = Field(0, alias="from", description="requests planned from this time")
+    to: Duration | None = Field(None, description="to this time; omitted: to the end")
+    traffic: list[Name] | None = Field(
+        None, min_length=1, description="of these sources; omitted: of all but floods that read no answers"
+    )
+
+    @field_validator("indicator")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if not is_indicator(value):
+            known = ", ".join(("latency_p99 (or another percentile)", *SIMPLE_INDICATORS))
+            raise ValueError(f"expected one of {known}, got {show(value)}")
+        return value
+
+    @field_validator("below", "above")
+    @classmethod
+    def _bound(cls, value: str | None, info: ValidationInfo) -> str | None:
+        indicator = info.data.get("indicator")
+        if value is not None and indicator is not None:
+            parse_bound(indicator, value)
+        return value
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        if (self.below is None) == (self.above is None):
+            raise ValueError("expected either below or above, got " + ("both" if self.below else "neither"))
+        if self.to is not None and self.to <= self.from_:
+            raise ValueError("expected to after from")
+        return self
+
+
+def parse_bound(indicator: str, text: str) -> float:
+    """The bound of an SLO in the unit of its indicator (ns, share, per second)."""
+    parse = {"time": parse_duration, "share": parse_share, "rate": parse_rate}[unit_of(indicator)]
+    return float(parse(text))
+
+
+class Document(Model):
+    """A scenario: a fleet, its traffic, what will hit it, and what must hold."""
+
+    scenario: Name = Field(description="name")
+    description: str = Field("", description="what it teaches")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of every draw")
+    duration: Duration = Field(
+        gt=0,
+        le=400 * 86_400_000_000_000,
+        description="arrivals stop after this; the run drains for at most the longest client timeout (30s if a client has none)",
+    )
+    fleet: Fleet = Field(default_factory=Fleet, description="the fleet")
+    endpoints: list[Endpoint] = Field([], description="endpoints")
+    traffic: list[Traffic] = Field([], description="sources of requests")
+    autoscaler: AutoscalerModel | None = Field(None, description="the autoscaler; omitted: none")
+    faults: list[Fault] = Field([], description="faults")
+    slo: list[Slo] = Field([], description="objectives; one that is violated makes the exit code 3")

@@ -1,0 +1,137 @@
+"""What all parts of the scenario schema share: strict models, distributions, small value types."""
+
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from ..core import distributions as core
+from .units import Duration, Rate, format_rate, parse_rate, show
+
+
+class Model(BaseModel):
+    """A part of a scenario: unknown keys are errors, nothing is coerced, nothing changes afterwards."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, populate_by_name=True, allow_inf_nan=False
+    )
+
+
+Count = Annotated[int, Field(ge=0, le=1_000_000)]
+Positive = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("expected a name, got nothing")
+    return value
+
+
+Name = Annotated[str, BeforeValidator(_text), Field(max_length=200)]
+
+
+class Exponential(Model):
+    """Exponential: memoryless."""
+
+    mean: Duration = Field(description="mean")
+
+
+class Lognormal(Model):
+    """Lognormal: the usual shape of service and boot times."""
+
+    mean: Duration = Field(description="mean")
+    cv: Annotated[float, Field(ge=0, le=100, strict=False)] = Field(
+        description="coefficient of variation: standard deviation / mean (a plain number)"
+    )
+
+
+class Uniform(Model):
+    """Uniform between two durations."""
+
+    min: Duration = Field(description="least")
+    max: Duration = Field(description="greatest")
+
+
+class Pareto(Model):
+    """Pareto: heavy-tailed."""
+
+    mean: Duration = Field(description="mean")
+    shape: Annotated[float, Field(gt=1, le=1000, strict=False)] = Field(
+        description="shape alpha, above 1 (a plain number; below 2 the variance is infinite)"
+    )
+
+
+class Distribution(Model):
+    """A distribution of durations: exactly one of its fields."""
+
+    constant: Duration | None = Field(None, description="always this long")
+    exponential: Exponential | None = Field(None, description="exponential")
+    lognormal: Lognormal | None = Field(None, description="lognormal")
+    uniform: Uniform | None = Field(None, description="uniform")
+    pareto: Pareto | None = Field(None, description="Pareto")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "Distribution":
+        given = sorted(self.model_fields_set)
+        if len(given) != 1 or getattr(self, given[0]) is None:
+            names = ", ".join(type(self).model_fields)
+            raise ValueError(f"expected exactly one of {names}, got {' and '.join(given) or 'none'}")
+        if self.uniform and self.uniform.min > self.uniform.max:
+            raise ValueError("expected uniform.min not above uniform.max")
+        return self
+
+    def resolve(self) -> core.Distribution:
+        """The engine's distribution, in nanoseconds."""
+        if self.exponential:
+            return core.exponential(self.exponential.mean)
+        if self.lognormal:
+            return core.lognormal(self.lognormal.mean, self.lognormal.cv)
+        if self.uniform:
+            return core.uniform_between(self.uniform.min, self.uniform.max)
+        if self.pareto:
+            return core.pareto(self.pareto.mean, self.pareto.shape)
+        return core.constant(self.constant or 0)
+
+
+class RateRange(Model):
+    """A range of rates."""
+
+    min: Rate = Field(description="least")
+    max: Rate = Field(description="greatest")
+
+
+class StageRate(Model):
+    """A constant rate (``20/s``), or one drawn anew from a range at regular times."""
+
+    constant: Rate | None = Field(None, description="this rate; written without the key: `rate: 20/s`")
+    uniform: RateRange | None = Field(None, description="a rate drawn uniformly from the range")
+    every: Duration = Field(1_000_000_000, description="how often a new rate is drawn")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _plain_rate(cls, value: Any, handler: ModelWrapValidatorHandler["StageRate"]) -> "StageRate":
+        if isinstance(value, StageRate):
+            return value
+        if not isinstance(value, dict):
+            parse_rate(value)
+            return handler({"constant": value})
+        made = handler(value)
+        if (made.constant is None) == (made.uniform is None):
+            raise ValueError(f"expected a rate such as 20/s or uniform: {{min, max}}, got {show(value)}")
+        if made.uniform and made.uniform.min > made.uniform.max:
+            raise ValueError("expected uniform.min not above uniform.max")
+        if made.every <= 0:
+            raise ValueError("expected a positive duration for every, got 0")
+        return made
+
+    @model_serializer(mode="wrap")
+    def _serialize(self, handler: SerializerFunctionWrapHandler) -> Any:
+        return handler(self) if self.constant is None else format_rate(self.constant)

@@ -1,0 +1,1 @@
+"""The rehearsal: the fleet in virtual time."""

@@ -1,0 +1,243 @@
+"""The control plane of a rehearsal: SimPy processes around the engine, over the real adapters.
+
+Each process waits for its moment on the timeline and then does what its live counterpart does: instances boot and register, monitors
+write samples, the proxy reads the lists, health is checked, the autoscaler decides, faults strike.
+"""
+
+from collections.abc import Callable, Generator, Mapping
+from typing import Any
+
+import simpy
+
+from ..core.draws import BOOT_FAILURE, BOOT_TIME, TARGET, draw, key, uniform
+from ..core.lifecycle import ALIVE, State
+from ..core.model import SECOND, FaultSpec, FleetSpec
+from ..core.order import Kind
+from ..core.ports import Cloud, Registry, RegistryError, Sample, Sink
+from ..core.table import CANARY, SERVING
+from .dataplane import DataPlane, ServerSample
+from .embedded_cloud import number_of
+from .instances import Instance, Instances
+from .timeline import Timeline
+
+Process = Generator[simpy.Event, Any, None]
+
+_ROLE_STATES = {"serving": State.SERVING, "canary": State.CANARY, "standby": State.STANDBY}
+_TARGET_STATES = {"app": State.SERVING, "canary": State.CANARY, "standby": State.STANDBY}
+
+
+class ControlPlane:
+    """Everything but the requests, and but the autoscaler (sim.scaling)."""
+
+    def __init__(
+        self, fleet: FleetSpec, timeline: Timeline, plane: DataPlane, registry: Registry, cloud: Cloud,
+        sink: Sink,
+    ) -> None:  # fmt: skip
+        self.fleet = fleet
+        self.timeline = timeline
+        self.plane = plane
+        self.registry = registry
+        self.cloud = cloud
+        self.sink = sink
+        self.instances = Instances()
+        self.finished = timeline.env.event()
+        self.each_second: Callable[[int], None] = lambda now: None
+        self._boot_stream = key(fleet.seed, "boot")
+        self._reachable = True
+        plane.lost = self._lost
+        plane.proxy_down = self._proxy_down
+
+    def emit(self, name: str, fields: Mapping[str, Any]) -> None:
+        """Log a control event now."""
+        self.sink.event(self.timeline.now(), name, fields)
+
+    def begin(self) -> None:
+        """Launch the initial fleet, which is up at once, and start every process."""
+        app = self.fleet.app
+        roles = ["serving"] * app.initial + ["canary"] * app.canaries + ["standby"] * app.standby
+        for role in roles:
+            self._up(self.launch(role))
+        env = self.timeline.env
+        env.process(self._end())
+        env.process(self._monitors())
+        env.process(self._refreshes())
+        if self.fleet.proxy.health is not None:
+            env.process(self._health_checks(self.fleet.proxy.health.interval))
+        for number, fault in enumerate(self.fleet.faults):
+            if fault.at < self.fleet.duration + self.fleet.drain:
+                env.process(self._fault(number, fault))
+
+    # Instances.
+
+    def launch(self, role: str) -> Instance:
+        """Ask the cloud for an instance of *role*. Raises CloudError."""
+        number = self.registry.next_number()
+        cloud = self.cloud.launch(number, role, f"{self.fleet.name}-{self.fleet.seed}-{number}")
+        self.registry.add_instance(cloud.provider_id)
+        instance = self.instances.add(cloud, self.timeline.now())
+        self.emit("launched", {"server": number, "role": role})
+        instance.become(State.BOOTING)
+        return instance
+
+    def boot(self, instance: Instance) -> None:
+        """Let an instance boot."""
+        self.timeline.env.process(self._boot(instance))
+
+    def _boot(self, instance: Instance) -> Process:
+        bits = draw(self._boot_stream, instance.number, 0, BOOT_TIME)
+        time = self.timeline.now() + self.fleet.app.boot_time.sample(bits)
+        yield self.timeline.until(time, Kind.READY, instance.number)
+        if instance.state != State.BOOTING:
+            return
+        luck = uniform(draw(self._boot_stream, instance.number, 0, BOOT_FAILURE))
+        if luck < self.fleet.app.boot_failure:
+            instance.become(State.FAILED)
+            self.emit("boot_failed", {"server": instance.number})
+        else:
+            self._up(instance)
+
+    def _up(self, instance: Instance) -> None:
+        """The application is up: it registers itself."""
+        instance.become(_ROLE_STATES[instance.cloud.role])
+        instance.ready = self.timeline.now()
+        self.plane.boot(instance.number)
+        self.registry.register(instance.address, instance.cloud.role)
+        self.emit("ready", {"server": instance.number, "role": instance.cloud.role})
+
+    def terminate(self, number: int, provider_id: str, reason: str) -> None:
+        """End an instance, whatever it is doing. Raises CloudError."""
+        self.cloud.terminate(provider_id)
+        instance = self.instances.by_number[number]
+        lost = self.plane.stop(number) if number in self.plane.servers else 0
+        self.registry.forget(instance.address)
+        self.registry.remove_instance(provider_id)
+        instance.become(State.GONE)
+        instance.gone = self.timeline.now()
+        self.emit("terminated", {"server": number, "reason": reason, "lost": lost})
+
+    def _lost(self, number: int) -> None:
+        """An instance died by itself. Nobody tells the registry."""
+        self.instances.by_number[number].become(State.FAILED)
+
+    # Processes.
+
+    def _end(self) -> Process:
+        yield self.timeline.until(self.fleet.duration + self.fleet.drain, Kind.END)
+        if not self.finished.triggered:
+            self.finished.succeed()
+
+    def _monitors(self) -> Process:
+        second = 0
+        while True:
+            second += 1
+            yield self.timeline.until(second * SECOND, Kind.MONITOR)
+            now = self.timeline.now()
+            self._sample(now)
+            self.each_second(now)
+            if now >= self.fleet.duration and self.plane.idle and not self.finished.triggered:
+                self.finished.succeed()
+
+    def _sample(self, now: int) -> None:
+        proxy, servers = self.plane.sample()
+        samples = {sample.server: sample for sample in servers}
+        rows: list[tuple[int, ...]] = [
+            (now, 0, int(State.GONE if self.plane.proxy.down else State.SERVING), proxy.requests,
+             proxy.in_flight, proxy.queued, proxy.memory, 0, proxy.connections, proxy.descriptors)
+        ]  # fmt: skip
+        written = []
+        for number, instance in sorted(self.instances.by_number.items()):
+            if instance.state == State.GONE:
+                continue
+            sample = samples.get(number) or ServerSample(number, 0, 0, 0, 0, 0)
+            rows.append(
+                (now, number, int(instance.state), sample.requests, sample.in_flight, sample.queued,
+                 sample.memory, sample.cpu_ns, 0, 0)
+            )  # fmt: skip
+            if instance.state in ALIVE:
+                written.append(self._registry_sample(now, instance, sample))
+        self.sink.metrics(rows)
+        try:
+            self.registry.write_samples(written)
+        except RegistryError as error:
+            self._unreachable(error)
+
+    def _registry_sample(self, now: int, instance: Instance, sample: ServerSample) -> Sample:
+        app = self.fleet.app
+        return Sample(
+            address=instance.address,
+            time=now,
+            requests=sample.requests,
+            memory=sample.memory / app.memory.total if app.memory.total > 0 else 0.0,
+            cpu=sample.cpu_ns / (SECOND * app.cores),
+            in_flight=sample.in_flight,
+            version="1",
+            state=instance.state.word,
+        )
+
+    def _refreshes(self) -> Process:
+        turn = 0
+        while True:
+            yield self.timeline.until(turn * self.fleet.refresh_interval, Kind.REFRESH)
+            self._refresh()
+            turn += 1
+
+    def _refresh(self) -> None:
+        """The proxy reads the lists; when it cannot, it keeps the table that it has."""
+        try:
+            servers = self.registry.servers()
+        except RegistryError as error:
+            self._unreachable(error)
+            return
+        if not self._reachable:
+            self._reachable = True
+            self.emit("registry_reachable", {})
+        listed = {number_of(address): SERVING for address in servers.serving}
+        listed.update((number_of(address), CANARY) for address in servers.canary)
+        listed.pop(0, None)
+        self.plane.refresh(listed)
+
+    def _unreachable(self, error: RegistryError) -> None:
+        if self._reachable:
+            self._reachable = False
+            self.emit("registry_unreachable", {"error": str(error)})
+
+    def _health_checks(self, interval: int) -> Process:
+        turn = 0
+        while True:
+            turn += 1
+            yield self.timeline.until(turn * interval, Kind.HEALTH)
+            self.plane.check_health()
+
+    # Faults.
+
+    def _fault(self, number: int, fault: FaultSpec) -> Process:
+        yield self.timeline.until(fault.at, Kind.FAULT, number)
+        if fault.role == "proxy" and not fault.address:
+            self.emit("fault", {"name": fault.name, "type": fault.type, "targets": ["proxy"]})
+            self.plane.kill_proxy(fault.name)
+            return
+        targets = self._targets(fault)
+        self.emit("fault", {"name": fault.name, "type": fault.type, "targets": [t.number for t in targets]})
+        for instance in targets:
+            lost = self.plane.stop(instance.number)
+            instance.become(State.FAILED)
+            self.emit("killed", {"server": instance.number, "lost": lost})
+
+    def _targets(self, fault: FaultSpec) -> list[Instance]:
+        """The instances that *fault* hits: the one at its address, or some of its role, drawn by its own stream."""
+        if fault.address:
+            alive = self.instances.in_state(*sorted(ALIVE))
+            return [instance for instance in alive if instance.address == fault.address]
+        able = self.instances.in_state(_TARGET_STATES[fault.role])
+        able.sort(key=lambda instance: draw(fault.stream, instance.number, 0, TARGET))
+        return sorted(able[: fault.count], key=lambda instance: instance.number)
+
+    def _proxy_down(self) -> None:
+        if self.fleet.proxy.restart_after >= 0:
+            self.timeline.env.process(self._restart_proxy())
+
+    def _restart_proxy(self) -> Process:
+        time = self.timeline.now() + self.fleet.proxy.restart_after
+        yield self.timeline.until(time, Kind.PROXY_RESTART)
+        self.plane.proxy.restart()
+        self._refresh()

@@ -1,0 +1,77 @@
+"""A dependency: so many calls at once, the others wait; perhaps a cache in front of it."""
+
+from collections import deque
+from collections.abc import Callable
+
+from ..core import draws
+from ..core.appserver import REJECT, START, admit_request, cache_hit
+from ..core.model import DependencySpec
+from ..core.order import Kind
+from .entities import Job
+from .timeline import Timeline
+
+Done = Callable[[Job, bool], None]
+
+
+class Dependency:
+    """One dependency of all app servers."""
+
+    def __init__(self, number: int, spec: DependencySpec, timeline: Timeline) -> None:
+        self.number = number
+        self.spec = spec
+        self.timeline = timeline
+        self.busy = 0
+        self.queue: deque[tuple[Job, int, Done]] = deque()
+        self.calls = 0
+        self.misses = 0
+        # Warm, with expiries spread evenly over the time to live.
+        cache = spec.cache
+        self.filled_until = (
+            [cache.ttl * (entry + 1) // cache.keys for entry in range(cache.keys)] if cache else []
+        )
+
+    def call(self, job: Job, done: Done) -> None:
+        """A call arrives; *done* is told whether it succeeded."""
+        self.calls += 1
+        entry = self._entry(job)
+        if entry >= 0 and cache_hit(self.filled_until[entry], self.timeline.now()):
+            done(job, True)
+            return
+        self.misses += 1
+        verdict = admit_request(self.busy, self.spec.concurrency, len(self.queue), self.spec.queue)
+        if verdict == REJECT:
+            done(job, False)
+        elif verdict == START:
+            self._serve(job, entry, done)
+        else:
+            self.queue.append((job, entry, done))
+
+    def _draw(self, job: Job, which: int) -> int:
+        request = job.attempt.request
+        purpose = draws.CALL + 2 * job.call + which + draws.TRY * job.tries
+        return draws.draw(request.stream, request.index, job.attempt.number, purpose)
+
+    def _entry(self, job: Job) -> int:
+        """The cache entry that the call asks for, or -1."""
+        cache = self.spec.cache
+        if cache is None:
+            return -1
+        bits = self._draw(job, 1)
+        if draws.uniform(bits) >= cache.hit_share:
+            return -1
+        return draws.below_again(bits, cache.keys)
+
+    def _serve(self, job: Job, entry: int, done: Done) -> None:
+        self.busy += 1
+        time = self.timeline.now() + self.spec.service.sample(self._draw(job, 0))
+        self.timeline.at(
+            time, Kind.DEPENDENCY_DONE, self.number, job.number, job.lane, self._done, job, entry, done
+        )
+
+    def _done(self, job: Job, entry: int, done: Done) -> None:
+        self.busy -= 1
+        if entry >= 0 and self.spec.cache is not None:
+            self.filled_until[entry] = self.timeline.now() + self.spec.cache.ttl
+        if self.queue:
+            self._serve(*self.queue.popleft())
+        done(job, True)

@@ -1,0 +1,137 @@
+"""What moves through the fleet: requests, their attempts, the connections that carry them, the jobs they become."""
+
+from collections import deque
+from typing import NamedTuple
+
+from ..core.model import ClientSpec, EndpointSpec, SourceSpec
+from ..core.order import lane, request_number
+from ..core.outcomes import Outcome
+
+PENDING = int(Outcome.PENDING)
+
+
+class Request:
+    """A planned request; *cpu* and *io* are the demands of its first attempt."""
+
+    __slots__ = ("attempt", "attempts", "cpu", "done", "endpoint", "index", "io", "number", "record", "row",
+                 "source", "spec", "stream", "time")  # fmt: skip
+
+    def __init__(
+        self, source: int, spec: SourceSpec, index: int, endpoint: int, time: int, cpu: int, io: int
+    ) -> None:
+        self.source = source
+        self.spec = spec
+        self.stream = spec.stream
+        self.index = index
+        self.number = request_number(source, index)
+        self.endpoint = endpoint
+        self.time = time
+        self.cpu = cpu
+        self.io = io
+        self.row = -1
+        self.attempts: list[Attempt] = []
+        self.record: tuple[int, ...] | None = None
+
+
+class Attempt:
+    """One attempt of a request, with the times it reached each station (-1: not)."""
+
+    __slots__ = ("answered", "arrived", "connection", "cpu_done", "end", "lane", "number", "outcome", "proxy",
+                 "request", "retrying", "routed", "sent_upstream", "served", "server", "start", "started",
+                 "status", "tries", "upstream")  # fmt: skip
+
+    def __init__(self, request: Request, number: int, start: int) -> None:
+        self.request = request
+        self.number = number
+        self.lane = lane(number)
+        self.start = start
+        self.proxy = self.routed = self.arrived = self.started = self.cpu_done = self.served = -1
+        self.answered = self.end = -1
+        self.outcome = PENDING
+        self.status = 0
+        self.server = 0
+        self.tries = 0
+        self.connection: Connection | None = None
+        self.upstream = False
+        self.sent_upstream = -1
+        self.retrying = False
+
+    def row(self) -> tuple[int, ...]:
+        """The row of columns.ATTEMPTS."""
+        connection = self.connection.id if self.connection else -1
+        return (
+            self.request.row, self.number, self.start, self.proxy, self.routed, self.arrived, self.started,
+            self.cpu_done, self.served, self.answered, self.end, self.outcome, self.status, self.server,
+            self.tries, connection,
+        )  # fmt: skip
+
+
+class Origin(NamedTuple):
+    """What keys the draws and the order of a connection's own messages: the attempt that opened it."""
+
+    stream: int
+    request: int
+    attempt: int
+    number: int
+    lane: int
+
+
+class Connection:
+    """A client connection, as its two ends see it.
+
+    The client's end: *outbox* until established, *pending* attempts without an answer, *client_closed*. The proxy's end: *accepted*,
+    *busy* with an attempt, *inbox* of requests that wait behind it (or for the connection to be accepted), *unread* bytes,
+    *proxy_closed*, *gone* once the client's close has arrived. *row* is its place in the proxy's idle list. Both directions deliver in
+    order: nothing arrives before *inbound_until* or *outbound_until*.
+    """
+
+    __slots__ = ("accepted", "busy", "client", "client_closed", "established", "gone", "id", "idle_since",
+                 "inbound_until", "inbox", "origin", "outbound_until", "outbox", "pending", "proxy_closed",
+                 "row", "slot", "source", "stalled", "syn_sent", "syn_tries", "unread")  # fmt: skip
+
+    def __init__(self, id: int, opener: Attempt, client: ClientSpec, syn_sent: int) -> None:
+        request = opener.request
+        self.id = id
+        self.origin = Origin(request.stream, request.index, opener.number, request.number, opener.lane)
+        self.source = request.source
+        self.client = client
+        self.syn_sent = syn_sent
+        self.syn_tries = 0
+        self.established = False
+        self.client_closed = False
+        self.outbox: list[Attempt] = []
+        self.pending: dict[Attempt, None] = {}
+        self.slot = -1
+        self.accepted = False
+        self.busy: Attempt | None = None
+        self.inbox: deque[Attempt] = deque()
+        self.unread = 0
+        self.stalled = False
+        self.proxy_closed = False
+        self.gone = False
+        self.row = 0
+        self.idle_since = -1
+        self.inbound_until = 0
+        self.outbound_until = 0
+
+
+class Job:
+    """An attempt's upstream try at an app server."""
+
+    __slots__ = ("attempt", "call", "cpu", "endpoint", "io", "lane", "number", "server", "tries")
+
+    def __init__(self, attempt: Attempt, endpoint: EndpointSpec, server: int, cpu: int, io: int) -> None:
+        self.attempt = attempt
+        self.endpoint = endpoint
+        self.server = server
+        self.tries = attempt.tries
+        self.lane = lane(attempt.number, attempt.tries)
+        self.number = attempt.request.number
+        self.cpu = cpu
+        self.io = io
+        self.call = 0
+
+    @property
+    def current(self) -> bool:
+        """Whether the proxy still waits for this very try."""
+        return self.attempt.upstream and self.attempt.tries == self.tries

@@ -1,0 +1,57 @@
+"""The instances of a rehearsal: their lives from launch to gone, and what they cost."""
+
+from dataclasses import dataclass
+
+from ..core.lifecycle import State, move
+from ..core.ports import CloudInstance
+
+
+@dataclass(slots=True)
+class Instance:
+    """One instance; times in ns, -1: not yet."""
+
+    cloud: CloudInstance
+    state: State
+    launched: int
+    ready: int = -1
+    gone: int = -1
+
+    @property
+    def number(self) -> int:
+        """Our number."""
+        return self.cloud.number
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return self.cloud.address
+
+    def become(self, state: State) -> None:
+        """Move to *state* by the table."""
+        self.state = move(self.number, self.state, state)
+
+
+class Instances:
+    """All instances that ever were in this run, by number."""
+
+    def __init__(self) -> None:
+        self.by_number: dict[int, Instance] = {}
+
+    def add(self, cloud: CloudInstance, now: int) -> Instance:
+        """A launch was granted."""
+        assert cloud.number not in self.by_number, f"instance {cloud.number} launched twice"
+        made = Instance(cloud, State.PENDING, now)
+        self.by_number[cloud.number] = made
+        return made
+
+    def at(self, address: str) -> Instance:
+        """The instance at *address* (addresses are never used again)."""
+        return next(one for one in self.by_number.values() if one.address == address)
+
+    def in_state(self, *states: State) -> list[Instance]:
+        """Those in any of *states*, by number."""
+        return [one for _, one in sorted(self.by_number.items()) if one.state in states]
+
+    def paid_ns(self, end: int) -> int:
+        """Instance time from launch to gone (or *end*), summed, in ns."""
+        return sum((one.gone if one.gone >= 0 else end) - one.launched for one in self.by_number.values())

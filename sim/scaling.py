@@ -1,0 +1,107 @@
+"""The autoscaler in the rehearsal: it reads the registry, asks the engine, and carries out what it answers."""
+
+from ..backends.registry import LEASE_TTL
+from ..core import autoscaler as engine
+from ..core.lifecycle import State
+from ..core.model import AutoscalerSpec
+from ..core.order import Kind
+from ..core.ports import CloudError, RegistryError
+from .control import ControlPlane, Process
+
+OWNER = "autoscaler"
+HINDRANCES = frozenset({"at maximum", "unknown", "no servers"})
+
+
+class Scaling:
+    """Drives core.autoscaler over the adapters."""
+
+    def __init__(self, spec: AutoscalerSpec, control: ControlPlane) -> None:
+        self.spec = spec
+        self.control = control
+        self.registry = control.registry
+        self.engine = engine.Autoscaler(spec)
+        self._reconciled = -1
+        self._token = 0
+        self._reason = ""
+
+    def process(self) -> Process:
+        """Decide at every interval."""
+        timeline = self.control.timeline
+        turn = 0
+        while True:
+            turn += 1
+            yield timeline.until(turn * self.spec.interval, Kind.AUTOSCALER)
+            try:
+                self._tick(timeline.now())
+            except (RegistryError, CloudError) as error:
+                self._hold(str(error))
+
+    def _hold(self, error: str) -> None:
+        """Without registry or cloud the autoscaler does nothing, and says so once."""
+        if self._reason != "unreachable":
+            self._reason = "unreachable"
+            self.control.emit("decision", {"reason": "unreachable", "error": error})
+
+    def _tick(self, now: int) -> None:
+        token = self.registry.acquire_lease(OWNER, max(LEASE_TTL, 3 * self.spec.interval))
+        if token is None:
+            return
+        if token != self._token:
+            self._token = token
+            self.engine.last_action = self.registry.load_state(OWNER).get("last_action", -1)
+        if self._reconciled < 0 or now - self._reconciled >= self.spec.reconcile_interval:
+            self.engine.adopt(now, self.control.cloud.list())
+            self._reconciled = now
+        servers = self.registry.servers()
+        addresses = {*servers.serving, *servers.canary, *servers.standby, *self.engine.draining()}
+        samples = self.registry.read_samples(sorted(addresses))
+        before = self.engine.last_action
+        decision = self.engine.tick(now, servers, samples)
+        self._log(decision)
+        for action in decision.actions:
+            self._perform(now, action)
+        if self.engine.last_action != before:
+            self.registry.save_state(OWNER, {"last_action": self.engine.last_action}, token)
+
+    def _log(self, decision: engine.Decision) -> None:
+        """A line for each decision that does something, or that something begins to prevent."""
+        news = decision.reason in HINDRANCES and decision.reason != self._reason
+        self._reason = decision.reason
+        if decision.actions or news:
+            self.control.emit(
+                "decision",
+                {
+                    "desired": decision.desired,
+                    "actual": decision.actual,
+                    "reason": decision.reason,
+                    "actions": len(decision.actions),
+                },
+            )
+
+    def _perform(self, now: int, action: engine.Action) -> None:
+        match action:
+            case engine.Launch():
+                self._launch(now)
+            case engine.Promote(address):
+                self.registry.register(address, "serving")
+                instance = self.control.instances.at(address)
+                instance.become(State.SERVING)
+                self.control.emit("promoted", {"server": instance.number})
+            case engine.Drain(number, address):
+                self.registry.deregister(address)
+                self.control.instances.by_number[number].become(State.DRAINING)
+                self.engine.drained(now, number)
+                self.control.emit("draining", {"server": number})
+            case engine.Terminate(number, provider_id, _, reason):
+                self.control.terminate(number, provider_id, reason)
+                self.engine.terminated(number)
+
+    def _launch(self, now: int) -> None:
+        try:
+            instance = self.control.launch("serving")
+        except CloudError as error:
+            self.engine.launch_failed(now)
+            self.control.emit("launch_refused", {"code": error.code})
+            return
+        self.engine.launched(now, instance.cloud)
+        self.control.boot(instance)
