@@ -66,8 +66,9 @@ class Plan:
     def _parts(self, source: OpenSource) -> Iterator[Block]:
         index = 0
         for times in source.times(CHUNK):
-            yield self._draw(source, times, index)
-            index += len(times)
+            if len(times):
+                yield self._draw(source, times, index)
+                index += len(times)
 
     def _draw(self, source: OpenSource, times: Times, first: int) -> Block:
         indices = np.arange(first, first + len(times), dtype=np.int64)

@@ -56,8 +56,6 @@ def _traffic(document: Document, folder: FilePath) -> Iterator[Found]:
                 yield ("traffic", index, "endpoints", path), f"no endpoint {path!r}{hint}"
         if document.endpoints and not weighted and not traffic.endpoints and not traffic.loadtest:
             yield ("traffic", index), "expected an endpoint with a weight above 0, for this source names none"
-        if traffic.start >= document.duration:
-            yield ("traffic", index, "start"), "expected a start before the end of the run"
         yield from _files(traffic, index, folder)
 
 
@@ -79,8 +77,6 @@ def _slos(document: Document) -> Iterator[Found]:
             if name not in names:
                 hint = nearest(name, names) or f"; known are {', '.join(names) or 'none'}"
                 yield ("slo", index, "traffic", position), f"no traffic {name!r}{hint}"
-        if slo.from_ >= document.duration:
-            yield ("slo", index, "from"), "expected from before the end of the run"
 
 
 def _faults(document: Document) -> Iterator[Found]:
