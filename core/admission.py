@@ -4,8 +4,9 @@ Theory of operation
 -------------------
 A client connection takes a descriptor, its upstream connection another. While all are in use, or memory is,
 new connections wait in the kernel's accept queue (``backlog``); when that is full the SYN is dropped and the
-client tries again after 1, 3, 7, ... seconds. A proxy with ``overload: evict`` makes room instead: it closes the
-connection that has been idle, or answered and unread, for the longest time.
+client tries again after 1, 3, 7, ... seconds. A proxy with ``overload: evict`` admits half as many connections as it
+has descriptors, so that none lacks its upstream one, and makes room: it closes the connection that has been
+idle, or answered and unread, for the longest time.
 
 Connections that may be closed are kept in a doubly linked list inside the connection table, oldest first:
 :func:`idle_push` when a connection becomes idle, :func:`idle_remove` when it is used or closed. Row 0 is the list's
@@ -26,7 +27,7 @@ CRASH = 2
 OVERLOAD = {"refuse": REFUSE, "evict": EVICT}
 EXHAUSTION = {"refuse": REFUSE, "evict": EVICT, "crash": CRASH}
 
-CONNECTION = np.dtype([("older", np.int64), ("newer", np.int64), ("idle", np.int64)])
+CONNECTION = np.dtype([("older", np.int64), ("newer", np.int64), ("idle", np.int64)], align=True)
 """A row of the idle list: neighbours by row number and whether the connection is in the list."""
 
 Connections = npt.NDArray[Any]
@@ -82,9 +83,21 @@ def fits_descriptors(used: int, limit: int) -> bool:
 
 
 @decision
-def fits_memory(base: int, per_connection: int, connections: int, total: int) -> bool:
+def fits_connection(used: int, accepted: int, limit: int, overload: int) -> bool:
+    """Whether a client connection finds a descriptor.
+
+    The classic proxy (REFUSE) takes the last one for it, and then has none for the upstream connection; one that
+    evicts keeps a second descriptor for each connection that it admits.
+    """
+    if limit >= 0 and overload == EVICT and accepted >= max(1, limit // 2):
+        return False
+    return fits_descriptors(used, limit)
+
+
+@decision
+def fits_memory(base: int, per_connection: int, accepted: int, total: int) -> bool:
     """Whether memory (bytes) holds one more connection (*total* -1: unlimited)."""
-    return total < 0 or base + per_connection * (connections + 1) <= total
+    return total < 0 or base + per_connection * (accepted + 1) <= total
 
 
 @decision

@@ -9,7 +9,7 @@ from .decision import decision
 from .distributions import sample
 from .draws import CPU, IO, below, draw
 
-MIX = np.dtype([("until", np.int64), ("endpoint", np.int64)])
+MIX = np.dtype([("until", np.int64), ("endpoint", np.int64)], align=True)
 """A source's endpoint mix: cumulative weights and endpoint numbers, one row per endpoint with a weight."""
 
 Mix = npt.NDArray[Any]

@@ -10,13 +10,16 @@ import math
 from dataclasses import dataclass
 
 from .decision import decision
-from .draws import uniform
+from .draws import open_uniform, uniform
 
 CONSTANT = 0
 EXPONENTIAL = 1
 UNIFORM = 2
 LOGNORMAL = 3
 PARETO = 4
+
+CEILING = 1e18
+"""No sample is greater (as ns: 31 years), so that sums stay within int64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,7 @@ def sample(kind: int, a: float, b: float, bits: int) -> int:
     elif kind == UNIFORM:
         value = a + (b - a) * u
     elif kind == LOGNORMAL:
-        value = math.exp(a + b * normal_quantile(u + 5.551115123125783e-17))
+        value = math.exp(a + b * normal_quantile(open_uniform(bits)))
     else:
         value = a * math.exp(-math.log(1.0 - u) / b)
-    return math.floor(value + 0.5)
+    return math.floor(min(value, CEILING) + 0.5)

@@ -80,6 +80,12 @@ def uniform(bits: int) -> float:
 
 
 @decision
+def open_uniform(bits: int) -> float:
+    """A float in (0, 1), the ends excluded, with 52 random bits."""
+    return ((bits >> 11) + 0.5) * 2.220446049250313e-16
+
+
+@decision
 def below(bits: int, n: int) -> int:
     """An integer in [0, n) from the upper 32 bits (bias below n / 2**32); n below 2**31."""
     return ((bits >> 31) * n) >> 32

@@ -35,7 +35,8 @@ SERVER = np.dtype(
         ("breaker", np.int64),
         ("ewma_at", np.int64),
         ("ewma", np.float64),
-    ]
+    ],
+    align=True,
 )
 """A row: ``since`` (ns, when it was listed) drives slow start, ``passed``/``failed`` are streaks of health checks,
 ``errors`` consecutive failures, ``ejected_until`` ns or 0,

@@ -342,7 +342,7 @@ def _autoscaler(document: Document) -> AutoscalerSpec | None:
         maximum=_none(document.fleet.app.max),
         cooldown=scaler.cooldown,
         max_sample_age=scaler.max_sample_age,
-        dead_after=_none(scaler.dead_after),
+        dead_after=scaler.dead_after,
         boot_timeout=scaler.boot_timeout,
         drain_grace=scaler.drain_grace,
         drain_timeout=scaler.drain_timeout,

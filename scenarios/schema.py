@@ -15,7 +15,17 @@ from pydantic import (
 from ..core.slo import SIMPLE_INDICATORS, is_indicator, unit_of
 from .schema_base import Distribution, Model, Name, Positive, StageRate
 from .schema_fleet import Endpoint, Fleet
-from .units import Duration, Rate, Share, format_rate, parse_duration, parse_rate, parse_share, show
+from .units import (
+    Duration,
+    DurationOrNever,
+    Rate,
+    Share,
+    format_rate,
+    parse_duration,
+    parse_rate,
+    parse_share,
+    show,
+)
 
 
 class Stage(Model):
@@ -131,7 +141,8 @@ class Traffic(Model):
                 f"expected exactly one of {', '.join(kinds)}, got {' and '.join(given) or 'none'}"
             )
         for option, kind in (("order", "loadtest"), ("scale", "rate_csv")):
-            if option in self.model_fields_set and given[0] != kind:
+            changed = getattr(self, option) != type(self).model_fields[option].default
+            if changed and given[0] != kind:
                 raise ValueError(f"expected {option} only beside {kind}, got it beside {given[0]}")
         if self.flood and not self.flood.reads_response and self.client != Client():
             raise ValueError(
@@ -168,10 +179,8 @@ class AutoscalerModel(Model):
     max_sample_age: Duration = Field(
         5_000_000_000, gt=0, description="older samples make their server unknown, never idle"
     )
-    dead_after: Duration | None = Field(
-        30_000_000_000,
-        gt=0,
-        description="a server silent for so long is terminated and replaced; null: never",
+    dead_after: DurationOrNever = Field(
+        30_000_000_000, description="a server silent for so long is terminated and replaced, or `never`"
     )
     boot_timeout: Duration = Field(
         300_000_000_000, gt=0, description="an instance not up by then is terminated"

@@ -124,7 +124,7 @@ class Proxy(Model):
     )
     overload: Literal["refuse", "evict"] = Field(
         "refuse",
-        description="without a free descriptor: `refuse` lets new connections wait in the backlog, `evict` closes the connection that was idle or unread for the longest time",
+        description="without a free descriptor: `refuse` lets new connections wait in the backlog, `evict` admits half as many connections as descriptors and closes the one that was idle or unread for the longest time",
     )
     cpu_per_request: Duration = Field(
         0, description="CPU time on the proxy's one event loop, first come first served"

@@ -153,6 +153,25 @@ Duration = Annotated[
     PlainSerializer(format_duration),
     _schema("duration", r"^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h|d))+$", ["30s", "500ms"]),
 ]
+NEVER = -1
+
+
+def parse_duration_or_never(value: Any) -> int:
+    """As :func:`parse_duration`, above 0; ``never`` is -1."""
+    if value == "never":
+        return NEVER
+    duration = parse_duration(value)
+    if duration == 0:
+        raise ValueError("expected a positive duration or never, got 0")
+    return duration
+
+
+DurationOrNever = Annotated[
+    int,
+    BeforeValidator(parse_duration_or_never),
+    PlainSerializer(lambda ns: "never" if ns == NEVER else format_duration(ns)),
+    WithJsonSchema({"type": "string", "examples": ["30s", "never"], "title": "duration"}),
+]
 Rate = Annotated[
     float,
     BeforeValidator(parse_rate),

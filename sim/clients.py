@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 CLIENT_TIMEOUT = int(Outcome.CLIENT_TIMEOUT)
 UNFINISHED = int(Outcome.UNFINISHED)
 
+SHORTEST_TURN = 100_000
+"""A closed client begins no more than one request in so many ns: what fails at once, without any latency in the scenario,
+would otherwise be repeated for ever at the same instant."""
+
 Row = tuple[int, int, int, int, int, int]
 
 
@@ -169,8 +173,9 @@ class Clients:
         if spec.concurrency > 0:
             index = request.index + spec.concurrency
             think = spec.think.sample(draws.draw(spec.stream, index, 0, draws.THINK)) if spec.think else 0
-            if now + think < spec.end:
-                self._schedule_turn(request.source, now + think, index)
+            time = max(now + think, request.time + SHORTEST_TURN)
+            if time < spec.end:
+                self._schedule_turn(request.source, time, index)
 
     def _timed_out(self, attempt: Attempt) -> None:
         if attempt.outcome != PENDING:

@@ -93,9 +93,8 @@ class Forwarding:
         )  # fmt: skip
         if slot < 0:
             return SHED if slot == routing.SHED else NO_SERVER
-        while not admission.fits_descriptors(self.proxy.descriptors, self.spec.max_connections):
-            if not self.proxy.evict_oldest():
-                return CONNECT_FAILED
+        if not admission.fits_descriptors(self.proxy.descriptors, self.spec.max_connections):
+            return CONNECT_FAILED
         self.proxy.descriptors += 1
         server = int(self.servers["id"][slot])
         self.last[int(self.servers["role"][slot])] = server

@@ -82,7 +82,9 @@ class Proxy:
         while True:
             oldest = admission.idle_oldest(self._idle)
             verdict = admission.admit_connection(
-                admission.fits_descriptors(self.descriptors, spec.max_connections),
+                admission.fits_connection(
+                    self.descriptors, self.connections, spec.max_connections, spec.overload
+                ),
                 admission.fits_memory(
                     spec.memory.base, spec.memory.each, self.connections, spec.memory.total
                 ),
@@ -140,14 +142,6 @@ class Proxy:
         self.evictions += 1
         self._release(connection)
         self._notify(connection, EVICTED)
-
-    def evict_oldest(self) -> bool:
-        """Close the connection idle for the longest time, if the rule allows and there is one."""
-        oldest = admission.idle_oldest(self._idle)
-        if self.spec.overload != admission.EVICT or oldest == 0:
-            return False
-        self._evict(oldest)
-        return True
 
     def _release(self, connection: Connection) -> None:
         """Give back what *connection* holds."""

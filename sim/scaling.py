@@ -2,7 +2,7 @@
 
 from ..backends.registry import LEASE_TTL
 from ..core import autoscaler as engine
-from ..core.lifecycle import State
+from ..core.lifecycle import READY, State
 from ..core.model import AutoscalerSpec
 from ..core.order import Kind
 from ..core.ports import CloudError, RegistryError
@@ -85,11 +85,14 @@ class Scaling:
             case engine.Promote(address):
                 self.registry.register(address, "serving")
                 instance = self.control.instances.at(address)
-                instance.become(State.SERVING)
+                if instance.state == State.STANDBY:
+                    instance.become(State.SERVING)
                 self.control.emit("promoted", {"server": instance.number})
             case engine.Drain(number, address):
                 self.registry.deregister(address)
-                self.control.instances.by_number[number].become(State.DRAINING)
+                instance = self.control.instances.by_number[number]
+                if instance.state in READY:
+                    instance.become(State.DRAINING)
                 self.engine.drained(now, number)
                 self.control.emit("draining", {"server": number})
             case engine.Terminate(number, provider_id, _, reason):

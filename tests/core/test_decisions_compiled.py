@@ -1,0 +1,129 @@
+"""Every data-plane decision compiles in nopython mode and answers exactly as its plain self."""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+import windtunnel.core
+from windtunnel.core import admission, demand, table
+from windtunnel.core.decision import decisions, enable_compilation
+
+for _module in pkgutil.iter_modules(windtunnel.core.__path__):
+    importlib.import_module(f"windtunnel.core.{_module.name}")
+
+NAMES = sorted(decisions())
+TRIALS = 300
+
+
+def servers(random: np.random.Generator, count: int) -> table.Table:
+    """A plausible table: ids ascending, everything else anyhow."""
+    made = table.empty_table(count)
+    made["id"] = np.cumsum(random.integers(1, 3, count))
+    for field, most in (
+        ("role", 2), ("listed", 2), ("healthy", 2), ("available", 2), ("in_flight", 5), ("weight", 4),
+        ("passed", 3), ("failed", 3), ("errors", 6), ("ejections", 3), ("breaker", 2),
+    ):  # fmt: skip
+        made[field] = random.integers(0, most, count)
+    made["current_weight"] = random.integers(-5, 6, count)
+    for field in ("since", "ewma_at", "ejected_end"):
+        made[field] = random.integers(0, 10**10, count)
+    made["ejected_until"] = random.integers(0, 2, count) * random.integers(0, 2 * 10**10, count)
+    made["ewma"] = random.random(count) * 1e8
+    return made
+
+
+def connections(random: np.random.Generator) -> admission.Connections:
+    """An idle list after some pushes and removals."""
+    made = admission.empty_connections(12)
+    for row in random.permutation(np.arange(1, 12))[:8].tolist():
+        admission.idle_push(made, row)
+    for row in random.integers(1, 12, 3).tolist():
+        admission.idle_remove(made, row)
+    return made
+
+
+def argument(name: str, random: np.random.Generator, count: int) -> Any:
+    """A value for a parameter, by its name: one word means one thing throughout core."""
+    integers = {
+        "bits": 2**63, "stream": 2**32, "affinity": 2**32, "request": 2**40, "index": 2**40, "attempt": 2**12,
+        "purpose": 2**12, "n": 1000, "algorithm": 7, "role": 2, "last": count * 2 + 2, "exclude": count * 2 + 2,
+        "kind": 5, "tries": 9, "slot": max(count, 1), "server": count * 2 + 2, "row": 12,
+        "sequence": 100, "canary_every": 5, "outcome": 15, "now": 3 * 10**10, "latency": 10**9,
+        "jitter": 10**6, "slow_start": 2 * 10**10, "opened": 2, "consecutive": 6, "max_percent": 101,
+        "filled_until": 3 * 10**10, "age": 10**10, "base_ejection": 10**10, "overload": 2, "exhaustion": 3,
+        "idle": 3, "healthy_threshold": 4, "unhealthy_threshold": 4,
+    }  # fmt: skip
+    if name in ("servers",):
+        return servers(random, count)
+    if name == "connections":
+        return connections(random)
+    if name == "mix":
+        return demand.mix_of([(endpoint, int(random.integers(1, 9))) for endpoint in range(3)])
+    if name == "count":
+        return count
+    if name in ("cap", "queue", "backlog", "limit", "total", "buffer"):
+        return int(random.integers(-1, 8))
+    if name in ("a", "b", "p", "budget"):
+        return float(random.uniform(0.01, 0.99)) if name == "p" else float(random.uniform(0.5, 9.0))
+    if name in ("passed", "failed", "descriptor_free", "memory_free"):
+        return bool(random.integers(0, 2))
+    if name == "slow_start":
+        return int(random.integers(0, 2)) * 10**10
+    return int(random.integers(0, integers.get(name, 50)))
+
+
+def special(qualified: str, name: str, random: np.random.Generator, count: int) -> Any:
+    """Parameters whose meaning depends on the decision."""
+    if name == "jitter" and qualified.endswith("backoff"):
+        return float(random.random())
+    if name in ("slow_start",) and qualified.endswith("slow_start_share"):
+        return int(random.integers(1, 10**10))
+    if name == "base_ejection":
+        return int(random.integers(1, 10**10))
+    if name == "latency" and qualified.endswith("link_delay"):
+        return int(random.integers(10**6, 10**8))
+    if name == "retry":
+        return int(random.integers(1, 20))
+    if name == "avoid":
+        return int(random.integers(-1, count))
+    if name == "first":
+        return int(random.integers(0, count))
+    return argument(name, random, count)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compilable() -> None:
+    enable_compilation()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_compiled_equals_plain(name: str) -> None:
+    plain: Callable[..., Any] = decisions()[name]
+    compiled = numba.njit(plain)
+    parameters = list(inspect.signature(plain).parameters)
+    random = np.random.default_rng(NAMES.index(name))
+    seen = set()
+    for _ in range(TRIALS):
+        count = int(random.integers(1, 9))
+        arguments = [special(name, parameter, random, count) for parameter in parameters]
+        copies = [value.copy() if isinstance(value, np.ndarray) else value for value in arguments]
+        expected, found = plain(*arguments), compiled(*copies)
+        assert found == expected, f"{name}{tuple(arguments)}"
+        assert isinstance(found, type(expected)) or expected is None or float(found) == float(expected)
+        for left, right in zip(arguments, copies, strict=True):
+            if isinstance(left, np.ndarray):
+                assert left.tobytes() == right.tobytes(), f"{name} changed its state differently"
+        seen.add(repr(expected))
+    assert compiled.nopython_signatures
+    assert len(seen) > 1 or expected is None, f"{name} always answered {seen}: its inputs are too tame"
+
+
+def test_every_decision_of_core_is_covered() -> None:
+    assert len(NAMES) > 35
+    for module in ("routing", "admission", "health", "retries", "appserver", "draws", "demand", "network"):
+        assert any(name.startswith(f"windtunnel.core.{module}.") for name in NAMES), module

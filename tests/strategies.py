@@ -1,0 +1,211 @@
+"""Random scenarios: small ones with everything in them, as plain data."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+MS = "ms"
+
+
+def durations(low: int, high: int) -> st.SearchStrategy[str]:
+    return st.integers(low, high).map(lambda value: f"{value}ms")
+
+
+def distributions(low: int = 1, high: int = 30) -> st.SearchStrategy[dict[str, Any]]:
+    mean = durations(low, high)
+    return st.one_of(
+        st.builds(lambda value: {"constant": value}, mean),
+        st.builds(lambda value: {"exponential": {"mean": value}}, mean),
+        st.builds(
+            lambda value, cv: {"lognormal": {"mean": value, "cv": cv}}, mean, st.sampled_from([0.3, 1, 2])
+        ),
+        st.builds(lambda value: {"uniform": {"min": "0ms", "max": value}}, mean),
+        st.builds(lambda value: {"pareto": {"mean": value, "shape": 2.1}}, mean),
+    )
+
+
+def optional(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.one_of(st.none(), strategy)
+
+
+def without_none(value: Any) -> Any:
+    """Drop omitted fields."""
+    if isinstance(value, dict):
+        return {key: without_none(item) for key, item in value.items() if item is not None}
+    return [without_none(item) for item in value] if isinstance(value, list) else value
+
+
+APP = st.fixed_dictionaries(
+    {
+        "initial": st.integers(0, 4),
+        "min": st.integers(0, 2),
+        "max": st.integers(4, 6),
+        "workers": st.integers(1, 4),
+        "cores": optional(st.integers(1, 4)),
+        "queue": optional(st.integers(0, 10)),
+        "memory": optional(
+            st.fixed_dictionaries(
+                {
+                    "total": st.just("100MiB"),
+                    "base": st.just("40MiB"),
+                    "per_request": st.sampled_from(["0", "2MiB", "9MiB"]).map(lambda v: 0 if v == "0" else v),
+                    "leak": st.sampled_from([0, "64KiB"]),
+                }
+            )
+        ),
+        "boot_time": distributions(200, 3000),
+        "boot_failure": st.sampled_from([0, "30%"]),
+        "canaries": st.integers(0, 1),
+        "standby": st.integers(0, 1),
+        "weights": st.lists(st.integers(1, 3), min_size=1, max_size=3),
+    }
+)
+
+PROXY = st.fixed_dictionaries(
+    {
+        "max_connections": optional(st.integers(2, 60)),
+        "backlog": optional(st.integers(0, 20)),
+        "overload": st.sampled_from(["refuse", "evict"]),
+        "cpu_per_request": st.sampled_from([0, "150us", "2ms"]),
+        "memory": optional(st.just({"total": "2MiB", "base": "1MiB", "per_connection": "32KiB"})),
+        "on_exhaustion": st.sampled_from(["refuse", "evict", "crash"]),
+        "restart_after": optional(durations(100, 2000)),
+        "routing": st.sampled_from(
+            [
+                "round_robin",
+                "least_connections",
+                "power_of_two",
+                "weighted",
+                "random",
+                "consistent_hash",
+                "peak_ewma",
+            ]
+        ),
+        "canary_every": st.sampled_from([0, 4]),
+        "upstream_timeout": optional(durations(20, 500)),
+        "keepalive_timeout": optional(durations(100, 2000)),
+        "write_timeout": optional(durations(100, 2000)),
+        "retries": optional(
+            st.fixed_dictionaries({"attempts": st.integers(0, 2), "budget": optional(st.just("20%"))})
+        ),
+        "health_check": optional(st.just({"interval": "300ms", "timeout": "100ms"})),
+        "outlier_detection": optional(st.just({"consecutive_5xx": 3, "base_ejection_time": "700ms"})),
+        "circuit_breaker": optional(st.builds(lambda cap: {"max_in_flight": cap}, st.integers(1, 20))),
+        "slow_start": st.sampled_from([0, "1s"]),
+    }
+)
+
+NETWORK = st.fixed_dictionaries(
+    {
+        "client": st.sampled_from([{}, {"latency": "2ms"}, {"latency": "20ms", "jitter": "20ms"}]),
+        "upstream": st.sampled_from([{}, {"latency": "500us", "jitter": "100us"}]),
+        "socket_buffer": optional(st.sampled_from(["1KiB", "64KiB"])),
+    }
+)
+
+CACHE = st.just({"ttl": "1s", "hit_share": "80%", "keys": 20})
+DEPENDENCY = st.fixed_dictionaries(
+    {
+        "name": st.just("db"),
+        "concurrency": st.integers(1, 4),
+        "queue": optional(st.integers(0, 5)),
+        "service": distributions(1, 20),
+        "cache": optional(CACHE),
+    }
+)
+
+CLIENT = st.fixed_dictionaries(
+    {
+        "timeout": optional(durations(30, 2500)),
+        "connections": st.one_of(
+            st.just("per_request"), st.builds(lambda n: {"pool": n}, st.integers(1, 20))
+        ),
+        "retries": optional(
+            st.builds(
+                lambda n, backoff: {"attempts": n, "backoff": backoff, "jitter": "50%"},
+                st.integers(0, 3),
+                st.sampled_from([0, "20ms"]),
+            )
+        ),
+    }
+)
+
+RATE = st.integers(0, 250).map(lambda value: f"{value}/s" if value else 0)
+STAGES = st.lists(
+    st.one_of(
+        st.builds(lambda length, rate: {"for": length, "rate": rate}, durations(200, 2000), RATE),
+        st.builds(lambda length, rate: {"for": length, "to": rate}, durations(200, 2000), RATE),
+        st.builds(
+            lambda length: {
+                "for": length,
+                "rate": {"uniform": {"min": "10/s", "max": "200/s"}, "every": "300ms"},
+            },
+            durations(200, 2000),
+        ),
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+SOURCE = st.one_of(
+    st.builds(
+        lambda stages, client, arrivals: {"stages": stages, "client": client, "arrivals": arrivals},
+        STAGES, CLIENT, st.sampled_from(["poisson", "constant"]),
+    ),
+    st.builds(
+        lambda n, think, client, maximum: {
+            "closed": {"concurrency": n, "think": think, "maximum": maximum}, "client": client,
+        },
+        st.integers(1, 5), distributions(20, 200), CLIENT, optional(st.integers(1, 100)),
+    ),
+    st.builds(
+        lambda stages, n: {"flood": {"stages": stages, "connections": n}}, STAGES, st.integers(1, 80)
+    ),
+)  # fmt: skip
+
+AUTOSCALER = st.one_of(
+    st.just(
+        {"policy": "threshold", "requests_high": "40/s", "requests_low": "10/s", "memory_high": "90%",
+         "interval": "500ms", "cooldown": "1s", "dead_after": "2s", "boot_timeout": "4s", "drain_grace": "1500ms",
+         "drain_timeout": "2s"}
+    ),
+    st.just(
+        {"policy": "target_tracking", "metric": "in_flight", "target": 3, "cooldown": "1s", "dead_after": "3s",
+         "drain_grace": "1500ms", "drain_timeout": "3s", "reconcile_interval": "2s"}
+    ),
+)  # fmt: skip
+
+FAULT = st.builds(
+    lambda at, role, count: {"type": "kill", "at": at, "target": {"role": role, "count": 1 if role == "proxy" else count}},
+    durations(0, 4000), st.sampled_from(["app", "canary", "standby", "proxy"]), st.integers(1, 3),
+)  # fmt: skip
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> dict[str, Any]:
+    """A scenario as plain data: at most four seconds and a few hundred requests."""
+    sources = draw(st.lists(SOURCE, max_size=3))
+    faults = draw(st.lists(FAULT, max_size=2))
+    dependency = draw(optional(DEPENDENCY))
+    endpoints = [
+        {"path": "/", "weight": 3, "cpu": draw(distributions()), "response_size": "600B",
+         "calls": draw(st.sampled_from([[], ["db"], ["db", "db"]])) if dependency else []},
+        {"path": "/io", "cpu": draw(distributions(0, 5)), "io": draw(optional(distributions())),
+         "status": draw(st.sampled_from([200, 404, 500]))},
+    ]  # fmt: skip
+    document = {
+        "duration": draw(durations(500, 4000)),
+        "fleet": {
+            "app": draw(APP),
+            "proxy": draw(PROXY),
+            "network": draw(NETWORK),
+            "registry": {"refresh_interval": draw(st.sampled_from(["100ms", "1s"]))},
+            "dependencies": [dependency] if dependency else [],
+        },
+        "endpoints": endpoints,
+        "traffic": [{"name": f"source{n}", **source} for n, source in enumerate(sources)],
+        "autoscaler": draw(optional(AUTOSCALER)),
+        "faults": [{"name": f"fault{n}", **fault} for n, fault in enumerate(faults)],
+    }
+    made: dict[str, Any] = without_none(document)
+    return made
