@@ -52,7 +52,12 @@ def replay(
         scenario = Scenario.load(scenario)
     if seed is not None:
         scenario = scenario.with_seed(seed)
-    world = _backend(backend)
+    document = scenario.document.fleet
+    world = _backend(backend)(
+        engine=engine,
+        registry=registry or document.registry.backend,
+        cloud=cloud or document.cloud.backend,
+    )
     plan = compile_plan(scenario)
     fleet = plan.fleet
     names = names_of([s.name for s in fleet.sources], [e.path for e in fleet.endpoints])
@@ -60,17 +65,8 @@ def replay(
     sink: MemorySink = MemorySink(names)
     if directory is not None:
         sink = DirectorySink(directory, names, _texts(scenario, plan, backend, engine))
-    document = scenario.document.fleet
     try:
-        ended = world(
-            plan,
-            sink,
-            engine=engine,
-            registry=registry or document.registry.backend,
-            cloud=cloud or document.cloud.backend,
-            block=block,
-            progress=progress,
-        )
+        ended = world.run(plan, sink, block=block, progress=progress)
         tables, digest = sink.finish(ended.end)
     finally:
         if isinstance(sink, DirectorySink):

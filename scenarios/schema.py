@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     Field,
+    GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
     SerializerFunctionWrapHandler,
     ValidationInfo,
@@ -11,6 +12,7 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+from pydantic_core import CoreSchema
 
 from ..core.slo import SIMPLE_INDICATORS, is_indicator, unit_of
 from .schema_base import Distribution, Model, Name, Positive, StageRate
@@ -63,6 +65,10 @@ class Connections(Model):
     @model_serializer(mode="wrap")
     def _serialize(self, handler: SerializerFunctionWrapHandler) -> Any:
         return "per_request" if self.pool is None else handler(self)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> Any:
+        return {"anyOf": [{"const": "per_request"}, handler(core_schema)]}
 
 
 PER_REQUEST = Connections.model_validate("per_request")

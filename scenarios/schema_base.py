@@ -7,11 +7,14 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
     SerializerFunctionWrapHandler,
+    TypeAdapter,
     model_serializer,
     model_validator,
 )
+from pydantic_core import CoreSchema
 
 from ..core import distributions as core
 from .units import Duration, Rate, format_rate, parse_rate, show
@@ -135,3 +138,7 @@ class StageRate(Model):
     @model_serializer(mode="wrap")
     def _serialize(self, handler: SerializerFunctionWrapHandler) -> Any:
         return handler(self) if self.constant is None else format_rate(self.constant)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> Any:
+        return {"anyOf": [TypeAdapter(Rate).json_schema(), handler(core_schema)]}

@@ -73,6 +73,9 @@ def _convert(node: yaml.Node, path: Path, source: Source, loader: Any, depth: in
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, path, source, loader, depth)
     if isinstance(node, yaml.SequenceNode):
+        if node.tag != "tag:yaml.org,2002:seq":
+            source.problems.append(source.problem(path, f"expected a plain list, got the tag {node.tag}"))
+            return None
         return [
             _convert(child, (*path, index), source, loader, depth + 1)
             for index, child in enumerate(node.value)
@@ -107,4 +110,6 @@ def _mapping(node: yaml.MappingNode, path: Path, source: Source, loader: Any, de
             continue
         source.keys[at] = place
         data[key] = _convert(value_node, at, source, loader, depth + 1)
+        if isinstance(value_node, yaml.CollectionNode) and not value_node.flow_style:
+            source.places[at] = place
     return data

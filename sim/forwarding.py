@@ -104,6 +104,7 @@ class Forwarding:
         attempt.tries += 1
         attempt.upstream = True
         attempt.sent_upstream = now
+        attempt.arrived = attempt.started = attempt.cpu_done = attempt.served = -1
         tries = lane(attempt.number, attempt.tries)
         if self.spec.upstream_timeout >= 0:
             self.timeline.at(

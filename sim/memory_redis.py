@@ -26,7 +26,7 @@ class MemoryRedis:
 
     def _value(self, key: str, kind: type) -> Any:
         expiry = self._expiry.get(key)
-        if expiry is not None and expiry <= self._now():
+        if expiry is not None and expiry < self._now():
             self._data.pop(key, None)
             del self._expiry[key]
         value = self._data.get(key)

@@ -19,6 +19,8 @@ from .scaling import Scaling
 from .timeline import Timeline
 
 ENGINES = ("simpy",)
+REGISTRIES = ("fakeredis", "memory")
+CLOUDS = ("moto", "memory")
 
 Progress = Callable[[int, int], None]
 """Called each simulated second with (now, end of arrivals) in ns."""
@@ -32,69 +34,68 @@ class Ended:
     instance_ns: int
 
 
-def rehearse(
-    plan: Plan,
-    sink: Sink,
-    *,
-    engine: str = "simpy",
-    registry: str = "fakeredis",
-    cloud: str = "moto",
-    block: int = BLOCK,
-    progress: Progress | None = None,
-) -> Ended:
-    """Run *plan* in virtual time, handing everything that happens to *sink*.
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """The backend ``sim``. None of its options changes any result. Raises ValueError for an unknown one."""
 
-    *registry* is ``fakeredis`` or ``memory``, *cloud* ``moto`` or ``memory``; neither they nor *block* (rows of the plan read at
-    once) nor *engine* change any result.
-    """
-    if engine not in ENGINES:
-        raise ValueError(f"expected an engine among {', '.join(ENGINES)}, got {engine!r}")
-    timeline = Timeline()
-    fleet = plan.fleet
-    with ExitStack() as stack:
-        redis = stack.enter_context(_redis(registry, timeline))
-        provider = stack.enter_context(_cloud(cloud, fleet.name, timeline))
-        stack.enter_context(_few_collections())
+    engine: str = "simpy"
+    registry: str = "fakeredis"
+    cloud: str = "moto"
 
-        def emit(name: str, fields: Mapping[str, Any]) -> None:
-            sink.event(timeline.now(), name, fields)
+    def __post_init__(self) -> None:
+        for what, value, known in (
+            ("an engine", self.engine, ENGINES),
+            ("a registry", self.registry, REGISTRIES),
+            ("a cloud", self.cloud, CLOUDS),
+        ):
+            if value not in known:
+                raise ValueError(f"expected {what} among {', '.join(known)}, got {value!r}")
 
-        emit("run", {"scenario": fleet.name, "scenario_hash": plan.fingerprint, "seed": fleet.seed,
-                     "duration": fleet.duration, "format": FORMAT})  # fmt: skip
-        plane = DataPlane(plan, timeline, sink, emit, block)
-        control = ControlPlane(fleet, timeline, plane, RedisRegistry(redis, fleet.key_prefix), provider, sink)
-        if progress is not None:
-            control.each_second = lambda now: progress(now, fleet.duration)
-        control.begin()
-        if fleet.autoscaler is not None:
-            timeline.env.process(Scaling(fleet.autoscaler, control).process())
-        plane.begin()
-        timeline.env.run(until=control.finished)
-        plane.end()
-        end = timeline.now()
-        return Ended(end, control.instances.paid_ns(end))
+    def run(self, plan: Plan, sink: Sink, *, block: int = BLOCK, progress: Progress | None = None) -> Ended:
+        """Run *plan* in virtual time, handing everything that happens to *sink*. *block*: rows of the plan read at once."""
+        timeline = Timeline()
+        fleet = plan.fleet
+        with ExitStack() as stack:
+            redis = stack.enter_context(_redis(self.registry, timeline))
+            provider = stack.enter_context(_cloud(self.cloud, fleet.name, timeline))
+            stack.enter_context(_few_collections())
+
+            def emit(name: str, fields: Mapping[str, Any]) -> None:
+                sink.event(timeline.now(), name, fields)
+
+            emit("run", {"scenario": fleet.name, "scenario_hash": plan.fingerprint, "seed": fleet.seed,
+                         "duration": fleet.duration, "format": FORMAT})  # fmt: skip
+            plane = DataPlane(plan, timeline, sink, emit, block)
+            registry = RedisRegistry(redis, fleet.key_prefix)
+            control = ControlPlane(fleet, timeline, plane, registry, provider, sink)
+            if progress is not None:
+                control.each_second = lambda now: progress(now, fleet.duration)
+            control.begin()
+            if fleet.autoscaler is not None:
+                timeline.env.process(Scaling(fleet.autoscaler, control).process())
+            plane.begin()
+            timeline.env.run(until=control.finished)
+            plane.end()
+            end = timeline.now()
+            return Ended(end, control.instances.paid_ns(end))
 
 
 @contextmanager
 def _redis(kind: str, timeline: Timeline) -> Iterator[Any]:
     if kind == "memory":
         yield MemoryRedis(timeline.now)
-    elif kind == "fakeredis":
+    else:
         with virtual_redis(timeline.now) as client:
             yield client
-    else:
-        raise ValueError(f"expected fakeredis or memory, got {kind!r}")
 
 
 @contextmanager
 def _cloud(kind: str, fleet: str, timeline: Timeline) -> Iterator[Cloud]:
     if kind == "memory":
         yield MemoryCloud(timeline.now)
-    elif kind == "moto":
+    else:
         with moto_cloud(fleet, timeline.now) as cloud:
             yield cloud
-    else:
-        raise ValueError(f"expected moto or memory, got {kind!r}")
 
 
 @contextmanager

@@ -13,6 +13,8 @@ import pytest
 import redis
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from windtunnel.backends.cloud import Ec2Cloud, Machine
 from windtunnel.backends.contract import cloud as cloud_contract
 from windtunnel.backends.contract import registry as registry_contract
@@ -111,7 +113,7 @@ def test_keys_carry_the_prefix(store: Any) -> None:
 def test_a_lost_server_is_a_registry_error() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        client = redis.Redis(port=unused.getsockname()[1], retry=None, decode_responses=True)
+        client = redis.Redis(port=unused.getsockname()[1], retry=Retry(NoBackoff(), 0), decode_responses=True)
         with pytest.raises(RegistryError, match="ConnectionError"):
             RedisRegistry(client).servers()
 

@@ -1,5 +1,7 @@
 """Policies, the autoscaler's books, lifecycle, order, events, objectives."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -91,7 +93,7 @@ def sample(number: int, now: int, requests: int, in_flight: int = 0) -> dict[str
     return {f"a{number}": Sample(f"a{number}", now, requests, 0.1, in_flight=in_flight)}
 
 
-def scaler(**changes: int) -> engine.Autoscaler:
+def scaler(**changes: Any) -> engine.Autoscaler:
     return engine.Autoscaler(AutoscalerSpec(RULE, **{"cooldown": 10 * SECOND, **changes}))
 
 

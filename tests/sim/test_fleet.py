@@ -212,7 +212,7 @@ def test_the_dead_are_replaced() -> None:
     document = rush(faults=[kill("2s")])
     document["autoscaler"] = {**SCALER, "dead_after": "3s"}
     found = run(document)
-    assert [event["reason"] for event in happened(found, "terminated")][0] == "silent"
+    assert next(event["reason"] for event in happened(found, "terminated")) == "silent"
     assert happened(found, "launched")[1]["t"] == happened(found, "terminated")[0]["t"] == 4 * SECOND
 
 

@@ -81,7 +81,7 @@ def test_without_a_timeout_the_kernel_gives_up_after_127_s() -> None:
         "arrivals": "constant",
     }
     found = run(document(proxy, [held, {**open_source(1), "start": "1s"}], length="130s"))
-    row = [r for r in found.requests.to_pylist() if r["source"] == "users"][0]
+    row = next(r for r in found.requests.to_pylist() if r["source"] == "users")
     assert (row["outcome"], row["latency_ns"]) == ("client_timeout", 127 * SECOND)
 
 

@@ -1,0 +1,101 @@
+"""The command line as a user meets it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from windtunnel.tests.scenarios.test_files import GOOD
+
+
+def windtunnel(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "windtunnel", *arguments],
+        capture_output=True, text=True, cwd=folder, timeout=120, env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
+
+
+TWINS = ("--registry", "memory", "--cloud", "memory")
+
+
+def test_replay_then_verify(tmp_path: Path) -> None:
+    done = windtunnel(
+        "replay", "total-outage", "--seed", "3", *TWINS, "--set", "duration=22s", folder=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    for text in ("total-outage", "passed", "well-before", "no_server", "p99", "instance-hours", "digest",
+                 "windtunnel replay total-outage --set duration=22s --seed 3", "runs/total-outage-3"):  # fmt: skip
+        assert text in done.stdout
+    verified = windtunnel("verify", "runs/total-outage-3", folder=tmp_path)
+    assert verified.returncode == 0, verified.stderr
+    assert verified.stdout.startswith("identical: ")
+    again = windtunnel(
+        "replay", "total-outage", "--seed", "3", *TWINS, "--set", "duration=22s", folder=tmp_path
+    )
+    assert "runs/total-outage-3.2" in again.stdout
+    log = tmp_path / "runs" / "total-outage-3" / "events.jsonl"
+    log.write_text(log.read_text().replace('"lost":', '"lots":', 1))
+    differs = windtunnel("verify", "runs/total-outage-3", folder=tmp_path)
+    assert differs.returncode == 5
+    assert differs.stdout.startswith("differs, first in event ")
+
+
+def test_a_violated_objective_is_exit_code_3(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(GOOD.replace("below: 100ms", "below: 1ms"))
+    done = windtunnel("replay", "s.yaml", "--json", *TWINS, "--out", "run", "--no-figure", folder=tmp_path)
+    assert done.returncode == 3
+    summary = json.loads(done.stdout)
+    assert summary["passed"] is False
+    assert summary["slo"][0]["held"] is False
+    assert not (tmp_path / "run" / "figures").exists()
+
+
+def test_a_bad_scenario_is_exit_code_2_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(GOOD.replace("initial", "intial").replace("20/s", "20"))
+    for command in ("check", "replay"):
+        done = windtunnel(command, "s.yaml", folder=tmp_path)
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert done.stderr.splitlines() == [
+            "s.yaml:4:9: fleet.app.intial: unknown key; did you mean 'initial'?",
+            "s.yaml:9:31: traffic[0].stages[0].rate: expected a rate such as 20/s or 300/m, got 20",
+        ]
+    assert [path.name for path in tmp_path.iterdir()] == ["s.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("replay", "chaos-monky"), "did you mean 'chaos-monkey'?"),
+        (("replay", "steady", "--engine", "kernal"), "expected an engine among simpy, got 'kernal'"),
+        (("replay", "steady", "--backend", "moon"), "expected a backend among sim, got 'moon'"),
+        (
+            ("replay", "steady", "--registry", "redis"),
+            "expected a registry among fakeredis, memory, got 'redis'",
+        ),
+        (("replay", "steady", "--seed", "-1"), "expected a seed from 0 to 2**63 - 1, got -1"),
+        (("replay", "steady", "--out", "."), "expected a new or empty directory"),
+        (("verify", "nowhere"), "expected a run's directory with events.jsonl"),
+        (("fly",), "No such command 'fly'"),
+    ],
+)
+def test_bad_usage_is_one_sentence_and_exit_code_2(
+    arguments: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    done = windtunnel(*arguments, folder=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_listing_checking_schema_and_help() -> None:
+    listed = windtunnel("scenarios").stdout
+    assert all(name in listed for name in ("chaos-monkey", "classic-plan", "steady"))
+    assert windtunnel("check", "chaos-monkey").stdout.startswith("chaos-monkey: ok")
+    assert json.loads(windtunnel("schema").stdout)["title"] == "Document"
+    for command in ("scenarios", "check", "schema", "replay", "verify"):
+        assert "Example: windtunnel " + command in windtunnel(command, "--help").stdout
