@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from ..core.model import SECOND, FleetSpec
 from ..core.outcomes import NAMES
@@ -72,6 +72,7 @@ def draw_figure(run: Run, fleet: FleetSpec, path: Path) -> None:
             axis.set_axisbelow(True)
         axes[-1].set_xlim(0, seconds)
         axes[-1].set_xlabel("time since the start of the scenario")
+        axes[-1].xaxis.set_major_locator(MultipleLocator(_tick_seconds(seconds)))
         axes[-1].xaxis.set_major_formatter(FuncFormatter(_clock))
         verdict = "passed" if run.passed else "violated: " + ", ".join(
             slo["name"] for slo in run.summary["slo"] if not slo["held"]
@@ -81,6 +82,12 @@ def draw_figure(run: Run, fleet: FleetSpec, path: Path) -> None:
         )
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=110, metadata={"Software": None} if path.suffix == ".png" else None)
+
+
+def _tick_seconds(seconds: int) -> int:
+    """A round step that gives at most a dozen ticks."""
+    steps = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
+    return next((step for step in steps if seconds / step <= 12), 7 * 86400)
 
 
 def _clock(value: float, _: Any) -> str:
@@ -242,4 +249,5 @@ def _happenings(axis: Any, run: Run) -> None:
 
 
 def _legend(axis: Any) -> None:
-    axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8)
+    if axis.get_legend_handles_labels()[1]:
+        axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8)
