@@ -128,11 +128,15 @@ def replay(
         loaded = loaded.with_seed(seed)
     directory = out_ or _free_directory(loaded)
     started = time.monotonic()
-    with _progress(not json_) as on_second:
-        run = replay_scenario(
-            loaded, out=directory, engine=engine, backend=backend, registry=registry, cloud=cloud,
-            progress=on_second, figure=figure,
-        )  # fmt: skip
+    try:
+        with _progress(not json_) as on_second:
+            run = replay_scenario(
+                loaded, out=directory, engine=engine, backend=backend, registry=registry, cloud=cloud,
+                progress=on_second, figure=figure,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        err.print(f"interrupted; what was recorded until then is in {directory}", markup=False)
+        raise typer.Exit(INTERRUPTED) from None
     if json_:
         print(json.dumps(run.summary, indent=2))
     else:

@@ -145,7 +145,7 @@ class Sink(Protocol):
         ...
 
     def request(self, row: tuple[int, ...], attempts: Sequence[tuple[int, ...]]) -> None:
-        """A finished request (columns.REQUESTS) with its attempts (columns.ATTEMPTS), in order of rows."""
+        """A finished request (columns.REQUESTS) with its attempts (columns.ATTEMPTS), in order but for stragglers."""
         ...
 
     def metrics(self, rows: Sequence[tuple[int, ...]]) -> None:

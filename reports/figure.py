@@ -148,7 +148,7 @@ def _sizes(axis: Any, run: Run) -> None:
     state = codes(metrics, "state", STATES)
     every = numbers(metrics, "time_ns") / SECOND
     server = numbers(metrics, "server") > 0
-    axis.step(time, serving_sizes(metrics), where="pre", color=GREEN, linewidth=1.6, label="serving")
+    axis.step(time, serving_sizes(metrics), where="post", color=GREEN, linewidth=1.6, label="serving")
     styles = (
         ("booting", BLUE, "--"),
         ("standby", SKY, "-."),
@@ -159,7 +159,7 @@ def _sizes(axis: Any, run: Run) -> None:
         chosen = (state == STATES.index(name)) & server
         if chosen.any():
             counts = np.bincount(np.searchsorted(time, every[chosen]), minlength=len(time))
-            axis.step(time, counts, style, where="pre", color=colour, linewidth=1.2, label=name)
+            axis.step(time, counts, style, where="post", color=colour, linewidth=1.2, label=name)
     axis.set_ylim(bottom=0)
     axis.yaxis.get_major_locator().set_params(integer=True)
     axis.set_ylabel("servers")
@@ -185,7 +185,9 @@ def _per_server(axis: Any, run: Run, column: str, label: str, marks: list[tuple[
     _lines(axis, time[alive], server[alive], values[alive])
     for value, text in marks:
         axis.axhline(value, color=GREY, linewidth=1, linestyle="--")
-        axis.annotate(text, (1, value), xycoords=("axes fraction", "data"), color=GREY, va="center")
+        axis.annotate(
+            text, (1, value), xycoords=("axes fraction", "data"), color=GREY, ha="right", va="bottom"
+        )
     axis.set_ylim(bottom=0)
     axis.set_ylabel(label)
 
@@ -220,11 +222,15 @@ def _memory(axis: Any, run: Run, fleet: FleetSpec) -> None:
     scale, unit = (total / 100, "% of total") if total > 0 else (2**20, "MiB")
     alive = np.isin(codes(metrics, "state", STATES), (2, 3, 4, 5)) & (server > 0)
     memory = numbers(metrics, "memory")
+    axis.set_ylabel(f"memory per server\n({unit})")
+    if not memory[alive].any():
+        axis.set_yticks([])
+        axis.annotate("not modelled", (0.5, 0.5), xycoords="axes fraction", ha="center", color=GREY)
+        return
     _lines(axis, time[alive], server[alive], memory[alive] / scale)
     if total > 0 and fleet.autoscaler and fleet.autoscaler.policy.memory_high >= 0:
         axis.axhline(fleet.autoscaler.policy.memory_high * 100, color=GREY, linewidth=1, linestyle="--")
     axis.set_ylim(bottom=0)
-    axis.set_ylabel(f"memory per server\n({unit})")
 
 
 def _happenings(axis: Any, run: Run) -> None:

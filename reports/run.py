@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from ..core.events import RollingDigest, run_digest
 from .sink import read_parts
-from .tables import Table, columns_digest, names_of
+from .tables import Table, columns_digest, in_order, names_of
 
 
 class RunError(Exception):
@@ -79,7 +79,7 @@ class Run:
                 continue
             empty = Table(name, names_of([], [])).take()
             parts = read_parts(folder / "parts", name)
-            tables.append(pa.concat_tables(parts) if parts else empty)
+            tables.append(in_order(name, pa.concat_tables(parts)) if parts else empty)
         return cls(tables[0], tables[1], tables[2], tuple(lines), {}, folder, partial=True)
 
     def recompute_digest(self, sources: list[str], endpoints: list[str]) -> str:
@@ -87,16 +87,8 @@ class Run:
         log = RollingDigest()
         for line in self.lines[:-1]:
             log.add(line)
-        tables = []
-        for name, data in (
-            ("requests", self.requests),
-            ("attempts", self.attempts),
-            ("metrics", self.metrics),
-        ):
-            table = Table(name, names_of(sources, endpoints))
-            table.load(data)
-            tables.append(table)
-        return run_digest(log.hex(), columns_digest(tables))
+        tables = {"requests": self.requests, "attempts": self.attempts, "metrics": self.metrics}
+        return run_digest(log.hex(), columns_digest(tables, names_of(sources, endpoints)))
 
 
 def _whole_line(line: str) -> bool:

@@ -14,7 +14,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from ..core.events import RollingDigest, encode, run_digest
-from .tables import Names, Table, columns_digest
+from .tables import Names, Table, columns_digest, in_order
 
 PART_ROWS = 65_536
 PART_SECONDS = 2.0
@@ -26,6 +26,7 @@ class MemorySink:
     def __init__(self, names: Names) -> None:
         self.tables = {name: Table(name, names) for name in ("requests", "attempts", "metrics")}
         self.lines: list[str] = []
+        self._names = names
         self._log = RollingDigest()
         self._requests = self.tables["requests"]
         self._attempts = self.tables["attempts"]
@@ -49,8 +50,8 @@ class MemorySink:
 
     def finish(self, end: int) -> tuple[dict[str, pa.Table], str]:
         """Close the log at *end* ns with the digests; all tables, and the run's digest."""
-        taken = {name: self._whole(table) for name, table in self.tables.items()}
-        log, columns = self._log.hex(), columns_digest(list(self.tables.values()))
+        taken = {name: in_order(name, self._whole(table)) for name, table in self.tables.items()}
+        log, columns = self._log.hex(), columns_digest(taken, self._names)
         self._write(encode(end, "end", {"log": log, "columns": columns}))
         return taken, run_digest(log, columns)
 

@@ -33,9 +33,7 @@ class Table:
         self._columns = TABLES[name]
         self._names = names
         self._rows: list[tuple[int, ...]] = []
-        self._hashes = [hashlib.blake2b(digest_size=DIGEST_BYTES) for _ in self._columns]
         self._dtype = np.dtype(list(self._columns))
-        self.length = 0
 
     def __len__(self) -> int:
         """Rows kept."""
@@ -49,24 +47,11 @@ class Table:
         """Append rows."""
         self._rows.extend(rows)
 
-    def load(self, data: pa.Table) -> None:
-        """Take in an Arrow table that was written before, hashing it."""
-        for (name, kind), digest in zip(self._columns, self._hashes, strict=True):
-            coded = name in self._names
-            column = codes(data, name, self._names[name]) if coded else numbers(data, name)
-            digest.update(np.ascontiguousarray(column.astype(kind)).tobytes())
-        self.length += data.num_rows
-
     def take(self) -> pa.Table:
-        """The rows kept since the last time, hashed on the way."""
+        """The rows kept since the last time."""
         rows = np.array(self._rows, dtype=self._dtype)
         self._rows = []
-        self.length += len(rows)
-        arrays = []
-        for (name, _), digest in zip(self._columns, self._hashes, strict=True):
-            column = np.ascontiguousarray(rows[name])
-            digest.update(column.tobytes())
-            arrays.append(self._coded(name, column))
+        arrays = [self._coded(name, np.ascontiguousarray(rows[name])) for name, _ in self._columns]
         return pa.table(arrays, names=[name for name, _ in self._columns])
 
     def _coded(self, name: str, column: Any) -> Any:
@@ -75,18 +60,29 @@ class Table:
         words = pa.array(list(self._names[name]), type=pa.string())
         return pa.DictionaryArray.from_arrays(pa.array(column.astype(np.int32)), words)
 
-    def digest(self) -> str:
-        """blake2b over names, types and raw little-endian columns of everything taken."""
-        whole = hashlib.blake2b(digest_size=DIGEST_BYTES)
-        for (name, kind), digest in zip(self._columns, self._hashes, strict=True):
-            whole.update(f"{self.name}.{name}:{kind}={digest.hexdigest()};".encode())
-        return whole.hexdigest()
+
+ORDER = {"requests": ("request",), "attempts": ("request", "attempt"), "metrics": ("time_ns", "server")}
 
 
-def columns_digest(tables: Sequence[Table]) -> str:
-    """The digest of all columns of a run."""
-    text = "/".join(table.digest() for table in tables)
-    return hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES).hexdigest()
+def in_order(name: str, table: pa.Table) -> pa.Table:
+    """*table* by its key (docs/run-format.md); as it is, if no straggler came late."""
+    first = numbers(table, ORDER[name][0])
+    if len(first) < 2 or bool((first[1:] >= first[:-1]).all()):
+        return table
+    return table.sort_by([(column, "ascending") for column in ORDER[name]])
+
+
+def columns_digest(tables: Mapping[str, pa.Table], names: Names) -> str:
+    """blake2b over names, types and raw little-endian contents of all columns of a run, tables in order."""
+    whole = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    for table, columns in TABLES.items():
+        for column, kind in columns:
+            coded = column in names
+            data = tables[table]
+            values = codes(data, column, names[column]) if coded else numbers(data, column)
+            digest = hashlib.blake2b(values.astype(kind).tobytes(), digest_size=DIGEST_BYTES)
+            whole.update(f"{table}.{column}:{kind}={digest.hexdigest()};".encode())
+    return whole.hexdigest()
 
 
 def codes(table: pa.Table, column: str, words: Sequence[str]) -> Any:

@@ -1,17 +1,21 @@
-"""Rows of requests and attempts, handed to the sink in the order in which the requests began."""
+"""Rows of requests and attempts, handed to the sink in the order in which the requests began, stragglers later."""
 
 from collections import deque
 
 from ..core.ports import Sink
 from .entities import Request
 
+WINDOW = 65_536
+"""So many rows may wait for one before them; then that one is a straggler, and no longer waited for."""
+
 
 class Recorder:
-    """Numbers requests as they begin, and passes each on once it and all before it have ended."""
+    """Numbers requests as they begin, and passes each on once it and those before it have ended."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._open: deque[Request] = deque()
+        self._stragglers: dict[int, Request] = {}
         self._rows = 0
 
     def begin(self, request: Request) -> None:
@@ -28,12 +32,23 @@ class Recorder:
             request.row, request.source, request.index, request.endpoint, request.time,
             now - request.time, outcome, last.status, len(request.attempts), last.server,
         )  # fmt: skip
-        while self._open and self._open[0].record is not None:
-            done = self._open.popleft()
-            assert done.record is not None
-            self._sink.request(done.record, [attempt.row() for attempt in done.attempts])
-            done.attempts = []
+        if request.row in self._stragglers:
+            self._pass_on(self._stragglers.pop(request.row))
+        while self._open and (self._open[0].record is not None or len(self._open) > WINDOW):
+            first = self._open.popleft()
+            if first.record is None:
+                self._stragglers[first.row] = first
+            else:
+                self._pass_on(first)
+
+    def _pass_on(self, request: Request) -> None:
+        assert request.record is not None
+        self._sink.request(request.record, [attempt.row() for attempt in request.attempts])
+        request.attempts = []
 
     def unfinished(self) -> list[Request]:
         """Requests without an outcome, in order of rows."""
-        return [request for request in self._open if request.record is None]
+        return [
+            *(request for _, request in sorted(self._stragglers.items())),
+            *(request for request in self._open if request.record is None),
+        ]

@@ -2,11 +2,14 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from windtunnel import Run
 from windtunnel.tests.scenarios.test_files import GOOD
 
 
@@ -90,6 +93,22 @@ def test_bad_usage_is_one_sentence_and_exit_code_2(
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_ctrl_c_keeps_what_was_recorded_and_is_exit_code_130(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "windtunnel", "replay", "chaos-monkey", *TWINS, "--out", "run"]
+    child = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("run/parts/*.arrow")) and time.monotonic() < deadline:
+        assert child.poll() is None
+        time.sleep(0.05)
+    child.send_signal(signal.SIGINT)
+    _, message = child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert message == "interrupted; what was recorded until then is in run\n"
+    partial = Run.open(tmp_path / "run")
+    assert partial.partial
+    assert partial.requests.num_rows > 0
 
 
 def test_listing_checking_schema_and_help() -> None:

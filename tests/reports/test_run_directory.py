@@ -176,3 +176,24 @@ def test_figure_without_any_request(tmp_path: Path) -> None:
     scenario = Scenario.parse("{scenario: none, duration: 2s}")
     draw_figure(replay(scenario, **TWINS), compile_plan(scenario).fleet, tmp_path / "empty.png")
     assert (tmp_path / "empty.png").exists()
+
+
+def test_a_straggler_is_not_waited_for_and_still_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that never ends must not keep those after it from being written."""
+    document = (
+        "{scenario: stuck, duration: 20s, fleet: {network: {socket_buffer: 1KiB}}, "
+        "endpoints: [{path: /, response_size: 2KiB}], traffic: ["
+        "{name: monkey, flood: {stages: [{for: 1s, rate: 9/s}], connections: 1}},"
+        "{name: users, stages: [{for: 20s, rate: 50/s}]}]}"
+    )
+    scenario = Scenario.parse(document)
+    patient = replay(scenario, out=tmp_path / "patient", **TWINS)
+    monkeypatch.setattr("windtunnel.sim.recorder.WINDOW", 100)
+    monkeypatch.setattr("windtunnel.reports.sink.PART_ROWS", 300)
+    hasty = replay(scenario, out=tmp_path / "hasty", **TWINS)
+    assert hasty.summary["outcomes"]["unfinished"] > 3
+    assert hasty.digest == patient.digest
+    assert hasty.requests.to_pylist() == patient.requests.to_pylist()
+    assert Run.open(tmp_path / "hasty").attempts.to_pylist() == patient.attempts.to_pylist()
