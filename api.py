@@ -2,6 +2,7 @@
 
 import json
 import platform
+import shutil
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import Any
 
+from .core.errors import UsageError
 from .core.model import FleetSpec
 from .reports.figure import draw_figure
 from .reports.run import Run, RunError
@@ -21,6 +23,9 @@ from .scenarios.plan import BLOCK, Plan
 from .scenarios.scenario import Scenario
 
 Progress = Callable[[int, int], None]
+
+INPUT_LIMIT = 64 * 2**20
+"""Input files up to this size are copied into the run's directory, so that it can be verified anywhere."""
 
 PACKAGES = ("simpy", "fakeredis", "moto", "boto3", "redis", "numpy", "pyarrow", "pydantic", "matplotlib")
 
@@ -64,7 +69,11 @@ def replay(
     directory = None if out is None else Path(out)
     sink: MemorySink = MemorySink(names)
     if directory is not None:
-        sink = DirectorySink(directory, names, _texts(scenario, plan, backend, engine))
+        inputs = _inputs(scenario)
+        sink = DirectorySink(directory, names, _texts(scenario, plan, inputs, backend, engine))
+        for copy, path in inputs.items():
+            (directory / copy).parent.mkdir(exist_ok=True)
+            shutil.copyfile(path, directory / copy)
     try:
         ended = world.run(plan, sink, block=block, progress=progress)
         tables, digest = sink.finish(ended.end)
@@ -86,14 +95,24 @@ def replay(
 def _backend(name: str) -> Callable[..., Any]:
     known = backends()
     if name not in known:
-        raise ValueError(f"expected a backend among {', '.join(sorted(known))}, got {name!r}")
+        raise UsageError(f"expected a backend among {', '.join(sorted(known))}, got {name!r}")
     world: Callable[..., Any] = known[name].load()
     return world
 
 
-def _texts(scenario: Scenario, plan: Plan, backend: str, engine: str) -> dict[str, str]:
+def _inputs(scenario: Scenario) -> dict[str, Path]:
+    """The files that the scenario reads, by where the run's directory keeps its copies; very large ones stay where they are."""
+    small = [path for path in scenario.files().values() if path.stat().st_size <= INPUT_LIMIT]
+    return {f"inputs/{number}-{path.name}": path for number, path in enumerate(dict.fromkeys(small))}
+
+
+def _texts(
+    scenario: Scenario, plan: Plan, inputs: dict[str, Path], backend: str, engine: str
+) -> dict[str, str]:
+    kept = {path: copy for copy, path in inputs.items()}
+    names = {name: kept[path] for name, path in scenario.files().items() if path in kept}
     return {
-        "scenario.yaml": scenario.to_yaml(),
+        "scenario.yaml": scenario.to_yaml(names),
         "plan.json": plan.summary_json(),
         "host.json": json.dumps(_host(backend, engine), indent=2) + "\n",
     }
@@ -158,6 +177,10 @@ def compare_runs(recorded: Run, rerun: Run, fleet: FleetSpec) -> Difference | No
         found = _first_row(name, getattr(recorded, name), getattr(rerun, name))
         if found:
             return found
+    for field in sorted({*recorded.summary, *rerun.summary}):
+        was, is_now = recorded.summary.get(field), rerun.summary.get(field)
+        if was != is_now:
+            return Difference(f"summary, {field}", str(was), str(is_now))
     sources, endpoints = [s.name for s in fleet.sources], [e.path for e in fleet.endpoints]
     for digest in (recorded.digest, recorded.recompute_digest(sources, endpoints)):
         if digest != rerun.digest:

@@ -3,6 +3,7 @@
 
 import itertools
 import json
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -20,11 +22,13 @@ from . import __doc__ as package_doc
 from .api import Progress as OnSecond
 from .api import replay as replay_scenario
 from .api import verify as verify_run
+from .core.errors import UsageError
 from .core.model import SECOND
 from .core.ports import CloudError, RegistryError
 from .reports.run import RunError
 from .scenarios.problems import ScenarioError
 from .scenarios.reference import reference_markdown
+from .scenarios.references import warnings
 from .scenarios.scenario import Scenario
 from .scenarios.scenario import library as library_scenarios
 from .scenarios.schema import Document
@@ -60,7 +64,7 @@ def main() -> None:
         for problem in error.problems:
             err.print(str(problem), markup=False)
         sys.exit(USAGE)
-    except (RunError, FileExistsError, ValueError) as error:
+    except (RunError, FileExistsError, UsageError) as error:
         err.print(str(error), markup=False)
         sys.exit(USAGE)
     except (CloudError, RegistryError) as error:
@@ -80,7 +84,7 @@ def scenarios() -> None:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, path in library_scenarios().items():
         text = yaml.safe_load(path.read_text(encoding="utf-8")).get("description", "")
-        table.add_row(name, text.strip().split("\n")[0])
+        table.add_row(escape(name), escape(text.strip().split("\n")[0]))
     out.print(table)
 
 
@@ -88,6 +92,7 @@ def scenarios() -> None:
 def check(scenario: ScenarioArgument, set_: SetOption = None) -> None:
     """Validate a scenario: every problem with its line, or a sentence of what it holds."""
     document = Scenario.load(scenario, set_ or []).document
+    _warn(document)
     out.print(
         f"{scenario}: ok ({document.scenario}: {len(document.traffic)} sources of traffic, "
         f"{len(document.faults)} faults, {len(document.slo)} objectives)",
@@ -127,6 +132,7 @@ def replay(
     if seed is not None:
         loaded = loaded.with_seed(seed)
     directory = out_ or _free_directory(loaded)
+    _warn(loaded.document)
     started = time.monotonic()
     try:
         with _progress(not json_) as on_second:
@@ -140,9 +146,9 @@ def replay(
     if json_:
         print(json.dumps(run.summary, indent=2))
     else:
-        again = ["windtunnel replay", str(scenario), *(f"--set {text}" for text in set_ or [])]
-        again.append(f"--seed {run.summary['seed']}")
-        _print_verdict(run.summary, directory, " ".join(again), time.monotonic() - started)
+        again = ["windtunnel", "replay", scenario, *(part for text in set_ or [] for part in ("--set", text))]
+        again += ["--seed", str(run.summary["seed"])]
+        _print_verdict(run.summary, directory, shlex.join(again), time.monotonic() - started)
     raise typer.Exit(PASSED if run.passed else VIOLATED)
 
 
@@ -192,6 +198,11 @@ def _progress(wanted: bool) -> Iterator[OnSecond | None]:
         yield on_second
 
 
+def _warn(document: Document) -> None:
+    for warning in warnings(document):
+        err.print(f"note: {warning}", markup=False)
+
+
 def _milliseconds(ns: float) -> str:
     return f"{ns / 1e6:,.2f} ms"
 
@@ -206,19 +217,19 @@ def _value(slo: dict[str, Any], value: float | None) -> str:
 
 def _print_verdict(summary: dict[str, Any], directory: Path, again: str, seconds: float) -> None:
     verdict = "[bold green]passed[/]" if summary["passed"] else "[bold red]violated[/]"
-    out.print(f"\n[bold]{summary['scenario']}[/], seed {summary['seed']}: {verdict}")
+    out.print(f"\n[bold]{escape(summary['scenario'])}[/], seed {summary['seed']}: {verdict}")
     if summary["slo"]:
         table = Table("objective", "", "measured", "verdict", box=None, padding=(0, 3, 0, 0))
         for slo in summary["slo"]:
             held = "[green]held[/]" if slo["held"] else "[red]violated[/]"
-            table.add_row(slo["name"], slo["objective"], _value(slo, slo["value"]), held)
+            table.add_row(escape(slo["name"]), escape(slo["objective"]), _value(slo, slo["value"]), held)
         out.print(table)
     facts = Table(box=None, show_header=False, padding=(0, 3, 0, 0))
     facts.add_row("requests", f"{summary['planned']:,} planned, {summary['sent']:,} attempts sent")
     for name, source in summary["sources"].items():
         told = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(
             source["outcomes"].items(), key=lambda item: -item[1]))  # fmt: skip
-        facts.add_row("  " + name, told or "nothing planned")
+        facts.add_row("  " + escape(name), told or "nothing planned")
     if summary["latency_ns"]:
         latency = summary["latency_ns"]
         shown = ("mean", "p50", "p95", "p99", "max")
@@ -230,7 +241,8 @@ def _print_verdict(summary: dict[str, Any], directory: Path, again: str, seconds
     facts.add_row("cost", f"{summary['instance_hours']:.3f} instance-hours")
     facts.add_row("simulated", f"{summary['end_ns'] / SECOND:,.0f} s in {seconds:.1f} s")
     facts.add_row("digest", summary["digest"])
-    facts.add_row("run", str(directory))
-    facts.add_row("again", again)
-    facts.add_row("verify", f"windtunnel verify {directory}")
     out.print(facts)
+    # Not in the table, which would break a long line in two.
+    verify_it = shlex.join(["windtunnel", "verify", str(directory)])
+    for what, text in (("run", str(directory)), ("again", again), ("verify", verify_it)):
+        out.print(f"{what:<9}   {text}", markup=False)

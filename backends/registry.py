@@ -11,6 +11,7 @@ Keys are those of the classic fleet (an optional prefix before each), so that fo
 No blocking command, no Lua, no set: nothing whose order or timing a fake could not keep.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -48,11 +49,12 @@ def _guard(call: Callable[[], T]) -> T:
 
 
 def _number(text: str | None, default: float = 0.0) -> float:
-    """A foreign program's number; whatever is none counts as *default*."""
+    """A foreign program's number; whatever is no finite number counts as *default*."""
     try:
-        return float(text) if text is not None else default
+        number = float(text) if text is not None else default
     except ValueError:
         return default
+    return number if math.isfinite(number) else default
 
 
 class RedisRegistry:
@@ -154,18 +156,32 @@ class RedisRegistry:
             for answer in (requests, memory, *own):
                 if isinstance(answer, redis.RedisError) and _WRONG_TYPE not in str(answer):
                     raise answer
+            counts = dict(requests) if isinstance(requests, dict) else {}
+            loads = memory if isinstance(memory, dict) else {}
+            foreign = [a for a, fields in zip(addresses, own, strict=True) if not isinstance(fields, dict)]
+            for address, text in zip(foreign, self._plain_strings(foreign), strict=True):
+                if isinstance(text, str):
+                    counts.setdefault(address, text)
             samples = {}
             for address, fields in zip(addresses, own, strict=True):
                 if isinstance(fields, dict) and "requests" in fields:
                     samples[address] = _own_sample(address, fields)
-                elif isinstance(requests, dict) and address in requests:
-                    loads = memory if isinstance(memory, dict) else {}
-                    samples[address] = Sample(
-                        address, None, int(_number(requests[address])), _number(loads.get(address))
-                    )
+                elif address in counts:
+                    load = _number(loads.get(address))
+                    samples[address] = Sample(address, None, int(_number(counts[address])), load)
             return samples
 
         return _guard(run)
+
+    def _plain_strings(self, addresses: Sequence[str]) -> list[Any]:
+        """What foreign servers keep under their bare addresses instead of a hash: a request count, as a string."""
+        if not addresses:
+            return []
+        pipe = self._redis.pipeline(transaction=False)
+        for address in addresses:
+            pipe.get(self._key(bare(address)))
+        found: list[Any] = pipe.execute(raise_on_error=False)
+        return found
 
     def next_number(self) -> int:
         """See core.ports.Registry."""

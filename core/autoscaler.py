@@ -8,10 +8,12 @@ and talks to nobody. What it knows of an instance can be rebuilt from cloud and 
 
 Each instance that it launched is, in its books, *booting* until the registry lists it, *ready* while listed, *draining* after it
 took it out of the lists, and forgotten when the cloud has terminated it. One that never comes up within the
-boot timeout, or whose monitor has been silent for ``dead_after``, is replaced: terminated and forgotten.
+boot timeout, or whose monitor has been silent for ``dead_after``, is terminated and forgotten; policy and minimum decide
+whether another takes its place.
 Servers that it did not launch are counted and never touched.
 
-Victims of a scale-in are the youngest instances (highest number). Standby servers are promoted before any is launched.
+A scale-in first cancels what is still booting, then drains the youngest serving instances (highest number). Standby servers
+whose monitors speak are promoted before any is launched.
 """
 
 from collections.abc import Mapping
@@ -119,7 +121,7 @@ class Autoscaler:
         view = self._view(now, servers, samples, ended)
         proposal = POLICIES[self.spec.policy.policy](self.spec.policy, view)
         desired, reason = self._limit(now, view, proposal)
-        changes = self._reconcile(desired - view.size, servers, ended)
+        changes = self._reconcile(now, desired - view.size, servers, samples, ended)
         if changes:
             self.last_action = now
         return Decision(desired, view.size, reason, (*endings, *changes))
@@ -174,14 +176,7 @@ class Autoscaler:
             sample = samples.get(address)
             usable = sample is not None and self._fresh(now, sample)
             views.append(ServerView(address, _metrics(sample) if usable and sample else None))
-        booting = sum(
-            1
-            for known in self._known.values()
-            if known.phase == BOOTING
-            and known.instance.role == "serving"
-            and known.instance.address not in ended
-        )
-        return FleetView(tuple(views), booting)
+        return FleetView(tuple(views), len(self._booting(ended)))
 
     def _limit(self, now: int, view: FleetView, proposal: Proposal) -> tuple[int, str]:
         """Bounds first (they are corrected at once), then the cooldown."""
@@ -202,15 +197,34 @@ class Autoscaler:
             return view.size, "cooldown"
         return desired, proposal.reason
 
-    def _reconcile(self, missing: int, servers: Servers, ended: set[str]) -> tuple[Action, ...]:
-        if missing > 0:
-            standby = [address for address in servers.standby if address not in ended]
+    def _reconcile(
+        self, now: int, missing: int, servers: Servers, samples: Mapping[str, Sample], ended: set[str]
+    ) -> tuple[Action, ...]:
+        """Promote, then launch; or cancel what still boots, then drain: never a serving server while one boots in vain."""
+        if missing >= 0:
+            standby = [
+                address
+                for address in servers.standby
+                if address not in ended and address in samples and self._fresh(now, samples[address])
+            ]
             promoted = [Promote(address) for address in standby[:missing]]
             return (*promoted, *(Launch() for _ in range(missing - len(promoted))))
-        if missing == 0:
-            return ()
-        victims = self._victims(servers, ended)
-        return tuple(Drain(number, address) for number, address in victims[:-missing])
+        cancelled = self._booting(ended)[:-missing]
+        drained = self._victims(servers, ended)[: -missing - len(cancelled)]
+        return (
+            *(Terminate(i.number, i.provider_id, i.address, "not needed") for i in cancelled),
+            *(Drain(number, address) for number, address in drained),
+        )
+
+    def _booting(self, ended: set[str]) -> list[CloudInstance]:
+        """Serving instances to be, the youngest first."""
+        return [
+            known.instance
+            for _, known in sorted(self._known.items(), reverse=True)
+            if known.phase == BOOTING
+            and known.instance.role == "serving"
+            and known.instance.address not in ended
+        ]
 
     def _victims(self, servers: Servers, ended: set[str]) -> list[tuple[int, str]]:
         serving = set(servers.serving) - ended

@@ -234,6 +234,7 @@ class FleetSpec:
     socket_buffer: int = NONE
     refresh_interval: int = SECOND
     key_prefix: str = ""
+    pending: int = 0
     dependencies: tuple[DependencySpec, ...] = ()
     endpoints: tuple[EndpointSpec, ...] = ()
     sources: tuple[SourceSpec, ...] = ()

@@ -66,6 +66,8 @@ def request_number(source: int, index: int) -> int:
 
 def lane(attempt: int, tries: int = 0) -> int:
     """Attempt (from 1) and the proxy's upstream try (from 1; 0: not about a try) as one number."""
+    assert attempt < 1 << ATTEMPT_BITS, f"attempt {attempt} does not fit into the order of events"
+    assert tries < 1 << TRY_BITS, f"try {tries} does not fit into the order of events"
     return attempt << TRY_BITS | tries
 
 

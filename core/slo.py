@@ -16,7 +16,7 @@ import numpy.typing as npt
 from .model import SECOND, SloSpec
 from .outcomes import GOOD, Outcome
 
-_PERCENTILE = re.compile(r"latency_p(\d{2,4})\Z")
+_PERCENTILE = re.compile(r"latency_p(0[1-9]|[1-9]\d|9\d{2,3})\Z")
 
 SIMPLE_INDICATORS = ("latency_mean", "latency_max", "error_rate", "availability", "throughput")
 

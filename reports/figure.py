@@ -150,6 +150,7 @@ def _sizes(axis: Any, run: Run) -> None:
     server = numbers(metrics, "server") > 0
     axis.step(time, serving_sizes(metrics), where="post", color=GREEN, linewidth=1.6, label="serving")
     styles = (
+        ("pending", GREY, "--"),
         ("booting", BLUE, "--"),
         ("standby", SKY, "-."),
         ("draining", ORANGE, ":"),

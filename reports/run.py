@@ -55,16 +55,21 @@ class Run:
         log = folder / "events.jsonl"
         if not log.is_file():
             raise RunError(f"{folder}: expected a run's directory with events.jsonl")
-        lines = log.read_text(encoding="ascii").splitlines()
         try:
+            lines = log.read_text(encoding="ascii").splitlines()
             if not (folder / "summary.json").is_file():
                 return cls._open_partial(folder, lines)
             tables = [
                 pq.read_table(folder / f"{name}.parquet") for name in ("requests", "attempts", "metrics")
             ]
             summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-        except (OSError, pa.ArrowInvalid, json.JSONDecodeError) as error:
+        except (OSError, pa.ArrowInvalid, json.JSONDecodeError, UnicodeDecodeError) as error:
             raise RunError(f"{folder}: damaged run: {error}") from None
+        for number, line in enumerate(lines, 1):
+            if not _whole_line(line):
+                raise RunError(f"{log}:{number}: damaged run: expected a JSON object, got {line[:40]!r}")
+        if not lines or "columns" not in json.loads(lines[-1]):
+            raise RunError(f"{log}:{len(lines)}: damaged run: expected the event end in the last line")
         return cls(tables[0], tables[1], tables[2], tuple(lines), summary, folder)
 
     @classmethod
@@ -93,7 +98,6 @@ class Run:
 
 def _whole_line(line: str) -> bool:
     try:
-        json.loads(line)
+        return isinstance(json.loads(line), dict)
     except json.JSONDecodeError:
         return False
-    return True

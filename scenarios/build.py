@@ -108,7 +108,8 @@ class _Builder:
         client = _client(traffic.client)
         headers: tuple[int, ...] = (0,)
         if traffic.flood:
-            client = ClientSpec(POOL if traffic.flood.reads_response else FLOOD, traffic.flood.connections)
+            mode = POOL if traffic.flood.reads_response else FLOOD
+            client = replace(client, mode=mode, connections=traffic.flood.connections)
             if traffic.flood.headers == "mixed":
                 headers = tuple(self._headers(entry) for entry in MIXED)
         source = self._source(
@@ -246,6 +247,7 @@ def _fleet(document: Document, builder: _Builder) -> FleetSpec:
         socket_buffer=_none(fleet.network.socket_buffer),
         refresh_interval=fleet.registry.refresh_interval,
         key_prefix=fleet.registry.key_prefix,
+        pending=fleet.cloud.pending,
         dependencies=_dependencies(document),
         endpoints=builder.endpoints,
         sources=tuple(builder.sources),
@@ -383,7 +385,7 @@ def _slo(slo: Slo, document: Document, builder: _Builder) -> SloSpec:
         below=slo.below is not None,
         bound=parse_bound(slo.indicator, bound),
         start=slo.from_,
-        end=document.duration if slo.to is None else slo.to,
+        end=document.duration if slo.to is None else min(slo.to, document.duration),
         sources=tuple(sources),
         text=f"{slo.indicator} {word} {bound}",
     )

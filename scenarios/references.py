@@ -1,6 +1,7 @@
 """What one part of a scenario says of another: names that must exist, be unique, or fit together."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path as FilePath
 
 from .loadtest_file import LoadtestError, read_loadtest
@@ -24,6 +25,7 @@ def check(document: Document, folder: FilePath) -> list[Found]:
         *_duplicates(("fleet", "dependencies"), [d.name for d in document.fleet.dependencies], "name"),
         *_calls(document),
         *_traffic(document, folder),
+        *_source_names(document, folder),
         *_slos(document),
         *_faults(document),
         *_autoscaler(document),
@@ -64,10 +66,34 @@ def _files(traffic: Traffic, index: int, folder: FilePath) -> Iterator[Found]:
         if traffic.rate_csv:
             read_rates(folder / traffic.rate_csv)
         if traffic.loadtest:
-            read_loadtest(folder / traffic.loadtest)
+            entries = read_loadtest(folder / traffic.loadtest)
+            for position, entry in enumerate(entries[:-1]):
+                if traffic.order == "sequence" and entry.rate is None and entry.seconds is None:
+                    yield (
+                        ("traffic", index, "loadtest"),
+                        f"entry {position} ends nobody knows when, and others follow: "
+                        "expected maxSeconds or requestsPerSecond in it, or order: parallel",
+                    )
     except (RateFileError, LoadtestError) as error:
         field = "rate_csv" if traffic.rate_csv else "loadtest"
         yield ("traffic", index, field), str(error)
+
+
+def _source_names(document: Document, folder: FilePath) -> Iterator[Found]:
+    """A loadtest makes a source per entry, called name[0], name[1], ...: nobody else may be called so."""
+    names = {traffic.name: index for index, traffic in enumerate(document.traffic)}
+    for traffic in document.traffic:
+        if not traffic.loadtest:
+            continue
+        with suppress(LoadtestError):
+            entries = read_loadtest(folder / traffic.loadtest)
+            for position in range(len(entries)):
+                index = names.get(f"{traffic.name}[{position}]")
+                if index is not None:
+                    yield (
+                        ("traffic", index, "name"),
+                        f"expected another name: entry {position} of {traffic.name!r} is called so",
+                    )
 
 
 def _slos(document: Document) -> Iterator[Found]:
@@ -94,3 +120,19 @@ def _autoscaler(document: Document) -> Iterator[Found]:
         )
     if scaler and scaler.drain_timeout < scaler.drain_grace:
         yield ("autoscaler", "drain_timeout"), "expected no less than drain_grace"
+
+
+def warnings(document: Document) -> list[str]:
+    """What is legal and yet never happens in a run of this length."""
+    end = document.duration
+    marked = document.autoscaler is not None and document.autoscaler.memory_high is not None
+    return [
+        *(
+            ["memory_high is never reached: fleet.app.memory.total is not given"]
+            if marked and document.fleet.app.memory.total is None
+            else []
+        ),
+        *(f"fault {f.name!r} is due after the end" for f in document.faults if f.at >= end),
+        *(f"traffic {t.name!r} begins after the end" for t in document.traffic if t.start >= end),
+        *(f"objective {s.name!r} looks at a time after the end" for s in document.slo if s.from_ >= end),
+    ]

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
 
+from ..core.errors import UsageError
 from . import references
 from .overrides import apply_overrides
-from .problems import Problem, ScenarioError, describe, errors_of, nearest
+from .problems import Problem, ScenarioError, nearest
 from .schema import Document
-from .yaml_source import Source, read_yaml
+from .validation import validate
+from .yaml_source import read_yaml
 
 LIBRARY = Path(__file__).parent / "library"
 SIZE_LIMIT = 4 * 2**20
@@ -64,17 +65,13 @@ class Scenario:
         if isinstance(overrides, Mapping):
             overrides = [f"{path}={json.dumps(value)}" for path, value in overrides.items()]
         apply_overrides(source, overrides)
-        document = _validate(source)
-        scenario = cls(document, folder or Path.cwd(), origin)
-        problems = references.check(document, scenario.folder)
-        if problems:
-            raise ScenarioError([source.problem(path, message) for path, message in problems])
-        return scenario
+        place = folder or Path.cwd()
+        return cls(validate(source, place), place, origin)
 
     def with_seed(self, seed: int) -> "Scenario":
         """The same scenario under another seed."""
         if not 0 <= seed < 2**63:
-            raise ValueError(f"expected a seed from 0 to 2**63 - 1, got {seed}")
+            raise UsageError(f"expected a seed from 0 to 2**63 - 1, got {seed}")
         return replace(self, document=self.document.model_copy(update={"seed": seed}))
 
     @property
@@ -86,14 +83,24 @@ class Scenario:
         """Everything with its defaults, as plain data that would validate again."""
         return self.document.model_dump(by_alias=True, exclude_none=True, mode="json")
 
-    def to_yaml(self) -> str:
-        """The resolved scenario as YAML; file names are absolute, so that it can be replayed from anywhere."""
+    def to_yaml(self, inputs: Mapping[str, str] | None = None) -> str:
+        """The resolved scenario as YAML. File names become what *inputs* says of them, or absolute."""
         data = self.resolved()
         for source in data["traffic"]:
             for kind in references.FILE_FIELDS:
                 if kind in source:
-                    source[kind] = str((self.folder / source[kind]).resolve())
+                    absolute = str((self.folder / source[kind]).resolve())
+                    source[kind] = (inputs or {}).get(source[kind], absolute)
         return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)
+
+    def files(self) -> dict[str, Path]:
+        """The files that it reads, by the names it gives them."""
+        return {
+            name: (self.folder / name).resolve()
+            for traffic in self.document.traffic
+            for name in (traffic.rate_csv, traffic.loadtest)
+            if name is not None
+        }
 
     def fingerprint(self) -> str:
         """A hash of all that can change a result.
@@ -105,7 +112,7 @@ class Scenario:
         del data["seed"]
         data.pop("description", None)
         data["fleet"]["registry"].pop("backend")
-        data["fleet"].pop("cloud")
+        data["fleet"]["cloud"].pop("backend")
         for source in data["traffic"]:
             for kind in references.FILE_FIELDS:
                 if kind in source:
@@ -132,31 +139,3 @@ def _find(name: str | Path) -> Path:
     hint = nearest(str(name), known)
     message = f"no such file, and no scenario of the library has that name{hint or '; known are ' + ', '.join(known)}"
     raise ScenarioError([Problem(str(name), 0, 0, (), message)])
-
-
-def _validate(source: Source) -> Document:
-    if not isinstance(source.data, dict):
-        raise ScenarioError([source.problem((), "expected a mapping with the key scenario")])
-    try:
-        return Document.model_validate(source.data)
-    except ValidationError as error:
-        problems = []
-        for item in errors_of(error):
-            path = _existing(source.data, tuple(item["loc"]), item["type"])
-            unknown = item["type"] == "extra_forbidden"
-            problems.append(source.problem(path, describe(item, Document), of_key=unknown))
-        problems.sort(key=lambda p: (p.line, p.column))
-        raise ScenarioError(problems) from None
-
-
-def _existing(data: Any, loc: tuple[Any, ...], kind: str) -> tuple[str | int, ...]:
-    """*loc* without the names of union branches, which are no part of the file's path."""
-    path: list[str | int] = []
-    for position, part in enumerate(loc):
-        inside = isinstance(data, dict) and part in data
-        if inside or (isinstance(data, list) and isinstance(part, int)):
-            path.append(part)
-            data = data[part]
-        elif kind == "missing" and position == len(loc) - 1:
-            path.append(part)
-    return tuple(path)

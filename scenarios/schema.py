@@ -186,10 +186,13 @@ class AutoscalerModel(Model):
         5_000_000_000, gt=0, description="older samples make their server unknown, never idle"
     )
     dead_after: DurationOrNever = Field(
-        30_000_000_000, description="a server silent for so long is terminated and replaced, or `never`"
+        30_000_000_000,
+        description="a server silent for so long is terminated (the policy and `min` decide whether another comes), or `never`",
     )
     boot_timeout: Duration = Field(
-        300_000_000_000, gt=0, description="an instance not up by then is terminated"
+        300_000_000_000,
+        gt=0,
+        description="an instance not up by then is terminated; until then it counts as booting, even if its boot failed",
     )
     drain_grace: Duration = Field(
         2_000_000_000,

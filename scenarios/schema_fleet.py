@@ -41,7 +41,9 @@ class App(Model):
     )
     queue: Count | None = Field(None, description="requests that may wait for a worker; omitted: unlimited")
     memory: AppMemory = Field(default_factory=AppMemory, description="memory")
-    boot_time: Distribution = Field(NO_BOOT, description="from launch until the server registers itself")
+    boot_time: Distribution = Field(
+        NO_BOOT, description="from when the instance runs until the server registers itself"
+    )
     boot_failure: Share = Field(0.0, description="share of launches that never come up")
     canaries: Count = Field(0, description="canary servers at the start")
     standby: Count = Field(
@@ -73,7 +75,7 @@ class ProxyMemory(Model):
 class ProxyRetries(Model):
     """Requests that the proxy sends again, to another server: after a failed connection, a reset or a full queue."""
 
-    attempts: int = Field(0, ge=0, le=15, description="retries per request")
+    attempts: int = Field(0, ge=0, le=14, description="retries per request")
     budget: Share | None = Field(
         None,
         description="retries under way, as a share of requests under way (at least 3); omitted: unlimited",
@@ -124,7 +126,7 @@ class Proxy(Model):
     )
     overload: Literal["refuse", "evict"] = Field(
         "refuse",
-        description="without a free descriptor: `refuse` lets new connections wait in the backlog, `evict` admits half as many connections as descriptors and closes the one that was idle or unread for the longest time",
+        description="without a free descriptor: `refuse` lets new connections wait in the backlog, `evict` admits half as many connections as descriptors and closes the one that was idle or unread for the longest time (a stalled one is neither: give a write_timeout)",
     )
     cpu_per_request: Duration = Field(
         0, description="CPU time on the proxy's one event loop, first come first served"
@@ -201,6 +203,8 @@ class Registry(Model):
 
 class Cloud(Model):
     """The provider of instances."""
+
+    pending: Duration = Field(0, description="from a launch until the instance runs; `boot_time` begins then")
 
     backend: Literal["moto", "memory"] = Field(
         "moto", description="what stands for EC2 in the rehearsal; results are identical, `memory` is faster"

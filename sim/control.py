@@ -56,7 +56,9 @@ class ControlPlane:
         app = self.fleet.app
         roles = ["serving"] * app.initial + ["canary"] * app.canaries + ["standby"] * app.standby
         for role in roles:
-            self._up(self.launch(role))
+            instance = self.launch(role)
+            instance.become(State.BOOTING)
+            self._up(instance)
         env = self.timeline.env
         env.process(self._end())
         env.process(self._monitors())
@@ -76,7 +78,6 @@ class ControlPlane:
         self.registry.add_instance(cloud.provider_id)
         instance = self.instances.add(cloud, self.timeline.now())
         self.emit("launched", {"server": number, "role": role})
-        instance.become(State.BOOTING)
         return instance
 
     def boot(self, instance: Instance) -> None:
@@ -84,10 +85,15 @@ class ControlPlane:
         self.timeline.env.process(self._boot(instance))
 
     def _boot(self, instance: Instance) -> Process:
+        yield self.timeline.until(self.timeline.now() + self.fleet.pending, Kind.READY, instance.number)
+        if not instance.is_in(State.PENDING):
+            return
+        instance.become(State.BOOTING)
+        self.emit("booting", {"server": instance.number})
         bits = draw(self._boot_stream, instance.number, 0, BOOT_TIME)
         time = self.timeline.now() + self.fleet.app.boot_time.sample(bits)
         yield self.timeline.until(time, Kind.READY, instance.number)
-        if instance.state != State.BOOTING:
+        if not instance.is_in(State.BOOTING):
             return
         luck = uniform(draw(self._boot_stream, instance.number, 0, BOOT_FAILURE))
         if luck < self.fleet.app.boot_failure:

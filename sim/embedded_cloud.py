@@ -1,12 +1,13 @@
 """What stands for EC2 in a rehearsal: moto behind our adapter, or a twin in memory; and an overlay for what moto lacks.
 
-moto's instances are born running and it ignores ClientToken (two calls, two instances): the overlay keeps the tokens, and
-the life of an instance (pending, booting, a boot that fails) is the world's, in virtual time.
+moto's instances are born running and it ignores ClientToken (two calls, two instances): the overlay keeps the tokens and the
+pending time. What happens inside an instance (booting, a boot that fails) no cloud tells: that is the world's.
 """
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from ..backends.cloud import Ec2Cloud, Machine
@@ -33,19 +34,20 @@ def number_of(address: str) -> int:
 
 
 class MemoryCloud:
-    """The twin: implements core.ports.Cloud in memory."""
+    """The twin of moto: implements core.ports.Cloud in memory, no better than moto does."""
 
     def __init__(self, now: Callable[[], int]) -> None:
         self._now = now
         self._instances: dict[str, CloudInstance] = {}
-        self._tokens: dict[str, CloudInstance] = {}
+        self._launches = 0
 
     def launch(self, number: int, role: str, token: str) -> CloudInstance:
         """See core.ports.Cloud."""
-        if token not in self._tokens:
-            made = CloudInstance(number, f"i-{number:017x}", address_of(number), role, "running", self._now())
-            self._instances[made.provider_id] = self._tokens[token] = made
-        return self._tokens[token]
+        self._launches += 1
+        name = f"i-{self._launches:017x}"
+        made = CloudInstance(number, name, address_of(number), role, "running", self._now())
+        self._instances[name] = made
+        return made
 
     def terminate(self, provider_id: str) -> None:
         """See core.ports.Cloud."""
@@ -56,18 +58,20 @@ class MemoryCloud:
         return tuple(sorted(self._instances.values(), key=lambda instance: instance.number))
 
 
-class TokenKeeper:
-    """An overlay over any cloud that ignores tokens: a token launches once."""
+class Overlay:
+    """What neither moto nor the twin has: a token launches once, and an instance is pending for *pending* ns."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: Cloud, now: Callable[[], int], pending: int) -> None:
         self._cloud = cloud
+        self._now = now
+        self._pending = pending
         self._tokens: dict[str, CloudInstance] = {}
 
     def launch(self, number: int, role: str, token: str) -> CloudInstance:
         """See core.ports.Cloud."""
         if token not in self._tokens:
             self._tokens[token] = self._cloud.launch(number, role, token)
-        return self._tokens[token]
+        return self._aged(self._tokens[token])
 
     def terminate(self, provider_id: str) -> None:
         """See core.ports.Cloud."""
@@ -75,11 +79,15 @@ class TokenKeeper:
 
     def list(self) -> tuple[CloudInstance, ...]:
         """See core.ports.Cloud."""
-        return self._cloud.list()
+        return tuple(self._aged(instance) for instance in self._cloud.list())
+
+    def _aged(self, instance: CloudInstance) -> CloudInstance:
+        young = self._now() < instance.launched + self._pending
+        return replace(instance, state="pending" if young else "running")
 
 
 @contextmanager
-def moto_cloud(fleet: str, now: Callable[[], int]) -> Iterator[Cloud]:
+def moto_cloud(fleet: str, now: Callable[[], int], pending: int = 0) -> Iterator[Cloud]:
     """EC2 by moto, in this process, behind the adapter that also speaks to AWS. One client, one mock a run."""
     before = os.environ.get(_AMI_SWITCH)
     os.environ[_AMI_SWITCH] = "false"
@@ -92,9 +100,8 @@ def moto_cloud(fleet: str, now: Callable[[], int]) -> Iterator[Cloud]:
             client: Any = boto3.session.Session(
                 aws_access_key_id="rehearsal", aws_secret_access_key="rehearsal"
             ).client("ec2", region_name=REGION, config=Config(retries={"total_max_attempts": 1}))
-            yield TokenKeeper(
-                Ec2Cloud(client, fleet, Machine(IMAGE), now, lambda number, _: address_of(number))
-            )
+            adapter = Ec2Cloud(client, fleet, Machine(IMAGE), now, lambda number, _: address_of(number))
+            yield Overlay(adapter, now, pending)
     finally:
         if before is None:
             del os.environ[_AMI_SWITCH]

@@ -26,6 +26,10 @@ class Instance:
         """Where it listens."""
         return self.cloud.address
 
+    def is_in(self, *states: State) -> bool:
+        """Whether it is in one of *states* now."""
+        return self.state in states
+
     def become(self, state: State) -> None:
         """Move to *state* by the table."""
         self.state = move(self.number, self.state, state)

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..backends.registry import RedisRegistry
+from ..core.errors import UsageError
 from ..core.events import FORMAT
+from ..core.model import FleetSpec
 from ..core.ports import Cloud, Sink
 from ..scenarios.plan import BLOCK, Plan
 from .control import ControlPlane
 from .dataplane import DataPlane
-from .embedded_cloud import MemoryCloud, moto_cloud
+from .embedded_cloud import MemoryCloud, Overlay, moto_cloud
 from .embedded_redis import virtual_redis
 from .memory_redis import MemoryRedis
 from .scaling import Scaling
@@ -36,7 +38,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """The backend ``sim``. None of its options changes any result. Raises ValueError for an unknown one."""
+    """The backend ``sim``. None of its options changes any result. Raises UsageError for an unknown one."""
 
     engine: str = "simpy"
     registry: str = "fakeredis"
@@ -49,7 +51,7 @@ class Simulation:
             ("a cloud", self.cloud, CLOUDS),
         ):
             if value not in known:
-                raise ValueError(f"expected {what} among {', '.join(known)}, got {value!r}")
+                raise UsageError(f"expected {what} among {', '.join(known)}, got {value!r}")
 
     def run(self, plan: Plan, sink: Sink, *, block: int = BLOCK, progress: Progress | None = None) -> Ended:
         """Run *plan* in virtual time, handing everything that happens to *sink*. *block*: rows of the plan read at once."""
@@ -57,7 +59,7 @@ class Simulation:
         fleet = plan.fleet
         with ExitStack() as stack:
             redis = stack.enter_context(_redis(self.registry, timeline))
-            provider = stack.enter_context(_cloud(self.cloud, fleet.name, timeline))
+            provider = stack.enter_context(_cloud(self.cloud, fleet, timeline))
             stack.enter_context(_few_collections())
 
             def emit(name: str, fields: Mapping[str, Any]) -> None:
@@ -90,11 +92,11 @@ def _redis(kind: str, timeline: Timeline) -> Iterator[Any]:
 
 
 @contextmanager
-def _cloud(kind: str, fleet: str, timeline: Timeline) -> Iterator[Cloud]:
+def _cloud(kind: str, fleet: FleetSpec, timeline: Timeline) -> Iterator[Cloud]:
     if kind == "memory":
-        yield MemoryCloud(timeline.now)
+        yield Overlay(MemoryCloud(timeline.now), timeline.now, fleet.pending)
     else:
-        with moto_cloud(fleet, timeline.now) as cloud:
+        with moto_cloud(fleet.name, timeline.now, fleet.pending) as cloud:
             yield cloud
 
 

@@ -88,8 +88,18 @@ def wrong_types_do_not_crash(registry: Registry, raw: Any, advance: Advance) -> 
     """A foreign program that made request_load something else than a hash leaves servers unknown, no more."""
     raw.set("request_load", "what")
     assert registry.read_samples([A]) == {}
-    raw.set("10.0.0.1", "12")
+    raw.lpush("10.0.0.1", "neither hash nor string")
     assert registry.read_samples([A]) == {}
+
+
+def a_plain_string_is_a_request_count(registry: Registry, raw: Any, advance: Advance) -> None:
+    """A foreign server's own key, where request_load does not know it; and numbers that are none."""
+    raw.set("10.0.0.1", "12")
+    raw.set("10.0.0.2:8080", "nan")
+    assert registry.read_samples([A, B]) == {A: Sample(A, None, 12, 0.0), B: Sample(B, None, 0, 0.0)}
+    raw.hset("request_load", A, "1e400")
+    raw.hset("memory_load", A, "inf")
+    assert registry.read_samples([A]) == {A: Sample(A, None, 0, 0.0)}
 
 
 def numbers_are_fresh(registry: Registry, raw: Any, advance: Advance) -> None:
@@ -143,6 +153,7 @@ CHECKS: tuple[Check, ...] = (
     forgetting_deletes_everything,
     foreign_fleet_is_understood,
     wrong_types_do_not_crash,
+    a_plain_string_is_a_request_count,
     numbers_are_fresh,
     instances_are_kept,
     one_holds_the_lease,

@@ -2,7 +2,7 @@
 
 The ratio and the tolerance are those of Kubernetes' HorizontalPodAutoscaler ("Algorithm details"): nothing changes
 while |average / target - 1| <= tolerance; else desired = ceil(sum / target). Servers without a usable sample are
-treated conservatively in each direction: as idle when scaling out, as exactly on target when scaling in.
+treated conservatively in each direction: as idle when scaling out, as exactly on target when scaling in. One server always stays, and none at all makes one.
 """
 
 import math
@@ -17,7 +17,7 @@ _EPSILON = 1e-9
 def target_tracking(spec: PolicySpec, view: FleetView) -> Proposal:
     """Propose ceil(sum / target), or the same within the tolerance."""
     if not view.servers:
-        return Proposal(view.size, "no servers")
+        return Proposal(max(view.size, 1), "no servers")
     if not view.known:
         return Proposal(view.size, "unknown")
     total = sum(metrics.get(spec.metric, 0.0) for metrics in view.known)
@@ -28,4 +28,4 @@ def target_tracking(spec: PolicySpec, view: FleetView) -> Proposal:
         desired = math.ceil(total / spec.target - _EPSILON)
         return Proposal(max(desired, view.size), "above target")
     desired = math.ceil((total + spec.target * view.unknown) / spec.target - _EPSILON)
-    return Proposal(min(desired, view.size), "below target")
+    return Proposal(max(min(desired, view.size), 1), "below target")

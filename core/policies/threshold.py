@@ -1,7 +1,8 @@
 """The simple rule: any server too busy adds one, all servers idle enough remove one, one action at a time.
 
 A server is too busy at or above either high mark, idle enough at or below both low marks. A server without a usable
-sample is unknown: it neither adds nor lets one be removed. While a server boots nothing is added or removed.
+sample is unknown: it neither adds nor lets one be removed. While a server boots nothing is added or removed. One server always
+stays, and none at all makes one: without a server there is no sample that could ever ask for one.
 """
 
 from collections.abc import Mapping
@@ -29,10 +30,12 @@ def threshold(spec: PolicySpec, view: FleetView) -> Proposal:
     """Propose one more, one fewer, or the same."""
     if view.booting:
         return Proposal(view.size, "booting")
+    if not view.servers:
+        return Proposal(1, "no servers")
     for metrics in view.known:
         reason = _busy(spec, metrics)
         if reason:
             return Proposal(view.size + 1, reason)
-    if view.servers and not view.unknown and all(_idle(spec, m) for m in view.known):
+    if view.size > 1 and not view.unknown and all(_idle(spec, m) for m in view.known):
         return Proposal(view.size - 1, "idle")
     return Proposal(view.size, "unknown" if view.unknown else "within")

@@ -20,7 +20,7 @@ from windtunnel.backends.contract import cloud as cloud_contract
 from windtunnel.backends.contract import registry as registry_contract
 from windtunnel.backends.registry import RedisRegistry
 from windtunnel.core.ports import Cloud, CloudError, RegistryError
-from windtunnel.sim.embedded_cloud import MemoryCloud, TokenKeeper, address_of, moto_cloud
+from windtunnel.sim.embedded_cloud import MemoryCloud, Overlay, address_of, moto_cloud
 from windtunnel.sim.embedded_redis import virtual_redis
 from windtunnel.sim.memory_redis import MemoryRedis
 
@@ -130,7 +130,7 @@ def moto_url() -> Iterator[str]:
 @pytest.fixture(params=["moto", "moto server", "memory"])
 def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
     if request.param == "memory":
-        yield MemoryCloud(lambda: 0)
+        yield Overlay(MemoryCloud(lambda: 0), lambda: 0, 0)
     elif request.param == "moto":
         with moto_cloud("fleet", lambda: 0) as embedded:
             yield embedded
@@ -140,7 +140,8 @@ def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
             "ec2", region_name="us-east-1", endpoint_url=url, config=Config(retries={"total_max_attempts": 1})
         )
         fleet = f"fleet-{time.monotonic_ns()}"
-        yield TokenKeeper(Ec2Cloud(client, fleet, Machine("ami-1"), lambda: 0, lambda n, _: address_of(n)))
+        adapter = Ec2Cloud(client, fleet, Machine("ami-1"), lambda: 0, lambda n, _: address_of(n))
+        yield Overlay(adapter, lambda: 0, 0)
 
 
 @pytest.mark.parametrize("check", cloud_contract.CHECKS, ids=lambda check: check.__name__)
@@ -173,3 +174,15 @@ def test_a_refusal_becomes_a_cloud_error() -> None:
     assert caught.value.code == "InsufficientInstanceCapacity"
     copy = type(caught.value)(*caught.value.args)
     assert (copy.code, copy.message) == (caught.value.code, "none")
+
+
+@pytest.mark.parametrize("kind", ["moto", "memory"])
+def test_the_overlay_keeps_an_instance_pending(kind: str) -> None:
+    clock = HandClock()
+    with moto_cloud("fleet", clock.now, 5) as embedded:
+        cloud = embedded if kind == "moto" else Overlay(MemoryCloud(clock.now), clock.now, 5)
+        assert cloud.launch(1, "serving", "token").state == "pending"
+        clock.advance(4)
+        assert cloud.list()[0].state == "pending"
+        clock.advance(1)
+        assert cloud.list()[0].state == "running"

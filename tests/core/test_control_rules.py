@@ -44,7 +44,8 @@ def view(*loads: tuple[float, float] | None, booting: int = 0) -> FleetView:
         (view((0, 0), None), 2, "unknown"),
         (view((300, 0), None), 3, "requests_high"),
         (view((900, 0), booting=1), 2, "booting"),
-        (view(), 0, "within"),
+        (view(), 1, "no servers"),
+        (view((0, 0)), 1, "within"),
     ],
 )
 def test_threshold(fleet: FleetView, desired: int, reason: str) -> None:
@@ -67,7 +68,8 @@ def test_threshold(fleet: FleetView, desired: int, reason: str) -> None:
         (view((500, 0)), 5),
         (view(None, None), 2),
         (view(booting=1), 1),
-        (view((0, 0), (0, 0)), 0),
+        (view((0, 0), (0, 0)), 1),
+        (view(), 1),
     ],
 )
 def test_target_tracking(fleet: FleetView, desired: int) -> None:
@@ -149,11 +151,53 @@ def test_standby_first_and_bounds_at_once() -> None:
     books = scaler(maximum=3, minimum=1)
     books.adopt(0, (instance(1), instance(2, "standby")))
     servers = Servers(("a1",), (), ("a2",))
-    assert books.tick(SECOND, servers, sample(1, SECOND, 400)).actions == (engine.Promote("a2"),)
+    both = {**sample(1, SECOND, 400), **sample(2, SECOND, 0)}
+    assert books.tick(SECOND, servers, both).actions == (engine.Promote("a2"),)
     assert scaler(minimum=2).tick(0, Servers(), {}).actions == (engine.Launch(), engine.Launch())
     capped = scaler(maximum=1)
     capped.adopt(0, (instance(1),))
     assert capped.tick(SECOND, Servers(("a1",)), sample(1, SECOND, 400)).reason == "at maximum"
+
+
+def test_a_scale_in_cancels_what_boots_before_it_drains() -> None:
+    books = engine.Autoscaler(AutoscalerSpec(TRACK, minimum=1))
+    books.adopt(0, (instance(1), instance(2)))
+    both = Servers(("a1", "a2"))
+    busy = {**sample(1, SECOND, 250), **sample(2, SECOND, 250)}
+    assert books.tick(SECOND, both, busy).actions == (engine.Launch(),) * 3
+    for number in (3, 4, 5):
+        books.launched(SECOND, instance(number))
+    calm = {**sample(1, 2 * SECOND, 88), **sample(2, 2 * SECOND, 88)}
+    cancelled = books.tick(2 * SECOND, both, calm).actions
+    assert [(a.number, a.reason) for a in cancelled if isinstance(a, engine.Terminate)] == [
+        (5, "not needed"), (4, "not needed"), (3, "not needed"),
+    ]  # fmt: skip
+    assert len(cancelled) == 3
+
+
+@given(
+    st.lists(st.sampled_from(["ready", "booting"]), min_size=1, max_size=8),
+    st.floats(0, 400),
+    st.integers(0, 3),
+)
+def test_draining_leaves_as_many_serving_as_were_wanted(phases: list[str], load: float, minimum: int) -> None:
+    books = engine.Autoscaler(AutoscalerSpec(TRACK, minimum=minimum))
+    books.adopt(0, tuple(instance(number) for number in range(1, len(phases) + 1)))
+    ready = [number for number, phase in enumerate(phases, 1) if phase == "ready"]
+    servers = Servers(tuple(f"a{number}" for number in ready))
+    samples = {k: v for number in ready for k, v in sample(number, SECOND, int(load)).items()}
+    decision = books.tick(SECOND, servers, samples)
+    drained = sum(isinstance(action, engine.Drain) for action in decision.actions)
+    assert len(ready) - drained >= min(max(decision.desired, minimum), len(ready))
+
+
+def test_a_dead_standby_is_not_promoted() -> None:
+    books = scaler()
+    books.adopt(0, (instance(1), instance(2, "standby")))
+    servers = Servers(("a1",), (), ("a2",))
+    now = 9 * SECOND
+    stale = {**sample(1, now, 400), **sample(2, 0, 0)}
+    assert books.tick(now, servers, stale).actions == (engine.Launch(),)
 
 
 def test_foreign_servers_are_counted_and_never_touched() -> None:

@@ -105,6 +105,37 @@ def test_verify_names_the_first_row_that_differs(directory: Path, tmp_path: Path
     assert f"'latency_ns': {latency[1234]}" in difference.recorded
 
 
+def test_verify_reads_the_summary_too(directory: Path, tmp_path: Path) -> None:
+    copy = copy_of(directory, tmp_path)
+    summary = json.loads((copy / "summary.json").read_text())
+    (copy / "summary.json").write_text(json.dumps({**summary, "passed": not summary["passed"]}))
+    _, difference = verify(copy)
+    assert difference is not None
+    assert difference.where == "summary, passed"
+
+
+def test_a_damaged_log_is_named_with_its_line(directory: Path, tmp_path: Path) -> None:
+    copy = copy_of(directory, tmp_path)
+    log = copy / "events.jsonl"
+    whole = log.read_text()
+    log.write_text(whole[:-30])
+    lines = whole.count("\n")
+    with pytest.raises(RunError, match=rf"events\.jsonl:{lines}: damaged run: expected a JSON object, got "):
+        Run.open(copy)
+    log.write_text("\n".join(whole.splitlines()[:-1]) + "\n")
+    with pytest.raises(RunError, match="expected the event end in the last line"):
+        Run.open(copy)
+
+
+def test_a_run_carries_its_inputs_and_can_be_moved(tmp_path: Path) -> None:
+    replay(Scenario.load("classic-plan", ["duration=2s"]), out=tmp_path / "here", figure=False, **TWINS)
+    moved = (tmp_path / "here").rename(tmp_path / "there")
+    assert (moved / "inputs" / "0-classic-plan.json").is_file()
+    assert str(tmp_path) not in (moved / "scenario.yaml").read_text()
+    _, difference = verify(moved)
+    assert difference is None
+
+
 def test_a_directory_in_use_is_not_overwritten(directory: Path) -> None:
     before = (directory / "summary.json").read_bytes()
     with pytest.raises(FileExistsError, match="expected a new or empty directory"):

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from windtunnel import Scenario, ScenarioError, library
 from windtunnel.scenarios import units
+from windtunnel.scenarios.references import warnings
 from windtunnel.scenarios.schema import Document
 
 GOOD = """\
@@ -96,6 +97,56 @@ def test_all_problems_at_once_in_order_of_lines() -> None:
     assert [problem.split(": ")[1] for problem in problems(text)] == [
         "duration", "fleet.app.initial", "endpoints[0].cpu.constant",
     ]  # fmt: skip
+
+
+MANY = """\
+scenario: many
+duration: 10
+fleet:
+  app: {initial: 9, max: 2, intial: 4}
+  proxy: {routing: roundrobin, retries: {attempts: 99}}
+endpoints:
+  - {path: /, cpu: {constant: 5}, calls: [db]}
+  - {path: /x, cpu: {gamma: 1}}
+traffic:
+  - name: users
+    stages: [{for: 10s}]
+  - name: users
+    rate_csv: missing.csv
+  - name: more
+    stages: [{for: 10s, rate: 1/s}]
+    endpoints: {/y: 1}
+autoscaler: {policy: threshold, requests_high: 1/s, tolerance: 5%, cooldown: x}
+slo:
+  - {name: a, indicator: error_rate, below: 5s}
+  - {name: b, indicator: error_rate, below: 5%, traffic: [nobody]}
+"""
+
+
+def test_one_mistake_does_not_hide_another(tmp_path: Path) -> None:
+    found = [problem.removeprefix("s.yaml:").split(": ")[0:2] for problem in problems(MANY, tmp_path)]
+    assert [(place.split(":")[0], path) for place, path in found] == [
+        ("2", "duration"),
+        ("4", "fleet.app"),
+        ("4", "fleet.app.intial"),
+        ("5", "fleet.proxy.routing"),
+        ("5", "fleet.proxy.retries.attempts"),
+        ("7", "endpoints[0].cpu.constant"),
+        ("7", "endpoints[0].calls[0]"),
+        ("8", "endpoints[1].cpu.gamma"),
+        ("11", "traffic[0].stages[0]"),
+        ("13", "traffic[1].rate_csv"),
+        ("16", "traffic[2].endpoints./y"),
+        ("17", "autoscaler"),
+        ("17", "autoscaler.cooldown"),
+        ("19", "slo[0].below"),
+    ]
+
+
+def test_notes_on_what_never_happens() -> None:
+    text = GOOD.replace("fleet:", "faults: [{name: late, type: kill, at: 1h}]\nfleet:")
+    assert warnings(Scenario.parse(text).document) == ["fault 'late' is due after the end"]
+    assert warnings(Scenario.parse(GOOD).document) == []
 
 
 @pytest.mark.parametrize(

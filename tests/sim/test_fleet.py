@@ -1,5 +1,6 @@
 """The fleet's behaviour: timeouts, retries, health, ejection, canaries, dependencies, memory, scaling, faults."""
 
+from itertools import groupby, pairwise
 from typing import Any
 
 import pytest
@@ -206,6 +207,19 @@ def test_boots_that_fail_are_cleaned_up() -> None:
     found = run(document)
     assert len(happened(found, "boot_failed")) >= 2
     assert {event["reason"] for event in happened(found, "terminated")} == {"boot timeout"}
+
+
+def test_an_instance_is_pending_then_boots_then_serves() -> None:
+    document = rush()
+    document["fleet"]["cloud"] = {"pending": "2s"}
+    found = run(document)
+    times = [
+        next(event["t"] for event in happened(found, name) if event["server"] == 2)
+        for name in ("launched", "booting", "ready")
+    ]
+    assert [later - earlier for earlier, later in pairwise(times)] == [2 * SECOND, 1500 * MS]
+    states = [row["state"] for row in found.metrics.to_pylist() if row["server"] == 2]
+    assert [state for state, _ in groupby(states)][:3] == ["pending", "booting", "serving"]
 
 
 def test_the_dead_are_replaced() -> None:
