@@ -6,8 +6,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from windtunnel.core import admission
 from windtunnel.core.outcomes import NAMES
 from windtunnel.reports.run import Run
+from windtunnel.sim.appserver import AppServer
+from windtunnel.sim.forwarding import Forwarding
+from windtunnel.tests.sim.watch import BrokenLaw, watched
 from windtunnel.tests.strategies import documents
 from windtunnel.tests.support import plan, run, scenario
 
@@ -104,7 +108,8 @@ def check_limits(document: dict[str, Any], found: Run) -> None:
 
 
 def check(document: dict[str, Any], seed: int) -> None:
-    found = run(document, seed)
+    with watched():
+        found = run(document, seed)
     check_conservation(document, seed, found)
     check_times(found)
     check_servers(document, found)
@@ -115,6 +120,61 @@ def check(document: dict[str, Any], seed: int) -> None:
 @settings(RANDOM, max_examples=120)
 def test_laws(document: dict[str, Any], seed: int) -> None:
     check(document, seed)
+
+
+def everyone_is_available(front: Forwarding, servers: dict[int, int]) -> None:
+    ORIGINAL_UPDATE(front, servers)
+    front.servers["available"][:] = 1
+
+
+def last_come_first_served(server: AppServer, job: Any, outcome: int, status: int) -> None:
+    server.queue.reverse()
+    ORIGINAL_FINISH(server, job, outcome, status)
+    server.queue.reverse()
+
+
+def lazy_worker(server: AppServer, job: Any, outcome: int, status: int) -> None:
+    waiting, server.queue = server.queue, type(server.queue)()
+    ORIGINAL_FINISH(server, job, outcome, status)
+    server.queue = waiting
+
+
+def generous_proxy(used: int, accepted: int, limit: int, overload: int) -> bool:
+    return True
+
+
+ORIGINAL_UPDATE, ORIGINAL_FINISH = Forwarding.update, AppServer._finish
+
+BUSY = {
+    "duration": "4s",
+    "fleet": {
+        "app": {"initial": 3, "workers": 1, "queue": 20},
+        "proxy": {"max_connections": 30, "health_check": {"interval": "300ms"}, "backlog": 20},
+        "registry": {"refresh_interval": "100ms"},
+    },
+    "endpoints": [{"path": "/", "cpu": {"exponential": {"mean": "30ms"}}}],
+    "traffic": [{"name": "users", "stages": [{"for": "4s", "rate": "120/s"}], "client": {"timeout": "2s"}}],
+    "faults": [{"name": "dies", "type": "kill", "at": "1s"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "mutant", "law"),
+    [
+        (Forwarding, "update", everyone_is_available, "which is not serving"),
+        (AppServer, "_finish", last_come_first_served, "not first come first served"),
+        (AppServer, "_finish", lazy_worker, "a worker idles"),
+        (admission, "fits_connection", generous_proxy, "descriptors"),
+    ],
+)
+def test_a_broken_model_breaks_a_law(
+    where: Any, name: str, mutant: Any, law: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with watched():
+        run(BUSY)
+    monkeypatch.setattr(where, name, mutant)
+    with watched(), pytest.raises(BrokenLaw, match=law):
+        run(BUSY)
 
 
 @pytest.mark.long
