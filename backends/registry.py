@@ -70,39 +70,28 @@ class RedisRegistry:
     def register(self, address: str, role: str) -> None:
         """See core.ports.Registry."""
 
-        def run() -> None:
-            pipe = self._redis.pipeline(transaction=True)
-            for name in LISTS.values():
-                pipe.lrem(self._key(name), 0, address)
-            pipe.lpush(self._key(LISTS[role]), address)
-            pipe.execute()
-
-        _guard(run)
+        pipe = self._unlisting(address)
+        pipe.lpush(self._key(LISTS[role]), address)
+        _guard(pipe.execute)
 
     def deregister(self, address: str) -> None:
         """See core.ports.Registry."""
-
-        def run() -> None:
-            pipe = self._redis.pipeline(transaction=True)
-            for name in LISTS.values():
-                pipe.lrem(self._key(name), 0, address)
-            pipe.execute()
-
-        _guard(run)
+        _guard(lambda: self._unlisting(address).execute())
 
     def forget(self, address: str) -> None:
         """See core.ports.Registry."""
+        pipe = self._unlisting(address)
+        pipe.hdel(self._key(REQUEST_LOAD), address)
+        pipe.hdel(self._key(MEMORY_LOAD), address)
+        pipe.delete(self._key(bare(address)))
+        _guard(pipe.execute)
 
-        def run() -> None:
-            pipe = self._redis.pipeline(transaction=True)
-            for name in LISTS.values():
-                pipe.lrem(self._key(name), 0, address)
-            pipe.hdel(self._key(REQUEST_LOAD), address)
-            pipe.hdel(self._key(MEMORY_LOAD), address)
-            pipe.delete(self._key(bare(address)))
-            pipe.execute()
-
-        _guard(run)
+    def _unlisting(self, address: str) -> Any:
+        """A transaction, begun, that takes *address* out of every list."""
+        pipe = self._redis.pipeline(transaction=True)
+        for name in LISTS.values():
+            pipe.lrem(self._key(name), 0, address)
+        return pipe
 
     def servers(self) -> Servers:
         """See core.ports.Registry."""
