@@ -3,13 +3,14 @@
 
 import itertools
 import json
+import math
 import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 import yaml
@@ -22,6 +23,18 @@ from . import __doc__ as package_doc
 from .api import Progress as OnSecond
 from .api import replay as replay_scenario
 from .api import verify as verify_run
+from .campaign import (
+    Done,
+    Objective,
+    Result,
+    Variant,
+    campaign_json,
+    new_directory,
+    run_campaign,
+    variants,
+    write_sweep,
+)
+from .core.confidence import Interval
 from .core.errors import UsageError
 from .core.model import SECOND
 from .core.ports import CloudError, RegistryError
@@ -54,6 +67,15 @@ SetOption = Annotated[
         "--set", metavar="PATH=VALUE", help="change a field, such as fleet.app.max=20; may be repeated"
     ),
 ]
+
+
+SeedsOption = Annotated[
+    int,
+    typer.Option(
+        min=1, help="so many seeds from the scenario's on: a verdict per objective with its 95% interval"
+    ),
+]
+JobsOption = Annotated[int, typer.Option(min=1, help="processes at once, with --seeds")]
 
 
 def main() -> None:
@@ -126,12 +148,16 @@ def replay(
     cloud: Annotated[str | None, typer.Option(help="moto or memory, instead of the scenario's")] = None,
     json_: Annotated[bool, typer.Option("--json", help="print the summary alone, as JSON")] = False,
     figure: Annotated[bool, typer.Option(help="draw figures/run.png")] = True,
+    seeds: SeedsOption = 1,
+    jobs: JobsOption = 1,
 ) -> None:
-    """Replay a scenario in virtual time: run directory, verdict, digest, figure."""
+    """Replay a scenario in virtual time: run directory, verdict, digest, figure; or over many seeds, with intervals."""
+    if seeds > 1:
+        _replay_seeds(scenario, set_ or [], seed, seeds, jobs, json_)
     loaded = Scenario.load(scenario, set_ or [])
     if seed is not None:
         loaded = loaded.with_seed(seed)
-    directory = out_ or _free_directory(loaded)
+    directory = out_ or _free_directory(f"{loaded.name}-{loaded.document.seed}")
     _warn(loaded.document)
     started = time.monotonic()
     try:
@@ -152,6 +178,51 @@ def replay(
     raise typer.Exit(PASSED if run.passed else VIOLATED)
 
 
+def _replay_seeds(
+    scenario: str, sets: list[str], seed: int | None, seeds: int, jobs: int, json_: bool
+) -> NoReturn:
+    loaded = Scenario.load(scenario, sets)
+    variant = Variant((), loaded if seed is None else loaded.with_seed(seed))
+    with _counter(not json_) as done:
+        (result,) = run_campaign([variant], seeds, jobs, done)
+    if json_:
+        print(json.dumps(campaign_json([result]), indent=2))
+    else:
+        first = variant.scenario.document.seed
+        out.print(
+            f"\n[bold]{escape(loaded.name)}[/], seeds {first} to {first + seeds - 1}: {_coloured(result.passed)}"
+        )
+        _print_objectives(result, seeds)
+    raise typer.Exit(PASSED if result.passed else VIOLATED)
+
+
+@app.command(epilog="Example: windtunnel sweep chaos-monkey --set fleet.app.max=2,4,8 --seeds 5 --jobs 2")
+def sweep(
+    scenario: ScenarioArgument,
+    set_: Annotated[
+        list[str],
+        typer.Option("--set", metavar="PATH=A,B,...", help="values of a field; several fields are combined"),
+    ],
+    seeds: SeedsOption = 1,
+    jobs: JobsOption = 1,
+    out_: Annotated[
+        Path | None, typer.Option("--out", help="new or empty directory; default runs/sweep-NAME")
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="print the results alone, as JSON")] = False,
+) -> None:
+    """Replay a scenario for each value of a field (or combination): a table and a figure of objectives and cost."""
+    chosen = variants(scenario, set_)
+    directory = new_directory(out_ or _free_directory(f"sweep-{chosen[0].scenario.name}"))
+    with _counter(not json_) as done:
+        results = run_campaign(chosen, seeds, jobs, done)
+    write_sweep(directory, chosen[0].scenario.name, seeds, results)
+    if json_:
+        print(json.dumps(campaign_json(results), indent=2))
+    else:
+        _print_sweep(results, seeds)
+        out.print(f"\nfigure: {directory / 'sweep.png'}", markup=False)
+
+
 @app.command(epilog="Example: windtunnel verify runs/monkey")
 def verify(
     directory: Annotated[Path, typer.Argument(help="a run's directory")],
@@ -167,8 +238,7 @@ def verify(
     raise typer.Exit(DIFFERS)
 
 
-def _free_directory(scenario: Scenario) -> Path:
-    base = f"{scenario.name}-{scenario.document.seed}"
+def _free_directory(base: str) -> Path:
     base = "".join(c if c.isalnum() or c in "-_." else "-" for c in base)
     for number in itertools.count(1):
         path = Path("runs") / (base if number == 1 else f"{base}.{number}")
@@ -198,6 +268,23 @@ def _progress(wanted: bool) -> Iterator[OnSecond | None]:
         yield on_second
 
 
+@contextmanager
+def _counter(wanted: bool) -> Iterator[Done | None]:
+    """A bar that counts rehearsals, on a terminal only."""
+    if not wanted or not err.is_terminal:
+        yield None
+        return
+    columns = (
+        TextColumn("replaying"),
+        BarColumn(),
+        TextColumn("{task.completed} of {task.total}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda count, every: bar.update(task, completed=count, total=every)
+
+
 def _warn(document: Document) -> None:
     for warning in warnings(document):
         err.print(f"note: {warning}", markup=False)
@@ -215,8 +302,68 @@ def _value(slo: dict[str, Any], value: float | None) -> str:
     return f"{value:.3%}" if slo["unit"] == "1" else f"{value:,.1f}/s"
 
 
+def _coloured(passed: bool) -> str:
+    return "[bold green]passed[/]" if passed else "[bold red]violated[/]"
+
+
+def _with_interval(objective: Objective) -> str:
+    if objective.interval is None:
+        return "no data"
+    return _spread(objective.interval, lambda value: _value({"unit": objective.unit}, value))
+
+
+_VERDICT_COLOURS = {"held": "green", "violated": "red", "undecided": "yellow", "no data": "green"}
+
+
+def _print_objectives(result: Result, seeds: int) -> None:
+    table = Table("objective", "", "mean, 95% interval", "held in", "verdict", box=None, padding=(0, 3, 0, 0))
+    for objective in result.objectives:
+        colour = _VERDICT_COLOURS[objective.verdict]
+        table.add_row(
+            escape(objective.name), escape(objective.text), _with_interval(objective),
+            f"{objective.held} of {seeds}", f"[{colour}]{objective.verdict}[/]",
+        )  # fmt: skip
+    out.print(table)
+    if result.p99 is not None:
+        out.print(f"p99   {_spread(result.p99, _milliseconds)}")
+    out.print(f"cost  {_spread(result.cost, lambda hours: f'{hours:.3f}')} instance-hours")
+
+
+def _spread(interval: Interval, spell: Callable[[float], str]) -> str:
+    half = f" +/- {spell(interval.half)}" if math.isfinite(interval.half) else ""
+    return spell(interval.mean) + half
+
+
+def _short(value: str) -> str:
+    """``max=4`` of ``fleet.app.max=4``."""
+    path, _, rest = value.partition("=")
+    return f"{path.rpartition('.')[2]}={rest}"
+
+
+def _print_sweep(results: list[Result], seeds: int) -> None:
+    table = Table(box=None, padding=(0, 3, 0, 0))
+    table.add_column("values", overflow="fold")
+    for objective in results[0].objectives:
+        table.add_column(escape(f"{objective.name}\n{objective.text}"))
+    table.add_column("p99")
+    table.add_column("instance-hours")
+    for result in results:
+        cells = [
+            f"[{_VERDICT_COLOURS[one.verdict]}]{_with_interval(one)}[/]\n{one.verdict}, {one.held} of {seeds}"
+            for one in result.objectives
+        ]
+        p99 = _milliseconds(result.p99.mean) if result.p99 else "no data"
+        table.add_row(
+            escape("\n".join(_short(value) for value in result.values)),
+            *cells,
+            p99,
+            f"{result.cost.mean:.3f}",
+        )
+    out.print(table)
+
+
 def _print_verdict(summary: dict[str, Any], directory: Path, again: str, seconds: float) -> None:
-    verdict = "[bold green]passed[/]" if summary["passed"] else "[bold red]violated[/]"
+    verdict = _coloured(summary["passed"])
     out.print(f"\n[bold]{escape(summary['scenario'])}[/], seed {summary['seed']}: {verdict}")
     if summary["slo"]:
         table = Table("objective", "", "measured", "verdict", box=None, padding=(0, 3, 0, 0))
