@@ -8,9 +8,12 @@ import itertools
 import json
 import math
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,8 +122,26 @@ def _rehearse(scenario: Scenario) -> Summary:
     return replay(scenario, registry="memory", cloud="memory").summary
 
 
-def _ignore_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _end_with_parent() -> None:
+    """In a worker: end when the parent does, however it ends."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Processes begun inside never see Ctrl-C: it is for the parent to end them."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _summaries(tasks: Sequence[Scenario], jobs: int) -> Iterator[Summary]:
@@ -129,11 +150,12 @@ def _summaries(tasks: Sequence[Scenario], jobs: int) -> Iterator[Summary]:
         yield from map(_rehearse, tasks)
         return
     pool = ProcessPoolExecutor(
-        jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_ignore_interrupts
+        jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent
     )
     workers: dict[int, Any] = {}
     try:
-        futures = [pool.submit(_rehearse, task) for task in tasks]
+        with _interrupts_held_back():
+            futures = [pool.submit(_rehearse, task) for task in tasks]
         workers = dict(pool._processes or {})
         for future in futures:
             yield future.result()
@@ -192,16 +214,16 @@ def _finite(interval: Interval | None) -> float | None:
     return interval.half if interval and math.isfinite(interval.half) else None
 
 
-def new_directory(path: Path) -> Path:
-    """*path*, made; raises FileExistsError if it holds anything."""
-    path.mkdir(parents=True, exist_ok=True)
-    if any(path.iterdir()):
+def check_free(path: Path) -> Path:
+    """*path*; raises FileExistsError if it holds anything."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise FileExistsError(f"{path}: expected a new or empty directory for the sweep")
     return path
 
 
 def write_sweep(directory: Path, name: str, seeds: int, results: Sequence[Result]) -> None:
     """``sweep.json`` and ``sweep.png``: x is the last field swept, each combination of the others a line."""
+    directory.mkdir(parents=True, exist_ok=True)
     (directory / "sweep.json").write_text(
         json.dumps(campaign_json(results), indent=2) + "\n", encoding="utf-8"
     )

@@ -29,7 +29,7 @@ from .campaign import (
     Result,
     Variant,
     campaign_json,
-    new_directory,
+    check_free,
     run_campaign,
     variants,
     write_sweep,
@@ -153,6 +153,10 @@ def replay(
 ) -> None:
     """Replay a scenario in virtual time: run directory, verdict, digest, figure; or over many seeds, with intervals."""
     if seeds > 1:
+        given = {"--out": out_, "--registry": registry, "--cloud": cloud}
+        named = [name for name, value in given.items() if value is not None]
+        if named or engine != "simpy" or backend != "sim":
+            raise UsageError(f"expected no {named[0] if named else '--engine or --backend'} with --seeds")
         _replay_seeds(scenario, set_ or [], seed, seeds, jobs, json_)
     loaded = Scenario.load(scenario, set_ or [])
     if seed is not None:
@@ -183,7 +187,8 @@ def _replay_seeds(
 ) -> NoReturn:
     loaded = Scenario.load(scenario, sets)
     variant = Variant((), loaded if seed is None else loaded.with_seed(seed))
-    with _counter(not json_) as done:
+    _warn(loaded.document)
+    with _interruptible(), _counter(not json_) as done:
         (result,) = run_campaign([variant], seeds, jobs, done)
     if json_:
         print(json.dumps(campaign_json([result]), indent=2))
@@ -212,8 +217,8 @@ def sweep(
 ) -> None:
     """Replay a scenario for each value of a field (or combination): a table and a figure of objectives and cost."""
     chosen = variants(scenario, set_)
-    directory = new_directory(out_ or _free_directory(f"sweep-{chosen[0].scenario.name}"))
-    with _counter(not json_) as done:
+    directory = check_free(out_ or _free_directory(f"sweep-{chosen[0].scenario.name}"))
+    with _interruptible(), _counter(not json_) as done:
         results = run_campaign(chosen, seeds, jobs, done)
     write_sweep(directory, chosen[0].scenario.name, seeds, results)
     if json_:
@@ -228,7 +233,7 @@ def verify(
     directory: Annotated[Path, typer.Argument(help="a run's directory")],
 ) -> None:
     """Replay a run's scenario again and compare every event and every row with what it recorded."""
-    with _progress(True) as on_second:
+    with _interruptible(), _progress(True) as on_second:
         recorded, difference = verify_run(directory, on_second)
     if difference is None:
         out.print(f"identical: {len(recorded.lines)} events, {recorded.requests.num_rows} requests, "
@@ -266,6 +271,15 @@ def _progress(wanted: bool) -> Iterator[OnSecond | None]:
             bar.update(task, completed=min(now / end, 1.0), at=text)
 
         yield on_second
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        err.print("interrupted; nothing was written")
+        raise typer.Exit(INTERRUPTED) from None
 
 
 @contextmanager

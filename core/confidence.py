@@ -90,12 +90,16 @@ HELD, VIOLATED, UNDECIDED, NO_DATA = "held", "violated", "undecided", "no data"
 
 
 def judge_mean(values: Sequence[float], below: bool, bound: float) -> tuple[str, Interval | None]:
-    """The verdict on an objective over seeds: held or violated if the whole interval says so, else undecided."""
+    """The verdict on an objective over seeds: held or violated if the whole interval says so, else undecided.
+
+    A single value is judged as it is; its interval stays infinite.
+    """
     if not values:
         return NO_DATA, None
     interval = mean_interval(values)
-    if len(set(values)) == 1:
-        interval = Interval(interval.mean, 0.0)
+    if len(values) == 1:
+        held = interval.mean < bound if below else interval.mean > bound
+        return HELD if held else VIOLATED, interval
     inside = interval.high < bound if below else interval.low > bound
     outside = interval.low >= bound if below else interval.high <= bound
     return HELD if inside else VIOLATED if outside else UNDECIDED, interval

@@ -241,18 +241,18 @@ def wanted_role(sequence: int, canary_every: int) -> int:
 @decision
 def route(
     algorithm: int, servers: Table, count: int, role: int, cap: int, slow_start: int, now: int, bits: int,
-    exclude: int, last: int, affinity: int,
+    exclude: int, last: int, last_other: int, affinity: int,
 ) -> int:  # fmt: skip
     """The slot for a request of *role*, NO_SERVER if no server is available, SHED if all are at the cap.
 
     The other role steps in when the wanted one has no candidate. *last* is the id of the server that was
-    picked before (0 at first), *exclude* the id of the one that has just failed this request (or 0).
+    picked before in this role (0 at first), *last_other* in the other one, *exclude* the id of the one that has just failed this request (or 0).
     """
     slot = pick_in_role(algorithm, servers, count, role, cap, slow_start, now, bits, exclude, last, affinity)
     if slot < 0:
         other = SERVING if role == CANARY else CANARY
         slot = pick_in_role(
-            algorithm, servers, count, other, cap, slow_start, now, bits, exclude, last, affinity
+            algorithm, servers, count, other, cap, slow_start, now, bits, exclude, last_other, affinity
         )
     if slot >= 0:
         return slot

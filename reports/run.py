@@ -68,7 +68,10 @@ class Run:
         for number, line in enumerate(lines, 1):
             if not _whole_line(line):
                 raise RunError(f"{log}:{number}: damaged run: expected a JSON object, got {line[:40]!r}")
-        if not lines or "columns" not in json.loads(lines[-1]):
+        if not isinstance(summary, dict):
+            raise RunError(f"{folder / 'summary.json'}: damaged run: expected a JSON object")
+        end = json.loads(lines[-1]) if lines else {}
+        if not all(isinstance(end.get(field), str) for field in ("log", "columns")):
             raise RunError(f"{log}:{len(lines)}: damaged run: expected the event end in the last line")
         return cls(tables[0], tables[1], tables[2], tuple(lines), summary, folder)
 

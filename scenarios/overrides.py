@@ -20,6 +20,9 @@ def apply_overrides(source: Source, overrides: Sequence[str]) -> None:
                 raise ValueError("expected path=value, such as fleet.app.max=20")
             value = read_yaml(value_text, f"--set {text}").data if value_text.strip() else None
             _assign(source, _parse(path_text.strip()), value)
+        except ScenarioError as error:
+            found = error.problems[0].message.replace("a scenario, got an empty file", "a value, got none")
+            problems.append(Problem(f"--set {text}", 0, 0, (), found))
         except ValueError as error:
             problems.append(Problem(f"--set {text}", 0, 0, (), str(error)))
     if problems:

@@ -91,7 +91,7 @@ class Scenario:
                 if kind in source:
                     absolute = str((self.folder / source[kind]).resolve())
                     source[kind] = (inputs or {}).get(source[kind], absolute)
-        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)
+        return yaml.safe_dump(data, sort_keys=False, width=120)
 
     def files(self) -> dict[str, Path]:
         """The files that it reads, by the names it gives them."""

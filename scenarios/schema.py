@@ -15,7 +15,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from ..core.slo import SIMPLE_INDICATORS, is_indicator, unit_of
-from .schema_base import Distribution, Model, Name, Positive, StageRate
+from .schema_base import Distribution, Model, Name, Number, Positive, StageRate
 from .schema_fleet import Endpoint, Fleet
 from .units import (
     Duration,
@@ -129,7 +129,7 @@ class Traffic(Model):
     order: Literal["sequence", "parallel"] = Field(
         "sequence", description="loadtest: entries one after another, or all at once"
     )
-    scale: Annotated[float, Field(gt=0, le=1_000_000, strict=False)] = Field(
+    scale: Annotated[Number, Field(gt=0, le=1_000_000)] = Field(
         1.0, description="rate_csv: factor on the rates (a plain number)"
     )
     arrivals: Literal["poisson", "constant"] = Field("poisson", description="open: Poisson, or evenly spaced")
@@ -207,8 +207,8 @@ class AutoscalerModel(Model):
     @classmethod
     def _target(cls, value: Any, handler: Any, info: ValidationInfo) -> Any:
         metric = info.data.get("metric") or "requests"
-        if value is None:
-            return None
+        if value is None or "metric" not in info.data:
+            return value
         if metric == "requests":
             parsed: float = parse_rate(value)
         elif metric == "in_flight":

@@ -35,9 +35,18 @@ Positive = Annotated[int, Field(ge=1, le=1_000_000)]
 def _text(value: Any) -> Any:
     if isinstance(value, str) and not value.strip():
         raise ValueError("expected a name, got nothing")
+    if isinstance(value, str) and not value.isprintable():
+        raise ValueError(f"expected text without control characters, got {show(value)}")
     return value
 
 
+def _number(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"expected a number, got {show(value)}")
+    return float(value)
+
+
+Number = Annotated[float, BeforeValidator(_number)]
 Name = Annotated[str, BeforeValidator(_text), Field(max_length=200)]
 
 
@@ -51,7 +60,7 @@ class Lognormal(Model):
     """Lognormal: the usual shape of service and boot times."""
 
     mean: Duration = Field(description="mean")
-    cv: Annotated[float, Field(ge=0, le=100, strict=False)] = Field(
+    cv: Annotated[Number, Field(ge=0, le=100)] = Field(
         description="coefficient of variation: standard deviation / mean (a plain number)"
     )
 
@@ -67,7 +76,7 @@ class Pareto(Model):
     """Pareto: heavy-tailed."""
 
     mean: Duration = Field(description="mean")
-    shape: Annotated[float, Field(gt=1, le=1000, strict=False)] = Field(
+    shape: Annotated[Number, Field(gt=1, le=1000)] = Field(
         description="shape alpha, above 1 (a plain number; below 2 the variance is infinite)"
     )
 

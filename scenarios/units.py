@@ -34,7 +34,10 @@ _SIZE = re.compile(rf"({_NUMBER}) ?([KMGT]?i?B)\Z")
 
 def show(value: Any) -> str:
     """A value as an error message shows it: short, and quoted if it is text."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # An integer of thousands of digits.
+        return "a very large number"
     return text if len(text) <= 60 else text[:57] + "..."
 
 

@@ -84,14 +84,13 @@ class _Search:
                 unknown = item["type"] == "extra_forbidden"
                 self.problems.append(self.source.problem(original, message, of_key=unknown))
             paths.append((path, original, item["type"]))
+        whole = {path[:-1] if kind == "missing" and len(path) > 1 else path for path, _, kind in paths}
+        doomed = [path for path in whole if not any(path[:length] in whole for length in range(1, len(path)))]
         # From the back, so that positions in lists stay true.
-        for path, original, kind in sorted(
-            paths, key=lambda found: [_rank(p) for p in found[0]], reverse=True
-        ):
-            if kind == "missing" and len(path) == 1:
-                self.data[path[0]] = _STAND_INS[str(path[0])]
-            elif not self._remove(path[:-1] if kind == "missing" else path):
+        for path in sorted(doomed, key=lambda found: [_rank(part) for part in found], reverse=True):
+            if not self._remove(path):
                 return False
+        for _, original, kind in paths:
             self.removed.add(original)
             if kind == "missing":
                 self.removed.add(original[:-1])
@@ -127,7 +126,7 @@ class _Search:
                 return True
             del self.positions[id(container)][path[-1]]
             del container[path[-1]]
-        elif path[-1] in _STAND_INS and len(path) == 1:
+        elif len(path) == 1 and path[0] in _STAND_INS:
             container[path[-1]] = _STAND_INS[str(path[-1])]
         else:
             container.pop(path[-1], None)

@@ -57,6 +57,9 @@ def read_yaml(text: str, name: str) -> Source:
         hint = " (YAML indents with spaces, not tabs)" if "'\\t'" in str(error.problem) else ""
         message = f"not valid YAML: {error.problem or error.context}{hint}"
         raise ScenarioError([Problem(name, line, column, (), message)]) from None
+    except RecursionError:
+        message = "expected a smaller document (it is nested too deeply)"
+        raise ScenarioError([Problem(name, 1, 1, (), message)]) from None
     except yaml.reader.ReaderError as error:
         message = f"not valid YAML: {error.reason} at character {error.position}"
         raise ScenarioError([Problem(name, 1, 1, (), message)]) from None
@@ -87,7 +90,7 @@ def _convert(node: yaml.Node, path: Path, source: Source, loader: Any, depth: in
         return None
     try:
         return loader.construct_object(node)
-    except (ValueError, yaml.YAMLError):
+    except (ValueError, LookupError, yaml.YAMLError):
         source.problems.append(source.problem(path, f"expected a plain value, got {show(node.value)}"))
         return None
 

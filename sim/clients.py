@@ -158,6 +158,7 @@ class Clients:
         now = self.timeline.now()
         request = attempt.request
         attempt.outcome, attempt.status, attempt.end = outcome, status, now
+        attempt.row()
         client = request.spec.client
         if attempt.number <= client.retries and retryable(outcome):
             bits = draws.draw(request.stream, request.index, attempt.number, draws.BACKOFF)

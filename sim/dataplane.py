@@ -172,7 +172,7 @@ class DataPlane:
         dependency = self.dependencies[job.endpoint.calls[job.call]]
         self.timeline.at(
             self.timeline.now(), Kind.DEPENDENCY_CALL, dependency.number, job.number, job.lane,
-            dependency.call, job, server.called,
+            dependency.call, job, server,
         )  # fmt: skip
 
     def out_of_memory(self, server: AppServer) -> None:

@@ -1,7 +1,7 @@
 """A dependency: so many calls at once, the others wait; perhaps a cache in front of it."""
 
 from collections import deque
-from collections.abc import Callable
+from typing import Protocol
 
 from ..core import draws
 from ..core.appserver import REJECT, START, admit_request, cache_hit
@@ -10,7 +10,15 @@ from ..core.order import Kind
 from .entities import Job
 from .timeline import Timeline
 
-Done = Callable[[Job, bool], None]
+
+class Caller(Protocol):
+    """Who calls: an app server."""
+
+    alive: bool
+
+    def called(self, job: Job, succeeded: bool) -> None:
+        """Take the answer."""
+        ...
 
 
 class Dependency:
@@ -21,7 +29,7 @@ class Dependency:
         self.spec = spec
         self.timeline = timeline
         self.busy = 0
-        self.queue: deque[tuple[Job, int, Done]] = deque()
+        self.queue: deque[tuple[Job, int, Caller]] = deque()
         self.calls = 0
         self.misses = 0
         # Warm, with expiries spread evenly over the time to live.
@@ -30,21 +38,21 @@ class Dependency:
             [cache.ttl * (entry + 1) // cache.keys for entry in range(cache.keys)] if cache else []
         )
 
-    def call(self, job: Job, done: Done) -> None:
-        """A call arrives; *done* is told whether it succeeded."""
+    def call(self, job: Job, caller: Caller) -> None:
+        """A call arrives; *caller* is told whether it succeeded."""
         self.calls += 1
         entry = self._entry(job)
         if entry >= 0 and cache_hit(self.filled_until[entry], self.timeline.now()):
-            done(job, True)
+            caller.called(job, True)
             return
         self.misses += 1
         verdict = admit_request(self.busy, self.spec.concurrency, len(self.queue), self.spec.queue)
         if verdict == REJECT:
-            done(job, False)
+            caller.called(job, False)
         elif verdict == START:
-            self._serve(job, entry, done)
+            self._serve(job, entry, caller)
         else:
-            self.queue.append((job, entry, done))
+            self.queue.append((job, entry, caller))
 
     def _draw(self, job: Job, which: int) -> int:
         request = job.attempt.request
@@ -61,17 +69,19 @@ class Dependency:
             return -1
         return draws.below_again(bits, cache.keys)
 
-    def _serve(self, job: Job, entry: int, done: Done) -> None:
+    def _serve(self, job: Job, entry: int, caller: Caller) -> None:
         self.busy += 1
         time = self.timeline.now() + self.spec.service.sample(self._draw(job, 0))
         self.timeline.at(
-            time, Kind.DEPENDENCY_DONE, self.number, job.number, job.lane, self._done, job, entry, done
+            time, Kind.DEPENDENCY_DONE, self.number, job.number, job.lane, self._done, job, entry, caller
         )
 
-    def _done(self, job: Job, entry: int, done: Done) -> None:
+    def _done(self, job: Job, entry: int, caller: Caller) -> None:
         self.busy -= 1
         if entry >= 0 and self.spec.cache is not None:
             self.filled_until[entry] = self.timeline.now() + self.spec.cache.ttl
-        if self.queue:
-            self._serve(*self.queue.popleft())
-        done(job, True)
+        while self.queue and self.busy < self.spec.concurrency:
+            following = self.queue.popleft()
+            if following[2].alive:  # The connection of a dead caller is closed, and its call with it.
+                self._serve(*following)
+        caller.called(job, True)

@@ -38,7 +38,7 @@ class Attempt:
 
     __slots__ = ("answered", "arrived", "connection", "cpu_done", "end", "lane", "number", "outcome", "proxy",
                  "request", "retrying", "routed", "sent_upstream", "served", "server", "start", "started",
-                 "status", "tries", "upstream")  # fmt: skip
+                 "status", "tries", "upstream", "written")  # fmt: skip
 
     def __init__(self, request: Request, number: int, start: int) -> None:
         self.request = request
@@ -55,9 +55,15 @@ class Attempt:
         self.upstream = False
         self.sent_upstream = -1
         self.retrying = False
+        self.written: tuple[int, ...] | None = None
 
     def row(self) -> tuple[int, ...]:
-        """The row of columns.ATTEMPTS."""
+        """The row of columns.ATTEMPTS, as it was when the attempt had its outcome."""
+        if self.written is None:
+            self.written = self._row()
+        return self.written
+
+    def _row(self) -> tuple[int, ...]:
         connection = self.connection.id if self.connection else -1
         return (
             self.request.row, self.number, self.start, self.proxy, self.routed, self.arrived, self.started,

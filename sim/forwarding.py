@@ -88,7 +88,7 @@ class Forwarding:
         request = attempt.request
         slot = routing.route(
             self.spec.routing, self.servers, len(self.servers), role, self.spec.max_in_flight,
-            self.spec.slow_start, now, self._bits(attempt), exclude, self.last[role],
+            self.spec.slow_start, now, self._bits(attempt), exclude, self.last[role], self.last[1 - role],
             self._affinity(attempt),
         )  # fmt: skip
         if slot < 0:

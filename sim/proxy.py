@@ -71,6 +71,7 @@ class Proxy:
     def _complete_handshake(self, connection: Connection) -> None:
         origin = connection.origin
         time = self.timeline.now() + self.clients.connection_delay(connection, draws.SYNACK_LATENCY)
+        connection.outbound_until = time
         self.timeline.at(
             time, Kind.CONNECTED, connection.id, origin.number, origin.lane,
             self.clients.connected, connection,

@@ -1,10 +1,14 @@
 """Campaigns: over seeds and values, with common random numbers, on several processes."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
-
 from windtunnel import Scenario, ScenarioError, replay
 from windtunnel.campaign import run_campaign, split_values, variants
 from windtunnel.core.errors import UsageError
@@ -76,6 +80,36 @@ def test_replay_over_seeds(tmp_path: Path) -> None:
     assert result["objectives"][0]["verdict"] == "violated"
     assert [run["seed"] for run in result["runs"]] == [1, 2, 3]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_worker_outlives_its_parent(tmp_path: Path, sent: signal.Signals) -> None:
+    command = [sys.executable, "-m", "windtunnel", "replay", "steady", "--seeds", "30", "--jobs", "2"]
+    parent = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 40
+    workers: list[psutil.Process] = []
+    while len(workers) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+        workers = [
+            p
+            for p in psutil.Process(parent.pid).children(recursive=True)
+            if "spawn_main" in " ".join(p.cmdline())
+        ]
+    time.sleep(2)
+    family = psutil.Process(parent.pid).children(recursive=True)
+    parent.send_signal(sent)
+    _, message = parent.communicate(timeout=30)
+    _, alive = psutil.wait_procs(family, timeout=15)
+    assert len(workers) >= 2
+    assert not alive
+    if sent == signal.SIGINT:
+        assert (parent.returncode, message) == (130, "interrupted; nothing was written\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_options_of_a_single_run_are_refused_with_seeds(tmp_path: Path) -> None:
+    done = windtunnel("replay", "steady", "--seeds", "2", "--out", "x", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (2, "expected no --out with --seeds\n")
 
 
 def test_sweep(tmp_path: Path) -> None:

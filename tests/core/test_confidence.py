@@ -44,3 +44,7 @@ def test_mean_interval() -> None:
 )
 def test_verdicts(values: list[float], below: bool, bound: float, verdict: str) -> None:
     assert confidence.judge_mean(values, below, bound)[0] == verdict
+
+
+def test_one_value_is_judged_but_has_no_interval() -> None:
+    assert confidence.judge_mean([5.0], True, 10.0) == ("held", confidence.Interval(5.0, math.inf))

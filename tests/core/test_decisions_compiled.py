@@ -53,7 +53,7 @@ def argument(name: str, random: np.random.Generator, count: int) -> Any:
     """A value for a parameter, by its name: one word means one thing throughout core."""
     integers = {
         "bits": 2**63, "stream": 2**32, "affinity": 2**32, "request": 2**40, "index": 2**40, "attempt": 2**12,
-        "purpose": 2**12, "n": 1000, "algorithm": 7, "role": 2, "last": count * 2 + 2, "exclude": count * 2 + 2,
+        "purpose": 2**12, "n": 1000, "algorithm": 7, "role": 2, "last": count * 2 + 2, "last_other": count * 2 + 2, "exclude": count * 2 + 2,
         "kind": 5, "tries": 9, "slot": max(count, 1), "server": count * 2 + 2, "row": 12,
         "sequence": 100, "canary_every": 5, "outcome": 15, "now": 3 * 10**10, "latency": 10**9,
         "jitter": 10**6, "slow_start": 2 * 10**10, "opened": 2, "consecutive": 6, "max_percent": 101,

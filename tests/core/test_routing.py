@@ -24,7 +24,9 @@ def route(algorithm: int, servers: table.Table, n: int = 0, *, role: int = table
           slow_start: int = 0, now: int = 0, exclude: int = 0, last: int = 0) -> int:  # fmt: skip
     """The id picked for the n-th request, or the negative answer."""
     bits = draw(1, n, 0, 8)
-    slot = routing.route(algorithm, servers, len(servers), role, cap, slow_start, now, bits, exclude, last, n)
+    slot = routing.route(
+        algorithm, servers, len(servers), role, cap, slow_start, now, bits, exclude, last, last, n
+    )
     return int(servers["id"][slot]) if slot >= 0 else slot
 
 

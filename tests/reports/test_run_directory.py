@@ -127,6 +127,14 @@ def test_a_damaged_log_is_named_with_its_line(directory: Path, tmp_path: Path) -
         Run.open(copy)
 
 
+@pytest.mark.parametrize(("name", "text"), [("summary.json", "[]"), ("events.jsonl", '{"columns":1}\n')])
+def test_a_damaged_run_says_so(directory: Path, tmp_path: Path, name: str, text: str) -> None:
+    copy = copy_of(directory, tmp_path)
+    (copy / name).write_text(text)
+    with pytest.raises(RunError, match="damaged run"):
+        Run.open(copy)
+
+
 def test_a_run_carries_its_inputs_and_can_be_moved(tmp_path: Path) -> None:
     replay(Scenario.load("classic-plan", ["duration=2s"]), out=tmp_path / "here", figure=False, **TWINS)
     moved = (tmp_path / "here").rename(tmp_path / "there")

@@ -143,6 +143,34 @@ def test_one_mistake_does_not_hide_another(tmp_path: Path) -> None:
     ]
 
 
+def test_an_element_with_two_missing_keys_does_not_take_its_neighbours_along() -> None:
+    text = (
+        GOOD.replace("slo:\n", "slo:\n  - {below: 1s}\n")
+        + "  - {name: b, indicator: latency_p9, below: 1s}\n"
+    )
+    assert [problem.split(": ")[1] for problem in problems(text)] == [
+        "slo[0].name", "slo[0].indicator", "slo[2].indicator",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "description: !!bool maybe",
+        "seed: !!int ''",
+        "seed: !!float ''",
+        "description: " + "[" * 3000,
+        "seed: 0x" + "f" * 6000,
+        'traffic: [{name: "a\\0b", rate_csv: "a\\0b"}]',
+        'endpoints: [{path: "/\\u2028"}]',
+        "endpoints: [{path: /, cpu: {lognormal: {mean: 1s, cv: true}}}]",
+        "endpoints: [{path: /, cpu: {lognormal: {mean: 1s, cv: '1'}}}]",
+    ],
+)
+def test_hostile_input_is_a_problem_and_no_traceback(text: str) -> None:
+    assert problems(f"scenario: x\nduration: 1s\n{text}\n")
+
+
 def test_notes_on_what_never_happens() -> None:
     text = GOOD.replace("fleet:", "faults: [{name: late, type: kill, at: 1h}]\nfleet:")
     assert warnings(Scenario.parse(text).document) == ["fault 'late' is due after the end"]
@@ -198,6 +226,11 @@ def test_overrides() -> None:
         ),
         ("traffic[4].start=1s", "--set traffic[4].start=1s: expected an index below 1, got 4"),
         ("traffic.user.start=1s", "--set traffic.user.start=1s: no element 'user'; there are users"),
+        ("description=#1", "--set description=#1: expected a value, got none"),
+        (
+            "description=a: b: c",
+            "--set description=a: b: c: not valid YAML: mapping values are not allowed here",
+        ),
         ("duration", "--set duration: expected path=value, such as fleet.app.max=20"),
         (
             "duration.x=3",

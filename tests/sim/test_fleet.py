@@ -93,6 +93,39 @@ def test_each_fourth_request_goes_to_the_canary() -> None:
     )
 
 
+def test_canary_turns_without_a_canary_keep_the_rotation() -> None:
+    document = steady("30/s", "2s", fleet={"app": {"initial": 3}, "proxy": {"canary_every": 2}})
+    document["traffic"][0]["arrivals"] = "constant"
+    servers = [row["server"] for row in app(run(document))]
+    assert servers == [1, 2, 3] * 20
+
+
+def test_an_attempts_row_ends_with_the_attempt() -> None:
+    """What a server does with it afterwards is not recorded, whatever else goes on."""
+    document = steady("4/s", "1s", endpoints=[{"path": "/", "cpu": {"constant": "50ms"}}])
+    document["fleet"] = {"app": {"workers": 9}, "network": {"client": {"latency": "45ms"}}}
+    document["traffic"][0].update(arrivals="constant", client={"timeout": "150ms"})
+    alone = app(run(document))
+    assert {row["served_ns"] for row in alone} == {-1}
+    document["traffic"].append({"name": "slow", "closed": {"concurrency": 1, "maximum": 1}})
+    assert {row["served_ns"] for row in app(run(document)) if row["outcome"] == "client_timeout"} == {-1}
+
+
+def test_a_dependency_drops_the_waiting_calls_of_the_dead() -> None:
+    endpoints = [{"path": "/", "cpu": {"constant": "1ms"}, "calls": ["db"]}]
+    fleet = {
+        "app": {"initial": 2, "workers": 9},
+        "dependencies": [db(concurrency=1, service={"constant": "200ms"})],
+    }
+    source = {"name": "users", "closed": {"concurrency": 6, "maximum": 6}}
+    fault = {"name": "dies", "type": "kill", "at": "100ms", "target": {"address": "http://10.0.0.2"}}
+    found = run(
+        {"duration": "2s", "fleet": fleet, "endpoints": endpoints, "traffic": [source], "faults": [fault]}
+    )
+    answered = [row["latency_ns"] for row in found.requests.to_pylist() if row["outcome"] == "ok"]
+    assert answered == [201 * MS, 401 * MS, 601 * MS]
+
+
 def test_standby_servers_get_nothing_until_promoted() -> None:
     scaler = {"policy": "threshold", "requests_high": "60/s", "cooldown": "3s"}
     document = steady("100/s", "8s", fleet={"app": {"initial": 1, "standby": 1}}, autoscaler=scaler)
