@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MultipleLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator, NullFormatter
 
 from ..core.model import SECOND, FleetSpec
 from ..core.outcomes import NAMES
@@ -135,7 +135,9 @@ def _latency(axis: Any, run: Run, fleet: FleetSpec, seconds: int) -> None:
             )  # fmt: skip
     if np.isfinite(found).any():
         axis.set_yscale("log")
+        axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.yaxis.set_minor_formatter(NullFormatter())
     axis.set_ylabel("latency of answered\nrequests (ms)")
     _legend(axis)
 
