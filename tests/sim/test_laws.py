@@ -179,7 +179,7 @@ def test_a_broken_model_breaks_a_law(
 
 @pytest.mark.long
 @given(documents(), st.integers(0, 2**62))
-@settings(RANDOM, max_examples=2500)
+@settings(RANDOM, max_examples=1000)
 def test_laws_at_length(document: dict[str, Any], seed: int) -> None:
     check(document, seed)
 
