@@ -1,7 +1,7 @@
 """Quantities with units: durations, rates, shares, sizes. Exact (no binary fractions on the way), both directions."""
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
@@ -97,8 +97,7 @@ def parse_size(value: Any) -> int:
 
 
 def _plain(number: Decimal) -> str:
-    text = format(number.normalize(), "f")
-    return text
+    return format(number.normalize(), "f")
 
 
 def format_duration(ns: int) -> str:
@@ -134,15 +133,6 @@ def format_size(size: int) -> str:
         if size and size % SIZE_UNITS[unit] == 0:
             return f"{size // SIZE_UNITS[unit]}{unit}"
     return f"{size}B"
-
-
-def parse_number(text: str) -> Decimal | None:
-    """A plain finite number, or None."""
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
 
 
 def _schema(what: str, pattern: str, examples: list[str]) -> WithJsonSchema:

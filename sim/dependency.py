@@ -30,8 +30,6 @@ class Dependency:
         self.timeline = timeline
         self.busy = 0
         self.queue: deque[tuple[Job, int, Caller]] = deque()
-        self.calls = 0
-        self.misses = 0
         # Warm, with expiries spread evenly over the time to live.
         cache = spec.cache
         self.filled_until = (
@@ -40,12 +38,10 @@ class Dependency:
 
     def call(self, job: Job, caller: Caller) -> None:
         """A call arrives; *caller* is told whether it succeeded."""
-        self.calls += 1
         entry = self._entry(job)
         if entry >= 0 and cache_hit(self.filled_until[entry], self.timeline.now()):
             caller.called(job, True)
             return
-        self.misses += 1
         verdict = admit_request(self.busy, self.spec.concurrency, len(self.queue), self.spec.queue)
         if verdict == REJECT:
             caller.called(job, False)

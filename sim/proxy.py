@@ -37,7 +37,6 @@ class Proxy:
         self.down = False
         self.descriptors = 0
         self.connections = 0
-        self.evictions = 0
         self.requests = 0
         self.cpu_free = 0
         self.accept_queue: deque[Connection] = deque()
@@ -140,7 +139,6 @@ class Proxy:
     def _evict(self, row: int) -> None:
         connection = self._rows[row]
         assert connection is not None, f"row {row} of the idle list holds no connection"
-        self.evictions += 1
         self._release(connection)
         self._notify(connection, EVICTED)
 

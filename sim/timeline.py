@@ -38,7 +38,6 @@ class Timeline:
 
     def __init__(self) -> None:
         self.env = simpy.Environment(initial_time=0)
-        self.events = 0
 
     def now(self) -> int:
         """Nanoseconds since the scenario's start."""
