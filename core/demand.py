@@ -14,6 +14,10 @@ MIX = np.dtype([("until", np.int64), ("endpoint", np.int64)], align=True)
 
 Mix = npt.NDArray[Any]
 
+SHORTEST_TURN = 100_000
+"""A closed client begins no more than one request in so many ns: what fails at once, without any latency in the scenario,
+would otherwise be repeated for ever at the same instant."""
+
 
 def mix_of(weights: list[tuple[int, int]]) -> Mix:
     """The mix of (endpoint, weight) pairs; weights above 0."""

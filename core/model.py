@@ -107,6 +107,10 @@ class Cache:
     hit_share: float
     keys: int
 
+    def warm(self) -> list[int]:
+        """When each entry expires (ns): filled at the start, with expiries spread evenly over the time to live."""
+        return [self.ttl * (entry + 1) // self.keys for entry in range(self.keys)]
+
 
 @dataclass(frozen=True, slots=True)
 class DependencySpec:

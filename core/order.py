@@ -8,6 +8,8 @@ before the timeouts that would cut them off, and new requests last. A zero-lengt
 from enum import IntEnum
 from typing import Final
 
+from .decision import decision
+
 
 class Kind(IntEnum):
     """Kinds of events, in the order in which simultaneous ones happen."""
@@ -78,3 +80,36 @@ def priority(kind: int, entity: int = 0, request: int = 0, attempt_lane: int = 0
     end of a process) therefore come first and must have no effect that depends on order.
     """
     return (kind << _KIND_SHIFT) | (entity << _ENTITY_SHIFT) | (request << _LANE_BITS) | attempt_lane
+
+
+MINOR_TRIES: Final = (1 << TRY_BITS) - 1
+"""The bits of a minor key that hold the try."""
+
+
+@decision
+def major_key(kind: int, entity: int) -> int:
+    """The first half of :func:`priority` for engines that have no integers beyond 63 bits."""
+    return kind << ENTITY_BITS | entity
+
+
+@decision
+def minor_key(source: int, index: int, attempt: int, tries: int) -> int:
+    """The second half: request *index* of *source*, attempt and try."""
+    return ((source << INDEX_BITS | index) << ATTEMPT_BITS | attempt) << TRY_BITS | tries
+
+
+@decision
+def kind_of(major: int) -> int:
+    """The kind in a major key."""
+    return major >> ENTITY_BITS
+
+
+@decision
+def entity_of(major: int) -> int:
+    """The entity in a major key."""
+    return major & ((1 << ENTITY_BITS) - 1)
+
+
+def major_of(key: int) -> int:
+    """The major key in a :func:`priority`."""
+    return key >> _ENTITY_SHIFT

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy.typing as npt
+
 
 class CloudError(Exception):
     """A cloud refused; *code* is the provider's (``InsufficientInstanceCapacity``, ``RequestLimitExceeded``, ...)."""
@@ -144,8 +146,12 @@ class Sink(Protocol):
         """A control event at *time* ns."""
         ...
 
-    def request(self, row: tuple[int, ...], attempts: Sequence[tuple[int, ...]]) -> None:
-        """A finished request (columns.REQUESTS) with its attempts (columns.ATTEMPTS), in order but for stragglers."""
+    def rows(self, requests: npt.NDArray[Any], attempts: npt.NDArray[Any]) -> None:
+        """Finished requests (columns.REQUESTS) and attempts (columns.ATTEMPTS), in order but for stragglers. The arrays are the sink's."""
+        ...
+
+    def due(self) -> bool:
+        """Whether the sink would like to have what is finished, because it is time to write."""
         ...
 
     def metrics(self, rows: Sequence[tuple[int, ...]]) -> None:

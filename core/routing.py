@@ -231,6 +231,12 @@ def pick_in_role(
 
 
 @decision
+def needs_bits(algorithm: int, slow_start: int) -> bool:
+    """Whether :func:`route` looks at its bits."""
+    return slow_start > 0 or algorithm == POWER_OF_TWO or algorithm == RANDOM or algorithm == PEAK_EWMA
+
+
+@decision
 def wanted_role(sequence: int, canary_every: int) -> int:
     """The role for the proxy's *sequence*-th request (from 1): each *canary_every*-th goes to the canaries."""
     if canary_every > 0 and sequence % canary_every == 0:

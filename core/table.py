@@ -5,6 +5,7 @@ Whoever runs the proxy (reference, kernel, live) owns the array; the decisions i
 changes, so that picking a server reads one field instead of four.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,30 @@ def list_server(table: Table, slot: int, server: int, role: int, weight: int, no
     row = table[slot]
     row["id"], row["role"], row["weight"], row["since"] = server, role, weight, now
     row["listed"] = row["healthy"] = row["available"] = 1
+
+
+def update(servers: Table, listed: Mapping[int, int], weight: Callable[[int], int], now: int) -> Table:
+    """The table after the registry's lists (server -> role) were read at *now* (ns); the same one if nothing changed.
+
+    Departed servers stay until their requests have ended. *weight* gives a server's routing weight.
+    """
+    known = dict(zip(servers["id"].tolist(), servers["role"].tolist(), strict=True))
+    if known == listed and bool(servers["listed"].all()):
+        return servers
+    slots = {server: slot for slot, server in enumerate(known)}
+    staying = servers["id"][servers["in_flight"] > 0].tolist()
+    numbers = sorted({*listed, *staying})
+    fresh = empty_table(len(numbers))
+    for slot, server in enumerate(numbers):
+        if server not in slots:
+            list_server(fresh, slot, server, listed[server], weight(server), now)
+            continue
+        fresh[slot] = servers[slots[server]]
+        fresh["listed"][slot] = 1 if server in listed else 0
+        if server in listed:
+            fresh["role"][slot] = listed[server]
+        refresh_available(fresh, slot)
+    return fresh
 
 
 @decision

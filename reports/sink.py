@@ -14,7 +14,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from ..core.events import RollingDigest, encode, run_digest
-from .tables import Names, Table, columns_digest, in_order
+from .tables import Names, Rows, Table, combined_digest, in_order, table_digests
 
 PART_ROWS = 65_536
 PART_SECONDS = 2.0
@@ -28,8 +28,6 @@ class MemorySink:
         self.lines: list[str] = []
         self._names = names
         self._log = RollingDigest()
-        self._requests = self.tables["requests"]
-        self._attempts = self.tables["attempts"]
 
     def event(self, time: int, name: str, fields: Mapping[str, Any]) -> None:
         """See core.ports.Sink."""
@@ -39,19 +37,27 @@ class MemorySink:
         self._log.add(line)
         self.lines.append(line)
 
-    def request(self, row: tuple[int, ...], attempts: Sequence[tuple[int, ...]]) -> None:
+    def rows(self, requests: Rows, attempts: Rows) -> None:
         """See core.ports.Sink."""
-        self._requests.add(row)
-        self._attempts.extend(attempts)
+        self.tables["requests"].add(requests)
+        self.tables["attempts"].add(attempts)
+
+    def due(self) -> bool:
+        """See core.ports.Sink."""
+        return False
 
     def metrics(self, rows: Sequence[tuple[int, ...]]) -> None:
         """See core.ports.Sink."""
-        self.tables["metrics"].extend(rows)
+        self.tables["metrics"].add(rows)
 
     def finish(self, end: int) -> tuple[dict[str, pa.Table], str]:
         """Close the log at *end* ns with the digests; all tables, and the run's digest."""
         taken = {name: in_order(name, self._whole(table)) for name, table in self.tables.items()}
-        log, columns = self._log.hex(), columns_digest(taken, self._names)
+        digests = {
+            name: table.digests() if table.ordered else table_digests(name, taken[name], self._names)
+            for name, table in self.tables.items()
+        }
+        log, columns = self._log.hex(), combined_digest(digests)
         self._write(encode(end, "end", {"log": log, "columns": columns}))
         return taken, run_digest(log, columns)
 
@@ -80,16 +86,20 @@ class DirectorySink(MemorySink):
         self._log.add(line)
         self._log_file.write(line + "\n")
 
-    def request(self, row: tuple[int, ...], attempts: Sequence[tuple[int, ...]]) -> None:
+    def rows(self, requests: Rows, attempts: Rows) -> None:
         """See core.ports.Sink."""
-        super().request(row, attempts)
-        if len(self._requests) >= PART_ROWS or len(self._attempts) >= PART_ROWS:
+        super().rows(requests, attempts)
+        if max(len(self.tables["requests"]), len(self.tables["attempts"])) >= PART_ROWS:
             self.flush()
+
+    def due(self) -> bool:
+        """See core.ports.Sink."""
+        return wall.monotonic() - self._flushed >= PART_SECONDS
 
     def metrics(self, rows: Sequence[tuple[int, ...]]) -> None:
         """See core.ports.Sink."""
         super().metrics(rows)
-        if wall.monotonic() - self._flushed >= PART_SECONDS:
+        if self.due():
             self.flush()
 
     def flush(self) -> None:

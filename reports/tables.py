@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from ..core.columns import ATTEMPTS, METRICS, REQUESTS
@@ -19,6 +20,8 @@ Names = Mapping[str, Sequence[str]]
 
 STATES = tuple(state.word for state in State)
 
+Rows = npt.NDArray[Any]
+
 
 def names_of(sources: Sequence[str], endpoints: Sequence[str]) -> Names:
     """The coded columns of a run: source, endpoint, outcome, state."""
@@ -26,33 +29,51 @@ def names_of(sources: Sequence[str], endpoints: Sequence[str]) -> Names:
 
 
 class Table:
-    """One table under construction. Rows are kept until :meth:`take` turns them into an Arrow table."""
+    """One table under construction: blocks of rows, kept until :meth:`take` turns them into an Arrow table, and the digests of its columns.
+
+    The digests are taken as rows pass, as long as they come in order; *ordered* says whether they still do.
+    """
 
     def __init__(self, name: str, names: Names) -> None:
         self.name = name
+        self.ordered = True
         self._columns = TABLES[name]
         self._names = names
-        self._rows: list[tuple[int, ...]] = []
+        self._blocks: list[Rows] = []
+        self._length = 0
         self._dtype = np.dtype(list(self._columns))
+        self._digests = {column: hashlib.blake2b(digest_size=DIGEST_BYTES) for column, _ in self._columns}
+        self._last = -1
 
     def __len__(self) -> int:
         """Rows kept."""
-        return len(self._rows)
+        return self._length
 
-    def add(self, row: tuple[int, ...]) -> None:
-        """Append a row."""
-        self._rows.append(row)
-
-    def extend(self, rows: Sequence[tuple[int, ...]]) -> None:
-        """Append rows."""
-        self._rows.extend(rows)
+    def add(self, rows: Rows | Sequence[tuple[int, ...]]) -> None:
+        """Append rows: an array of the table's type (which becomes the table's), or tuples."""
+        if not len(rows):
+            return
+        block = rows if isinstance(rows, np.ndarray) else np.array(rows, dtype=self._dtype)
+        first = block[ORDER[self.name][0]]
+        self.ordered = self.ordered and int(first[0]) >= self._last
+        self._last = int(first[-1])
+        self._blocks.append(block)
+        self._length += len(block)
 
     def take(self) -> pa.Table:
         """The rows kept since the last time."""
-        rows = np.array(self._rows, dtype=self._dtype)
-        self._rows = []
-        arrays = [self._coded(name, np.ascontiguousarray(rows[name])) for name, _ in self._columns]
-        return pa.table(arrays, names=[name for name, _ in self._columns])
+        rows = np.concatenate(self._blocks) if self._blocks else np.zeros(0, self._dtype)
+        self._blocks, self._length = [], 0
+        arrays = []
+        for column, _ in self._columns:
+            values = np.ascontiguousarray(rows[column])
+            self._digests[column].update(values.data)
+            arrays.append(self._coded(column, values))
+        return pa.table(arrays, names=[column for column, _ in self._columns])
+
+    def digests(self) -> dict[str, str]:
+        """Of the contents of each column so far taken, in the order in which they came."""
+        return {column: digest.hexdigest() for column, digest in self._digests.items()}
 
     def _coded(self, name: str, column: Any) -> Any:
         if name not in self._names:
@@ -74,14 +95,25 @@ def in_order(name: str, table: pa.Table) -> pa.Table:
 
 def columns_digest(tables: Mapping[str, pa.Table], names: Names) -> str:
     """blake2b over names, types and raw little-endian contents of all columns of a run, tables in order."""
+    return combined_digest({name: table_digests(name, table, names) for name, table in tables.items()})
+
+
+def table_digests(name: str, table: pa.Table, names: Names) -> dict[str, str]:
+    """Of the contents of each column of a whole table."""
+    found = {}
+    for column, kind in TABLES[name]:
+        coded = column in names
+        values = codes(table, column, names[column]) if coded else numbers(table, column)
+        found[column] = hashlib.blake2b(values.astype(kind).tobytes(), digest_size=DIGEST_BYTES).hexdigest()
+    return found
+
+
+def combined_digest(digests: Mapping[str, Mapping[str, str]]) -> str:
+    """The digest of all columns from those of each, by table and column."""
     whole = hashlib.blake2b(digest_size=DIGEST_BYTES)
     for table, columns in TABLES.items():
         for column, kind in columns:
-            coded = column in names
-            data = tables[table]
-            values = codes(data, column, names[column]) if coded else numbers(data, column)
-            digest = hashlib.blake2b(values.astype(kind).tobytes(), digest_size=DIGEST_BYTES)
-            whole.update(f"{table}.{column}:{kind}={digest.hexdigest()};".encode())
+            whole.update(f"{table}.{column}:{kind}={digests[table][column]};".encode())
     return whole.hexdigest()
 
 

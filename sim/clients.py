@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..core import draws
 from ..core.admission import SYN_GIVE_UP_S, syn_delay
-from ..core.demand import choose_endpoint, cpu_demand, io_demand
+from ..core.demand import SHORTEST_TURN, choose_endpoint, cpu_demand, io_demand
 from ..core.model import FLOOD, PER_REQUEST, POOL, SECOND, Link, SourceSpec
 from ..core.network import link_delay
 from ..core.order import Kind, lane, request_number
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 
 CLIENT_TIMEOUT = int(Outcome.CLIENT_TIMEOUT)
 UNFINISHED = int(Outcome.UNFINISHED)
-
-SHORTEST_TURN = 100_000
-"""A closed client begins no more than one request in so many ns: what fails at once, without any latency in the scenario,
-would otherwise be repeated for ever at the same instant."""
 
 Row = tuple[int, int, int, int, int, int]
 
@@ -182,10 +178,17 @@ class Clients:
         if attempt.outcome != PENDING:
             return
         connection = attempt.connection
-        if connection is not None:
-            del connection.pending[attempt]
+        if connection is None:
+            self._finish(attempt, CLIENT_TIMEOUT)
+        else:
             self._close(connection)
-        self._finish(attempt, CLIENT_TIMEOUT)
+            self._fail_pending(connection, CLIENT_TIMEOUT)
+
+    def _fail_pending(self, connection: Connection, outcome: int) -> None:
+        """All that waits for an answer on *connection* has *outcome*."""
+        pending, connection.pending = list(connection.pending), {}
+        for attempt in pending:
+            self._finish(attempt, outcome)
 
     def answered(self, attempt: Attempt, outcome: int, status: int) -> None:
         """An answer has arrived at the client (whether or not it is ever read)."""
@@ -298,9 +301,7 @@ class Clients:
         if connection.client.mode == POOL and not connection.pending:
             pool.idle.remove(connection)
         self._lost(connection)
-        pending, connection.pending = list(connection.pending), {}
-        for attempt in pending:
-            self._finish(attempt, cause)
+        self._fail_pending(connection, cause)
 
     def _lost(self, connection: Connection) -> None:
         """A connection less: who waited for one may open another."""

@@ -15,9 +15,9 @@ from ..core.model import SECOND, FaultSpec, FleetSpec
 from ..core.order import Kind
 from ..core.ports import Cloud, Registry, RegistryError, Sample, Sink
 from ..core.table import CANARY, SERVING
-from .dataplane import DataPlane, ServerSample
 from .embedded_cloud import number_of
 from .instances import Instance, Instances
+from .plane import Plane, ServerSample
 from .timeline import Timeline
 
 Process = Generator[simpy.Event, Any, None]
@@ -30,7 +30,7 @@ class ControlPlane:
     """Everything but the requests, and but the autoscaler (sim.scaling)."""
 
     def __init__(
-        self, fleet: FleetSpec, timeline: Timeline, plane: DataPlane, registry: Registry, cloud: Cloud,
+        self, fleet: FleetSpec, timeline: Timeline, plane: Plane, registry: Registry, cloud: Cloud,
         sink: Sink,
     ) -> None:  # fmt: skip
         self.fleet = fleet
@@ -63,8 +63,6 @@ class ControlPlane:
         env.process(self._end())
         env.process(self._monitors())
         env.process(self._refreshes())
-        if self.fleet.proxy.health is not None:
-            env.process(self._health_checks(self.fleet.proxy.health.interval))
         for number, fault in enumerate(self.fleet.faults):
             if fault.at < self.fleet.duration + self.fleet.drain:
                 env.process(self._fault(number, fault))
@@ -114,7 +112,7 @@ class ControlPlane:
         """End an instance, whatever it is doing. Raises CloudError."""
         self.cloud.terminate(provider_id)
         instance = self.instances.by_number[number]
-        lost = self.plane.stop(number) if number in self.plane.servers else 0
+        lost = self.plane.stop(number)
         self.registry.forget(instance.address)
         self.registry.remove_instance(provider_id)
         instance.become(State.GONE)
@@ -147,7 +145,7 @@ class ControlPlane:
         proxy, servers = self.plane.sample()
         samples = {sample.server: sample for sample in servers}
         rows: list[tuple[int, ...]] = [
-            (now, 0, int(State.GONE if self.plane.proxy.down else State.SERVING), proxy.requests,
+            (now, 0, int(State.GONE if self.plane.down else State.SERVING), proxy.requests,
              proxy.in_flight, proxy.queued, proxy.memory, 0, proxy.connections, proxy.descriptors)
         ]  # fmt: skip
         written = []
@@ -207,13 +205,6 @@ class ControlPlane:
             self._reachable = False
             self.emit("registry_unreachable", {"error": str(error)})
 
-    def _health_checks(self, interval: int) -> Process:
-        turn = 0
-        while True:
-            turn += 1
-            yield self.timeline.until(turn * interval, Kind.HEALTH)
-            self.plane.check_health()
-
     # Faults.
 
     def _fault(self, number: int, fault: FaultSpec) -> Process:
@@ -245,5 +236,5 @@ class ControlPlane:
     def _restart_proxy(self) -> Process:
         time = self.timeline.now() + self.fleet.proxy.restart_after
         yield self.timeline.until(time, Kind.PROXY_RESTART)
-        self.plane.proxy.restart()
+        self.plane.restart_proxy()
         self._refresh()

@@ -1,11 +1,9 @@
 """The data plane of the reference engine: clients, proxy, app servers and dependencies on one timeline.
 
-The control plane drives it through this class alone (boot, drain, stop, tables, samples), and hears of it through *emit* (events) and
-*lost* (an instance that died by itself); another engine has the same face.
+The control plane knows it by its face (sim.plane) alone; sim.kernel has the same one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..core import draws
@@ -17,39 +15,13 @@ from .appserver import AppServer
 from .clients import Clients
 from .dependency import Dependency
 from .entities import Job
+from .plane import Emit, ProxySample, ServerSample
 from .proxy import Proxy
 from .recorder import Recorder
 from .timeline import Timeline
 
 CONNECT_FAILED = int(Outcome.CONNECT_FAILED)
 UPSTREAM_RESET = int(Outcome.UPSTREAM_RESET)
-
-Emit = Callable[[str, Mapping[str, Any]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class ServerSample:
-    """What a server's monitors see: requests and CPU time since the last sample, and the state now."""
-
-    server: int
-    requests: int
-    in_flight: int
-    queued: int
-    memory: int
-    cpu_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class ProxySample:
-    """The proxy's own figures; requests since the last sample."""
-
-    requests: int
-    in_flight: int
-    queued: int
-    memory: int
-    connections: int
-    descriptors: int
-
 
 class DataPlane:
     """See the module's text."""
@@ -58,7 +30,8 @@ class DataPlane:
         fleet = plan.fleet
         self.fleet = fleet
         self.timeline = timeline
-        self.emit = emit
+        self.sink = sink
+        self._emit = emit
         self.lost: Callable[[int], None] = lambda number: None
         self.proxy_down: Callable[[], None] = lambda: None
         self.recorder = Recorder(sink)
@@ -74,41 +47,64 @@ class DataPlane:
     # What the control plane does to it.
 
     def begin(self) -> None:
-        """Let the clients begin."""
+        """See sim.plane.Plane."""
         self.clients.begin()
+        if self.fleet.proxy.health is not None:
+            self._schedule_health(1, self.fleet.proxy.health.interval)
+
+    def advance(self, time: int, key: int) -> bool:
+        """See sim.plane.Plane: everything is on the timeline."""
+        return True
+
+    def emit(self, name: str, fields: Mapping[str, Any]) -> None:
+        """Log a control event now."""
+        self._emit(self.timeline.now(), name, fields)
 
     def boot(self, number: int) -> None:
-        """The application on instance *number* is up."""
+        """See sim.plane.Plane."""
         assert number not in self.servers, f"instance {number} booted twice"
         self.servers[number] = AppServer(number, self.fleet.app, self.timeline, self)
 
     def stop(self, number: int) -> int:
-        """The application on instance *number* ends at once; how many requests it had in flight."""
-        server = self.servers[number]
-        if not server.alive:
+        """See sim.plane.Plane."""
+        server = self.servers.get(number)
+        if server is None or not server.alive:
             return 0
         lost = server.stop()
         for job in lost:
             self._fail(job, UPSTREAM_RESET)
         return len(lost)
 
-    def refresh(self, listed: dict[int, int]) -> None:
-        """The proxy takes over the registry's lists: server number -> role."""
+    def refresh(self, listed: Mapping[int, int]) -> None:
+        """See sim.plane.Plane."""
         if not self.proxy.down:
             self.forwarding.update(listed)
 
-    def check_health(self) -> None:
+    def _schedule_health(self, turn: int, interval: int) -> None:
+        self.timeline.at(turn * interval, Kind.HEALTH, 0, 0, 0, self._check_health, turn, interval)
+
+    def _check_health(self, turn: int, interval: int) -> None:
         """The proxy makes one round of active health checks."""
+        self._schedule_health(turn + 1, interval)
         if not self.proxy.down:
             self.forwarding.check_health()
 
     def kill_proxy(self, cause: str) -> None:
-        """The proxy's process dies, if it is up."""
+        """See sim.plane.Plane."""
         if not self.proxy.down:
             self.proxy.crash(cause)
 
+    def restart_proxy(self) -> None:
+        """See sim.plane.Plane."""
+        self.proxy.restart()
+
+    @property
+    def down(self) -> bool:
+        """See sim.plane.Plane."""
+        return self.proxy.down
+
     def sample(self) -> tuple[ProxySample, Sequence[ServerSample]]:
-        """What the monitors see; counters start anew."""
+        """See sim.plane.Plane."""
         proxy = self.proxy
         own = ProxySample(
             proxy.requests,
@@ -126,16 +122,19 @@ class DataPlane:
                 rows.append(
                     ServerSample(number, requests, len(server.jobs), len(server.queue), server.memory, cpu)
                 )
+        if self.sink.due():
+            self.recorder.hand_over()
         return own, rows
 
     @property
     def idle(self) -> bool:
-        """Whether every planned request has its outcome."""
+        """See sim.plane.Plane."""
         return self.clients.unfinished == 0 and not self.clients.open_rows_left
 
     def end(self) -> None:
-        """The run is over."""
+        """See sim.plane.Plane."""
         self.clients.end()
+        self.recorder.hand_over()
 
     # What its parts tell each other.
 

@@ -30,11 +30,7 @@ class Dependency:
         self.timeline = timeline
         self.busy = 0
         self.queue: deque[tuple[Job, int, Caller]] = deque()
-        # Warm, with expiries spread evenly over the time to live.
-        cache = spec.cache
-        self.filled_until = (
-            [cache.ttl * (entry + 1) // cache.keys for entry in range(cache.keys)] if cache else []
-        )
+        self.filled_until = spec.cache.warm() if spec.cache else []
 
     def call(self, job: Job, caller: Caller) -> None:
         """A call arrives; *caller* is told whether it succeeded."""

@@ -13,7 +13,7 @@ PENDING = int(Outcome.PENDING)
 class Request:
     """A planned request; *cpu* and *io* are the demands of its first attempt."""
 
-    __slots__ = ("attempt", "attempts", "cpu", "done", "endpoint", "index", "io", "number", "record", "row",
+    __slots__ = ("attempt", "attempts", "cpu", "done", "endpoint", "index", "io", "number", "row",
                  "source", "spec", "stream", "time")  # fmt: skip
 
     def __init__(
@@ -30,7 +30,6 @@ class Request:
         self.io = io
         self.row = -1
         self.attempts: list[Attempt] = []
-        self.record: tuple[int, ...] | None = None
 
 
 class Attempt:

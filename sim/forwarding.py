@@ -1,5 +1,6 @@
 """The proxy's back: the table of servers, routing, upstream tries, retries, health, ejection."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..core import admission, draws, health, retries, routing, table
@@ -42,28 +43,14 @@ class Forwarding:
     # The table of servers.
 
     def forget(self) -> None:
-        """Start with an empty table and fresh counters (the process is new)."""
+        """An empty table and fresh counters: the process is gone."""
         self.servers = table.empty_table(0)
         self.active = self.retrying = self.sequence = 0
         self.last = [0, 0]
 
-    def update(self, listed: dict[int, int]) -> None:
+    def update(self, listed: Mapping[int, int]) -> None:
         """Take over the registry's lists: server number -> role. Departed servers stay until their requests have ended."""
-        now = self.timeline.now()
-        old = {int(row["id"]): row for row in self.servers}
-        staying = {server for server, row in old.items() if row["in_flight"] > 0}
-        numbers = sorted({*listed, *staying})
-        fresh = table.empty_table(len(numbers))
-        for slot, server in enumerate(numbers):
-            if server in old:
-                fresh[slot] = old[server]
-                fresh["listed"][slot] = 1 if server in listed else 0
-                if server in listed:
-                    fresh["role"][slot] = listed[server]
-                table.refresh_available(fresh, slot)
-            else:
-                table.list_server(fresh, slot, server, listed[server], self.fleet.app.weight(server), now)
-        self.servers = fresh
+        self.servers = table.update(self.servers, listed, self.fleet.app.weight, self.timeline.now())
 
     def slot(self, server: int) -> int:
         """The table's slot of *server*, or -1."""
@@ -123,8 +110,7 @@ class Forwarding:
         return 0
 
     def _bits(self, attempt: Attempt) -> int:
-        if self.spec.routing in (routing.ROUND_ROBIN, routing.LEAST_CONNECTIONS, routing.WEIGHTED,
-                                 routing.CONSISTENT_HASH) and not self.spec.slow_start:  # fmt: skip
+        if not routing.needs_bits(self.spec.routing, self.spec.slow_start):
             return 0
         request = attempt.request
         purpose = draws.ROUTE + draws.TRY * attempt.tries
@@ -191,13 +177,18 @@ class Forwarding:
     def abandon(self, attempt: Attempt) -> None:
         """The client is gone, or the proxy: nobody waits for *attempt* any more. The app server goes on all the same."""
         self._leave(attempt)
-        if attempt.upstream:
+        if self.disown(attempt):
+            slot = self.slot(attempt.server)
+            self.servers["in_flight"][slot] -= 1
+            self._watch_breaker(slot)
+
+    def disown(self, attempt: Attempt) -> bool:
+        """Close the upstream connection of *attempt*; whether there was one."""
+        was_upstream = attempt.upstream
+        if was_upstream:
             attempt.upstream = False
             self.proxy.descriptors -= 1
-            slot = self.slot(attempt.server)
-            if slot >= 0:
-                self.servers["in_flight"][slot] -= 1
-                self._watch_breaker(slot)
+        return was_upstream
 
     def _end_try(self, attempt: Attempt, failed: bool) -> None:
         now = self.timeline.now()

@@ -269,11 +269,12 @@ class Proxy:
         assert not self.down, "a proxy that is down cannot crash"
         self.down = True
         self.plane.emit("proxy_down", {"cause": cause, "connections": self.connections})
+        self.forwarding.forget()
         for connection in [*self._rows, *self.accept_queue]:
             if connection is None or connection.gone:
                 continue
             if connection.busy is not None and not connection.stalled:
-                self.forwarding.abandon(connection.busy)
+                self.forwarding.disown(connection.busy)
             if connection.accepted:
                 self._release(connection)
             self._notify(connection, REFUSED)
@@ -284,5 +285,4 @@ class Proxy:
     def restart(self) -> None:
         """A new process takes over, with nothing open and nothing remembered of its servers."""
         self.down = False
-        self.forwarding.forget()
         self.plane.emit("proxy_up", {})

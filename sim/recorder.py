@@ -1,54 +1,52 @@
-"""Rows of requests and attempts, handed to the sink in the order in which the requests began, stragglers later."""
+"""Numbers requests as they begin, and collects their rows as they end."""
 
-from collections import deque
+import numpy as np
 
 from ..core.ports import Sink
 from .entities import Request
+from .rows import ATTEMPT_ROW, REQUEST_ROW, RowOrder
 
-WINDOW = 65_536
-"""So many rows may wait for one before them; then that one is a straggler, and no longer waited for."""
+BATCH = 8_192
 
 
 class Recorder:
-    """Numbers requests as they begin, and passes each on once it and those before it have ended."""
+    """The rows of a run."""
 
     def __init__(self, sink: Sink) -> None:
-        self._sink = sink
-        self._open: deque[Request] = deque()
-        self._stragglers: dict[int, Request] = {}
+        self._order = RowOrder(sink)
+        self._open: dict[int, Request] = {}
+        self._requests: list[tuple[int, ...]] = []
+        self._attempts: list[tuple[int, ...]] = []
         self._rows = 0
 
     def begin(self, request: Request) -> None:
         """A request begins: it gets the next row."""
         request.row = self._rows
         self._rows += 1
-        self._open.append(request)
+        self._open[request.row] = request
 
     def finish(self, request: Request, outcome: int, now: int) -> None:
         """A request has its outcome."""
-        assert request.record is None, f"request {request.row} has two outcomes"
-        last = request.attempts[-1]
-        request.record = (
-            request.row, request.source, request.index, request.endpoint, request.time,
-            now - request.time, outcome, last.status, len(request.attempts), last.server,
+        assert request.row in self._open, f"request {request.row} has two outcomes"
+        del self._open[request.row]
+        rows = [attempt.row() for attempt in request.attempts]
+        *_, status, server, _, _ = rows[-1]
+        self._requests.append(
+            (request.row, request.source, request.index, request.endpoint, request.time,
+             now - request.time, outcome, status, len(rows), server)
         )  # fmt: skip
-        if request.row in self._stragglers:
-            self._pass_on(self._stragglers.pop(request.row))
-        while self._open and (self._open[0].record is not None or len(self._open) > WINDOW):
-            first = self._open.popleft()
-            if first.record is None:
-                self._stragglers[first.row] = first
-            else:
-                self._pass_on(first)
+        self._attempts.extend(rows)
+        if len(self._requests) >= BATCH:
+            self.hand_over()
 
-    def _pass_on(self, request: Request) -> None:
-        assert request.record is not None
-        self._sink.request(request.record, [attempt.row() for attempt in request.attempts])
-        request.attempts = []
+    def hand_over(self) -> None:
+        """Pass on what is finished."""
+        watermark = next(iter(self._open), self._rows)
+        requests = np.array(self._requests, dtype=REQUEST_ROW)
+        attempts = np.array(self._attempts, dtype=ATTEMPT_ROW)
+        self._requests, self._attempts = [], []
+        self._order.add(requests, attempts, watermark)
 
     def unfinished(self) -> list[Request]:
         """Requests without an outcome, in order of rows."""
-        return [
-            *(request for _, request in sorted(self._stragglers.items())),
-            *(request for request in self._open if request.record is None),
-        ]
+        return list(self._open.values())

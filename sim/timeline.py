@@ -60,3 +60,17 @@ class Timeline:
         assert delay >= 0, f"a wait of kind {kind} until {time} ns is {-delay} ns in the past"
         self.env.schedule(event, priority(kind, entity), delay)  # type: ignore[arg-type]
         return event
+
+    def set_now(self, time: int) -> None:
+        """Something outside SimPy's heap happens at *time*, not after what is due next in it."""
+        assert self.env._now <= time <= self.env.peek(), f"{time} ns is not between now and the next event"
+        self.env._now = time  # type: ignore[assignment]
+
+    def run(self, finished: simpy.Event, advance: Callable[[int, int], bool]) -> None:
+        """Let everything happen until *finished*. Before each event *advance* (time, priority) brings along what is not in the heap;
+        when it returns False it stopped earlier, and what is due next may have changed."""
+        queue = self.env._queue
+        while not finished.triggered:
+            time, priority = queue[0][:2]
+            if advance(time, priority):  # type: ignore[arg-type]
+                self.env.step()

@@ -1,7 +1,7 @@
 """The simulated world: a plan goes in, events and columns come out."""
 
 import gc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,10 +17,11 @@ from .dataplane import DataPlane
 from .embedded_cloud import MemoryCloud, Overlay, moto_cloud
 from .embedded_redis import virtual_redis
 from .memory_redis import MemoryRedis
+from .plane import Plane
 from .scaling import Scaling
 from .timeline import Timeline
 
-ENGINES = ("simpy",)
+ENGINES = ("kernel", "simpy")
 REGISTRIES = ("fakeredis", "memory")
 CLOUDS = ("moto", "memory")
 
@@ -40,7 +41,7 @@ class Ended:
 class Simulation:
     """The backend ``sim``. None of its options changes any result. Raises UsageError for an unknown one."""
 
-    engine: str = "simpy"
+    engine: str = "kernel"
     registry: str = "fakeredis"
     cloud: str = "moto"
 
@@ -62,12 +63,9 @@ class Simulation:
             provider = stack.enter_context(_cloud(self.cloud, fleet, timeline))
             stack.enter_context(_few_collections())
 
-            def emit(name: str, fields: Mapping[str, Any]) -> None:
-                sink.event(timeline.now(), name, fields)
-
-            emit("run", {"scenario": fleet.name, "scenario_hash": plan.fingerprint, "seed": fleet.seed,
-                         "duration": fleet.duration, "format": FORMAT})  # fmt: skip
-            plane = DataPlane(plan, timeline, sink, emit, block)
+            sink.event(0, "run", {"scenario": fleet.name, "scenario_hash": plan.fingerprint, "seed": fleet.seed,
+                                  "duration": fleet.duration, "format": FORMAT})  # fmt: skip
+            plane = self._plane(plan, timeline, sink, block)
             registry = RedisRegistry(redis, fleet.key_prefix)
             control = ControlPlane(fleet, timeline, plane, registry, provider, sink)
             if progress is not None:
@@ -76,10 +74,18 @@ class Simulation:
             if fleet.autoscaler is not None:
                 timeline.env.process(Scaling(fleet.autoscaler, control).process())
             plane.begin()
-            timeline.env.run(until=control.finished)
+            timeline.run(control.finished, plane.advance)
             plane.end()
             end = timeline.now()
             return Ended(end, control.instances.paid_ns(end))
+
+
+    def _plane(self, plan: Plan, timeline: Timeline, sink: Sink, block: int) -> Plane:
+        if self.engine == "simpy":
+            return DataPlane(plan, timeline, sink, sink.event, block)
+        from .kernel.plane import KernelPlane
+
+        return KernelPlane(plan, sink, sink.event, timeline.set_now, block)
 
 
 @contextmanager

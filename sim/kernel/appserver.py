@@ -1,0 +1,355 @@
+"""The app servers and their dependencies (see sim.appserver, sim.dependency)."""
+
+from ...core import draws
+from ...core.appserver import REJECT, START, admit_request, cache_hit, memory_used, out_of_memory
+from ...core.distributions import sample
+from ...core.draws import below_again, draw, uniform
+from ...core.order import Kind, major_key
+from ...core.outcomes import Outcome
+from .agenda import schedule
+from .forwarding import current, job_delay
+from .layout import LOST, OUT_OF_MEMORY, World
+from .log import note
+from .routine import routine, subroutine
+from .slots import drop_job
+
+OK = int(Outcome.OK)
+APP_ERROR = int(Outcome.APP_ERROR)
+QUEUE_FULL = int(Outcome.QUEUE_FULL)
+UPSTREAM_RESET = int(Outcome.UPSTREAM_RESET)
+CONNECT_FAILED = int(Outcome.CONNECT_FAILED)
+
+ANSWER = int(Kind.ANSWER)
+UPSTREAM_FAILURE = int(Kind.UPSTREAM_FAILURE)
+CPU_DONE = int(Kind.CPU_DONE)
+IO_DONE = int(Kind.IO_DONE)
+DEPENDENCY_CALL = int(Kind.DEPENDENCY_CALL)
+DEPENDENCY_DONE = int(Kind.DEPENDENCY_DONE)
+
+CALL = draws.CALL
+TRY = draws.TRY
+ANSWER_LATENCY = draws.ANSWER_LATENCY
+
+
+@routine
+def answer(w: World, slot: int, outcome: int, status: int) -> None:
+    """An app server's answer leaves for the proxy; it takes over a reference to the job."""
+    j = w.jobs[slot]
+    j["outcome"] = outcome
+    j["status"] = status
+    time = w.state[0]["now"] + job_delay(w, slot, ANSWER_LATENCY)
+    schedule(w, time, major_key(ANSWER, j["server"]), j["minor"], slot)
+
+
+@subroutine
+def fail(w: World, slot: int, outcome: int) -> None:
+    """The proxy will learn that there is no answer; the news takes over a reference to the job."""
+    j = w.jobs[slot]
+    j["outcome"] = outcome
+    j["status"] = 502
+    time = w.state[0]["now"] + job_delay(w, slot, ANSWER_LATENCY)
+    schedule(w, time, major_key(UPSTREAM_FAILURE, j["server"]), j["minor"], slot)
+
+
+@routine
+def memory(w: World, server: int) -> int:
+    """Bytes in use."""
+    app, spec = w.apps[server], w.config[0]
+    return memory_used(spec["app_base"], spec["app_each"], app["jobs"], spec["app_leak"], app["served"])
+
+
+@routine
+def account(w: World, server: int) -> None:
+    """Bring the CPU time used up to now."""
+    app, now = w.apps[server], w.state[0]["now"]
+    app["cpu_used"] += app["cores_busy"] * (now - app["cpu_since"])
+    app["cpu_since"] = now
+
+
+@routine
+def arrive(w: World, slot: int) -> None:
+    """A request arrives at an instance, whether or not anybody listens there."""
+    j, spec = w.jobs[slot], w.config[0]
+    server = j["server"]
+    app = w.apps[server]
+    if app["alive"] == 0:
+        fail(w, slot, CONNECT_FAILED)
+        return
+    app["requests"] += 1
+    if current(w, slot):
+        w.attempts[j["attempt"]]["arrived"] = w.state[0]["now"]
+    verdict = admit_request(app["busy"], spec["workers"], app["queue_length"], spec["queue"])
+    if verdict == REJECT:
+        answer(w, slot, QUEUE_FULL, 503)
+        return
+    enter(w, server, slot)
+    if out_of_memory(memory(w, server), spec["app_total"]):
+        die(w, server)
+        drop_job(w, slot)
+    elif verdict == START:
+        start_job(w, server, slot)
+    else:
+        j["next"] = -1
+        if app["queue_length"] == 0:
+            app["queue_head"] = slot
+        else:
+            w.jobs[app["queue_tail"]]["next"] = slot
+        app["queue_tail"] = slot
+        app["queue_length"] += 1
+
+
+@routine
+def enter(w: World, server: int, slot: int) -> None:
+    """The job is in flight at the server."""
+    app, j = w.apps[server], w.jobs[slot]
+    app["jobs"] += 1
+    j["inside"] = 1
+    j["older"] = -1
+    j["newer"] = app["jobs_head"]
+    if app["jobs_head"] >= 0:
+        w.jobs[app["jobs_head"]]["older"] = slot
+    app["jobs_head"] = slot
+
+
+@routine
+def leave_server(w: World, server: int, slot: int) -> None:
+    """The job is in flight at the server no more."""
+    app, j = w.apps[server], w.jobs[slot]
+    app["jobs"] -= 1
+    j["inside"] = 0
+    if j["older"] < 0:
+        app["jobs_head"] = j["newer"]
+    else:
+        w.jobs[j["older"]]["newer"] = j["newer"]
+    if j["newer"] >= 0:
+        w.jobs[j["newer"]]["older"] = j["older"]
+
+
+@routine
+def start_job(w: World, server: int, slot: int) -> None:
+    """A worker takes the job."""
+    app, j, spec = w.apps[server], w.jobs[slot], w.config[0]
+    app["busy"] += 1
+    assert app["busy"] <= spec["workers"], "more busy workers than workers"
+    if current(w, slot):
+        w.attempts[j["attempt"]]["started"] = w.state[0]["now"]
+    if app["cores_busy"] < spec["cores"]:
+        run(w, server, slot)
+    else:
+        j["next"] = -1
+        if app["run_head"] < 0:
+            app["run_head"] = slot
+        else:
+            w.jobs[app["run_tail"]]["next"] = slot
+        app["run_tail"] = slot
+
+
+@subroutine
+def run(w: World, server: int, slot: int) -> None:
+    """A core takes the job."""
+    account(w, server)
+    w.apps[server]["cores_busy"] += 1
+    j = w.jobs[slot]
+    schedule(w, w.state[0]["now"] + j["cpu"], major_key(CPU_DONE, server), j["minor"], slot)
+
+
+@routine
+def cpu_done(w: World, slot: int) -> None:
+    """The job's CPU time is served."""
+    j = w.jobs[slot]
+    server = j["server"]
+    app = w.apps[server]
+    if app["alive"] == 0:
+        drop_job(w, slot)
+        return
+    account(w, server)
+    app["cores_busy"] -= 1
+    if app["run_head"] >= 0:
+        following = app["run_head"]
+        app["run_head"] = w.jobs[following]["next"]
+        run(w, server, following)
+    now = w.state[0]["now"]
+    if current(w, slot):
+        w.attempts[j["attempt"]]["cpu_done"] = now
+    if w.endpoints[j["endpoint"]]["io"] == 1:
+        schedule(w, now + j["io"], major_key(IO_DONE, server), j["minor"], slot)
+    else:
+        call_next(w, slot)
+
+
+@routine
+def io_done(w: World, slot: int) -> None:
+    """The job has waited for its io."""
+    if w.apps[w.jobs[slot]["server"]]["alive"] == 0:
+        drop_job(w, slot)
+    else:
+        call_next(w, slot)
+
+
+@subroutine
+def call_next(w: World, slot: int) -> None:
+    """The job calls its next dependency, or is done."""
+    j = w.jobs[slot]
+    e = w.endpoints[j["endpoint"]]
+    if j["call"] == e["calls"]:
+        finish_job(w, slot, APP_ERROR if e["status"] >= 500 else OK, e["status"])
+    else:
+        dependency = w.calls[e["calls_from"] + j["call"]]
+        schedule(w, w.state[0]["now"], major_key(DEPENDENCY_CALL, dependency), j["minor"], slot)
+
+
+@subroutine
+def finish_job(w: World, slot: int, outcome: int, status: int) -> None:
+    """The answer leaves, the worker is free."""
+    j, app = w.jobs[slot], w.apps[w.jobs[slot]["server"]]
+    server = j["server"]
+    if current(w, slot):
+        w.attempts[j["attempt"]]["served"] = w.state[0]["now"]
+    leave_server(w, server, slot)
+    app["busy"] -= 1
+    app["served"] += 1
+    answer(w, slot, outcome, status)
+    if out_of_memory(memory(w, server), w.config[0]["app_total"]):
+        die(w, server)
+    elif app["queue_length"] > 0:
+        following = app["queue_head"]
+        app["queue_head"] = w.jobs[following]["next"]
+        app["queue_length"] -= 1
+        start_job(w, server, following)
+
+
+@subroutine
+def called(w: World, slot: int, succeeded: bool) -> None:
+    """A dependency has answered, or refused."""
+    j = w.jobs[slot]
+    if w.apps[j["server"]]["alive"] == 0:
+        drop_job(w, slot)
+        return
+    j["call"] += 1
+    if succeeded:
+        call_next(w, slot)
+    else:
+        finish_job(w, slot, APP_ERROR, 500)
+
+
+@subroutine
+def die(w: World, server: int) -> None:
+    """The kernel kills the process."""
+    s = w.state[0]
+    used = memory(w, server)
+    lost = stop(w, server)
+    note(w, OUT_OF_MEMORY, server, used, lost)
+    s["signal"] = LOST
+
+
+@subroutine
+def stop(w: World, server: int) -> int:
+    """The process ends at once; how many requests it had in flight.
+
+    A job that waits in the server keeps one reference, for the news; one that an event or a dependency holds gets a second.
+    """
+    app = w.apps[server]
+    account(w, server)
+    app["alive"] = 0
+    slot = app["jobs_head"]
+    while slot >= 0:
+        w.jobs[slot]["refs"] += 1
+        slot = w.jobs[slot]["newer"]
+    for head in (app["queue_head"] if app["queue_length"] > 0 else -1, app["run_head"]):
+        slot = head
+        while slot >= 0:
+            w.jobs[slot]["refs"] -= 1
+            slot = w.jobs[slot]["next"]
+    slot = app["jobs_head"]
+    while slot >= 0:
+        following = w.jobs[slot]["newer"]
+        w.jobs[slot]["inside"] = 0
+        fail(w, slot, UPSTREAM_RESET)
+        slot = following
+    lost = int(app["jobs"])
+    app["jobs"] = 0
+    app["jobs_head"] = -1
+    app["queue_length"] = 0
+    app["run_head"] = -1
+    app["busy"] = 0
+    app["cores_busy"] = 0
+    return lost
+
+
+# Dependencies.
+
+
+@subroutine
+def call(w: World, number: int, slot: int) -> None:
+    """A call arrives at dependency *number*."""
+    dependency = w.dependencies[number]
+    entry = cache_entry(w, number, slot)
+    w.jobs[slot]["entry"] = entry
+    if entry >= 0 and cache_hit(w.filled[dependency["filled_from"] + entry], w.state[0]["now"]):
+        called(w, slot, True)
+        return
+    verdict = admit_request(
+        dependency["busy"], dependency["concurrency"], dependency["queue_length"], dependency["queue"]
+    )
+    if verdict == REJECT:
+        called(w, slot, False)
+    elif verdict == START:
+        serve(w, number, slot)
+    else:
+        w.jobs[slot]["next"] = -1
+        if dependency["queue_length"] == 0:
+            dependency["queue_head"] = slot
+        else:
+            w.jobs[dependency["queue_tail"]]["next"] = slot
+        dependency["queue_tail"] = slot
+        dependency["queue_length"] += 1
+
+
+@routine
+def call_bits(w: World, slot: int, which: int) -> int:
+    """The bits for a job's current call."""
+    j = w.jobs[slot]
+    return draw(j["stream"], j["index"], j["number"], CALL + 2 * j["call"] + which + TRY * j["tries"])
+
+
+@routine
+def cache_entry(w: World, number: int, slot: int) -> int:
+    """The cache entry that the call asks for, or -1."""
+    dependency = w.dependencies[number]
+    if dependency["cached"] == 0:
+        return -1
+    bits = call_bits(w, slot, 1)
+    if uniform(bits) >= dependency["hit_share"]:
+        return -1
+    return below_again(bits, dependency["keys"])
+
+
+@subroutine
+def serve(w: World, number: int, slot: int) -> None:
+    """The dependency takes the call."""
+    dependency, j = w.dependencies[number], w.jobs[slot]
+    dependency["busy"] += 1
+    bits = call_bits(w, slot, 0)
+    service = sample(
+        dependency["service_kind"], dependency["service_a"], dependency["service_b"], bits
+    )
+    schedule(w, w.state[0]["now"] + service, major_key(DEPENDENCY_DONE, number), j["minor"], slot)
+
+
+@subroutine
+def call_done(w: World, number: int, slot: int) -> None:
+    """A call has been served."""
+    dependency = w.dependencies[number]
+    dependency["busy"] -= 1
+    entry = w.jobs[slot]["entry"]
+    if entry >= 0:
+        w.filled[dependency["filled_from"] + entry] = w.state[0]["now"] + dependency["ttl"]
+    while dependency["queue_length"] > 0 and dependency["busy"] < dependency["concurrency"]:
+        following = dependency["queue_head"]
+        dependency["queue_head"] = w.jobs[following]["next"]
+        dependency["queue_length"] -= 1
+        if w.apps[w.jobs[following]["server"]]["alive"] == 1:
+            serve(w, number, following)
+        else:
+            drop_job(w, following)
+    called(w, slot, True)

@@ -1,0 +1,228 @@
+"""The kernel's memory as a plan needs it at the start, and more of it later."""
+
+from typing import Any
+
+import numpy as np
+
+from ...core import admission, table
+from ...core.demand import MIX
+from ...core.distributions import Distribution
+from ...core.model import FleetSpec
+from ...core.order import Kind, major_key
+from ...scenarios.plan import Plan
+from . import layout
+from .agenda import CLIENT_LISTS
+from .layout import Rows, World
+
+OUT_ROWS = 65_536
+
+
+def first_world(plan: Plan, capacity: int) -> World:
+    """The world before anything has happened, with *capacity* slots of each kind."""
+    fleet = plan.fleet
+    state = np.zeros(1, layout.STATE)
+    for name in ("front_ref", "queue_head", "queue_tail"):
+        state[name] = -1
+    for name in ("request", "attempt", "connection", "job", "timer"):
+        state[f"{name}_free"] = -1
+    state["block_more"] = 1
+    sources, mixes, flood = _sources(plan)
+    endpoints, calls = _endpoints(fleet)
+    dependencies, filled = _dependencies(fleet)
+    lists = np.full(CLIENT_LISTS + len(fleet.sources), -1, np.dtype((np.int64, 2))).reshape(-1)
+    empty = World(
+        state, _config(fleet), sources, endpoints, calls, mixes, dependencies, filled, flood,
+        heap=np.zeros(0, layout.EVENT),
+        timers=np.zeros(0, layout.TIMER),
+        timer_lists=lists.view(layout.LIST),
+        requests=np.zeros(0, layout.REQUEST),
+        attempts=np.zeros(0, layout.ATTEMPT),
+        connections=np.zeros(0, layout.CONNECTION),
+        idle=admission.empty_connections(1),
+        jobs=np.zeros(0, layout.JOB),
+        apps=np.zeros(0, layout.APP),
+        servers=table.empty_table(1),
+        load=np.zeros(1, np.int64),
+        block=np.zeros(1, layout.PLANNED),
+        out_requests=np.zeros(0, layout.OUT_REQUEST),
+        out_attempts=np.zeros(0, layout.OUT_ATTEMPT),
+        log=np.zeros(256, layout.LOG),
+    )  # fmt: skip
+    return with_apps(with_capacity(empty, capacity), 64)
+
+
+def with_capacity(w: World, capacity: int) -> World:
+    """The same world with *capacity* slots of each kind, and room for what they can cause."""
+    state = w.state[0]
+    state["capacity"] = capacity
+    return w._replace(
+        requests=_more_slots(state, "request", w.requests, capacity),
+        attempts=_more_slots(state, "attempt", w.attempts, capacity),
+        connections=_more_slots(state, "connection", w.connections, capacity),
+        jobs=_more_slots(state, "job", w.jobs, capacity),
+        idle=_longer(w.idle, capacity + 1),
+        heap=_longer(w.heap, 6 * capacity + 64),
+        timers=_more_slots(state, "timer", w.timers, max(len(w.timers), 4 * capacity)),
+        out_requests=_longer(w.out_requests, OUT_ROWS + 2 * capacity),
+        out_attempts=_longer(w.out_attempts, OUT_ROWS + 2 * capacity),
+    )
+
+
+def with_room(w: World) -> World:
+    """The same world, larger where it is full."""
+    state = w.state[0]
+    capacity = int(state["capacity"])
+    slots = ("request_left", "attempt_left", "connection_left", "job_left")
+    if any(state[name] <= 1 for name in slots):
+        return with_capacity(w, 2 * capacity)
+    if state["timer_left"] <= state["queue_length"] + 4:
+        return w._replace(timers=_more_slots(state, "timer", w.timers, 2 * len(w.timers)))
+    if state["heap_size"] + 2 * capacity + 16 >= len(w.heap):
+        return w._replace(heap=_longer(w.heap, 2 * len(w.heap)))
+    if state["log_rows"] + state["table_rows"] + 16 >= len(w.log):
+        return w._replace(log=_longer(w.log, 2 * len(w.log)))
+    return w
+
+
+def with_apps(w: World, numbers: int) -> World:
+    """The same world with rows for instances up to *numbers*."""
+    fresh = np.zeros(max(numbers + 1 - len(w.apps), 0), layout.APP)
+    for name in ("slot", "queue_head", "queue_tail", "run_head", "run_tail", "jobs_head"):
+        fresh[name] = -1
+    return w._replace(apps=np.concatenate((w.apps, fresh)))
+
+
+def _longer(rows: Rows, length: int) -> Rows:
+    more = np.zeros(max(length - len(rows), 0), rows.dtype)
+    return np.concatenate((rows, more))
+
+
+def _more_slots(state: Any, name: str, rows: Rows, length: int) -> Rows:
+    """More rows, all of them free; low numbers are taken first."""
+    before = len(rows)
+    longer = _longer(rows, length)
+    if len(longer) > before:
+        longer["next"][before:] = np.arange(before + 1, len(longer) + 1)
+        longer["next"][-1] = state[f"{name}_free"]
+        state[f"{name}_free"] = before
+        state[f"{name}_left"] += len(longer) - before
+        for field in ("serial", "id"):
+            if field in (longer.dtype.names or ()):
+                longer[field][before:] = -1
+    return longer
+
+
+def _put(row: Any, values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        row[name] = value
+
+
+def _distribution(prefix: str, distribution: Distribution | None) -> dict[str, Any]:
+    if distribution is None:
+        return {}
+    kind, a, b = distribution.kind, distribution.a, distribution.b
+    return {f"{prefix}_kind": kind, f"{prefix}_a": a, f"{prefix}_b": b}
+
+
+def _config(fleet: FleetSpec) -> Rows:
+    proxy, app = fleet.proxy, fleet.app
+    config = np.zeros(1, layout.CONFIG)
+    _put(
+        config[0],
+        {
+            "client_latency": fleet.client_link.latency, "client_jitter": fleet.client_link.jitter,
+            "upstream_latency": fleet.upstream_link.latency, "upstream_jitter": fleet.upstream_link.jitter,
+            "socket_buffer": fleet.socket_buffer, "max_connections": proxy.max_connections,
+            "backlog": proxy.backlog, "overload": proxy.overload, "cpu_per_request": proxy.cpu_per_request,
+            "memory_total": proxy.memory.total, "memory_base": proxy.memory.base,
+            "memory_each": proxy.memory.each, "on_exhaustion": proxy.on_exhaustion,
+            "routing": proxy.routing, "canary_every": proxy.canary_every,
+            "upstream_timeout": proxy.upstream_timeout, "keepalive_timeout": proxy.keepalive_timeout,
+            "write_timeout": proxy.write_timeout, "retry_attempts": proxy.retry_attempts,
+            "retry_budget": proxy.retry_budget, "max_in_flight": proxy.max_in_flight,
+            "slow_start": proxy.slow_start, "workers": app.workers, "cores": app.cores, "queue": app.queue,
+            "app_total": app.memory.total, "app_base": app.memory.base, "app_each": app.memory.each,
+            "app_leak": app.memory.leak, "consecutive_5xx": -1,
+        },
+    )  # fmt: skip
+    if proxy.health is not None:
+        _put(
+            config[0],
+            {
+                "health_interval": proxy.health.interval, "health_timeout": proxy.health.timeout,
+                "healthy_threshold": proxy.health.healthy_threshold,
+                "unhealthy_threshold": proxy.health.unhealthy_threshold,
+            },
+        )  # fmt: skip
+    if proxy.outlier is not None:
+        _put(
+            config[0],
+            {
+                "consecutive_5xx": proxy.outlier.consecutive_5xx,
+                "base_ejection_time": proxy.outlier.base_ejection_time,
+                "max_ejection_percent": proxy.outlier.max_ejection_percent,
+            },
+        )
+    return config
+
+
+def _sources(plan: Plan) -> tuple[Rows, Rows, Rows]:
+    specs = plan.fleet.sources
+    sources = np.zeros(len(specs), layout.SOURCE)
+    mix_from = flood_from = 0
+    for row, spec, mix in zip(sources, specs, plan.mixes, strict=True):
+        client = spec.client
+        _put(
+            row,
+            {
+                "stream": spec.stream, "mode": client.mode, "connections": client.connections,
+                "timeout": client.timeout, "retries": client.retries, "backoff": client.backoff,
+                "jitter": client.jitter, "concurrency": spec.concurrency, "end": spec.end,
+                "maximum": spec.maximum, "think": int(spec.think is not None), "mix_from": mix_from,
+                "mix_to": mix_from + len(mix), "flood_from": flood_from, "idle": -1,
+                "waiting_head": -1, "waiting_tail": -1, **_distribution("think", spec.think),
+            },
+        )  # fmt: skip
+        mix_from += len(mix)
+        flood_from += max(client.connections, 0)
+    mixes = np.concatenate([np.zeros(0, MIX), *plan.mixes])
+    return sources, mixes, np.full(flood_from, -1, np.int64)
+
+
+def _endpoints(fleet: FleetSpec) -> tuple[Rows, Rows]:
+    endpoints = np.zeros(len(fleet.endpoints), layout.ENDPOINT)
+    calls: list[int] = []
+    for row, spec in zip(endpoints, fleet.endpoints, strict=True):
+        _put(
+            row,
+            {
+                "io": int(spec.io is not None), "calls_from": len(calls), "calls": len(spec.calls),
+                "size": spec.size, "status": spec.status, **_distribution("cpu", spec.cpu),
+                **_distribution("io", spec.io),
+            },
+        )  # fmt: skip
+        calls.extend(spec.calls)
+    return endpoints, np.array(calls, dtype=np.int64)
+
+
+def _dependencies(fleet: FleetSpec) -> tuple[Rows, Rows]:
+    rows = np.zeros(len(fleet.dependencies), layout.DEPENDENCY)
+    filled: list[int] = []
+    for row, spec in zip(rows, fleet.dependencies, strict=True):
+        _put(
+            row,
+            {"concurrency": spec.concurrency, "queue": spec.queue, **_distribution("service", spec.service)},
+        )
+        if spec.cache is not None:
+            _put(
+                row,
+                {"cached": 1, "ttl": spec.cache.ttl, "hit_share": spec.cache.hit_share,
+                 "keys": spec.cache.keys, "filled_from": len(filled)},
+            )  # fmt: skip
+            filled.extend(spec.cache.warm())
+    return rows, np.array(filled, dtype=np.int64)
+
+
+def health_key() -> int:
+    """The major key of health rounds."""
+    return major_key(int(Kind.HEALTH), 0)

@@ -1,0 +1,42 @@
+"""The kernel's one entry: every call from outside is a command to the world."""
+
+from .appserver import account, stop
+from .clients import schedule_turn
+from .forwarding import forget
+from .layout import World
+from .loop import advance
+from .proxy import crash
+from .agenda import schedule
+from .rows import end_requests
+
+ADVANCE = 0
+STOP = 1
+CRASH = 2
+END = 3
+ACCOUNT = 4
+TURN = 5
+FORGET = 6
+SCHEDULE = 7
+
+
+def command(w: World, what: int, one: int, two: int, three: int) -> int:
+    """Do *what*: its operands are *one*, *two*, *three*, its result depends on it."""
+    if what == ADVANCE:
+        return advance(w, one, two)
+    if what == STOP:
+        return stop(w, one)
+    if what == CRASH:
+        crash(w, one)
+    elif what == END:
+        end_requests(w)
+    elif what == ACCOUNT:
+        for server in range(len(w.apps)):
+            if w.apps[server]["alive"] == 1:
+                account(w, server)
+    elif what == TURN:
+        schedule_turn(w, one, two, three)
+    elif what == FORGET:
+        forget(w)
+    elif what == SCHEDULE:
+        schedule(w, one, two, 0, three)
+    return 0

@@ -1,0 +1,101 @@
+"""Compilation: the kernel's routines, once per machine and version of the sources, kept in a cache.
+
+numba keys its cache by the file of the function that is compiled and does not notice an edited callee in another module
+(numba issue 6061, "cache invalidation"). The folder is therefore named after a hash of every source that can take part, of numba's version and of the CPU.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ...core.decision import enable_compilation
+from . import command as entry
+from . import routine
+
+KEPT = 8
+"""So many compiled versions are kept."""
+
+Command = Callable[[Any, int, int, int, int], int]
+
+SOURCES = (Path(__file__).parents[2] / "core", Path(__file__).parent)
+
+
+def fingerprint(folders: tuple[Path, ...] = SOURCES) -> str:
+    """Names the compiled form of the sources in *folders* on this machine."""
+    import llvmlite.binding as llvm
+    import numba
+    import numpy as np
+
+    digest = hashlib.blake2b(digest_size=12)
+    for folder in folders:
+        for path in sorted(folder.glob("*.py")):
+            digest.update(f"{folder.name}/{path.name}\0".encode() + path.read_bytes() + b"\0")
+    facts = (numba.__version__, np.__version__, llvm.get_host_cpu_name(), os.sys.implementation.cache_tag)  # type: ignore[attr-defined]
+    digest.update("/".join(map(str, facts)).encode())
+    return digest.hexdigest()
+
+
+def cache_root() -> Path:
+    """Where compiled kernels are kept: the user's cache folder, or a temporary one if that cannot be written."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "windtunnel"
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=base):
+            return base
+    except OSError:
+        shared = Path(tempfile.gettempdir()) / f"windtunnel-{os.getuid()}"
+        shared.mkdir(mode=0o700, exist_ok=True)
+        if shared.stat().st_uid != os.getuid():
+            return Path(tempfile.mkdtemp(prefix="windtunnel-"))
+        return shared
+
+
+def cache_folder() -> Path:
+    """The folder of this version."""
+    return cache_root() / f"kernel-{fingerprint()}"
+
+
+def is_compiled() -> bool:
+    """Whether the kernel starts at once: it is in the cache, or compilation is switched off."""
+    import numba
+
+    return bool(numba.config.DISABLE_JIT) or any(cache_folder().rglob("*.nbc"))
+
+
+@cache
+def compiled_command() -> Command:
+    """The kernel's entry, compiled; plain if numba's compilation is switched off (NUMBA_DISABLE_JIT=1)."""
+    import numba
+    from numba.extending import register_jitable
+
+    if numba.config.DISABLE_JIT:
+        return entry.command
+    enable_compilation()
+    for function in routine.inlined:
+        register_jitable(forceinline=True)(function)
+    for function in routine.called:
+        register_jitable(function)
+    register_jitable(entry.advance)
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    os.utime(folder)
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(folder)
+    try:
+        # Without reference counts: the world outlives every call, and counting costs five times the work itself.
+        made: Command = numba.njit(cache=True, _nrt=False)(entry.command)
+    finally:
+        numba.config.CACHE_DIR = before
+    _forget_old(folder)
+    return made
+
+
+def _forget_old(newest: Path) -> None:
+    folders = sorted(newest.parent.glob("kernel-*"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for folder in folders[KEPT:]:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,213 @@
+"""The clients' connections: handshakes, messages, pools."""
+
+from ...core import draws
+from ...core.admission import SYN_GIVE_UP_S, syn_delay
+from ...core.model import POOL, SECOND
+from ...core.network import link_delay
+from ...core.order import Kind, major_key
+from ...core.outcomes import Outcome
+from .agenda import schedule
+from .layout import World
+from .routine import routine, subroutine
+from .slots import drop_attempt, drop_connection, pending_add, pool_add, take_connection
+
+PENDING = int(Outcome.PENDING)
+CLIENT_TIMEOUT = int(Outcome.CLIENT_TIMEOUT)
+
+SYN = int(Kind.SYN)
+REQUEST = int(Kind.REQUEST)
+CLIENT_CLOSE = int(Kind.CLIENT_CLOSE)
+CLIENT_NOTICE = int(Kind.CLIENT_NOTICE)
+
+SYN_LATENCY = draws.SYN_LATENCY
+SYN_RETRY = draws.SYN_RETRY
+REQUEST_LATENCY = draws.REQUEST_LATENCY
+CLOSE_LATENCY = draws.CLOSE_LATENCY
+
+
+@routine
+def outbox_add(w: World, c: int, a: int) -> None:
+    """Attempt *a* waits for connection *c* to be established."""
+    connection, attempt = w.connections[c], w.attempts[a]
+    attempt["connection"] = c
+    attempt["next"] = -1
+    if connection["outbox_head"] < 0:
+        connection["outbox_head"] = a
+    else:
+        w.attempts[connection["outbox_tail"]]["next"] = a
+    connection["outbox_tail"] = a
+    pending_add(w, c, a)
+
+
+@routine
+def delay(w: World, slot: int, purpose: int) -> int:
+    """The time of a message about an attempt between client and proxy."""
+    a, spec = w.attempts[slot], w.config[0]
+    return link_delay(
+        spec["client_latency"], spec["client_jitter"], a["stream"], a["index"], a["number"], purpose
+    )
+
+
+@routine
+def connection_delay(w: World, c: int, purpose: int) -> int:
+    """The time of a connection's own message between client and proxy."""
+    connection, spec = w.connections[c], w.config[0]
+    return link_delay(
+        spec["client_latency"], spec["client_jitter"], connection["stream"], connection["index"],
+        connection["number"], purpose,
+    )  # fmt: skip
+
+
+@subroutine
+def connect(w: World, slot: int) -> None:
+    """Attempt *slot* opens a connection."""
+    s = w.state[0]
+    a = w.attempts[slot]
+    c = take_connection(w)
+    s["connections_made"] += 1
+    connection = w.connections[c]
+    connection["id"] = s["connections_made"]
+    connection["stream"] = a["stream"]
+    connection["index"] = a["index"]
+    connection["number"] = a["number"]
+    connection["minor"] = a["minor"]
+    connection["source"] = a["source"]
+    spec = w.sources[a["source"]]
+    connection["mode"] = spec["mode"]
+    connection["syn_sent"] = s["now"]
+    connection["syn_tries"] = 0
+    connection["established"] = 0
+    connection["client_closed"] = 0
+    connection["outbox_head"] = -1
+    connection["pending_head"] = -1
+    connection["pending_tail"] = -1
+    connection["slot"] = -1
+    connection["accepted"] = 0
+    connection["busy"] = -1
+    connection["inbox_head"] = -1
+    connection["unread"] = 0
+    connection["stalled"] = 0
+    connection["proxy_closed"] = 0
+    connection["gone"] = 0
+    connection["idle_since"] = -1
+    connection["inbound_until"] = 0
+    connection["outbound_until"] = 0
+    connection["refs"] = 1
+    connection["idle"] = 0
+    outbox_add(w, c, slot)
+    spec["open"] += 1
+    syn(w, c, s["now"] + connection_delay(w, c, SYN_LATENCY))
+
+
+@routine
+def syn(w: World, c: int, arrival: int) -> None:
+    """A SYN is on its way."""
+    connection = w.connections[c]
+    connection["inbound_until"] = max(connection["inbound_until"], arrival)
+    connection["refs"] += 1
+    schedule(w, arrival, major_key(SYN, connection["id"]), connection["minor"], c)
+
+
+@subroutine
+def syn_dropped(w: World, c: int) -> None:
+    """The SYN found no room: the client repeats it, or gives up in the end."""
+    connection = w.connections[c]
+    connection["syn_tries"] += 1
+    tries = connection["syn_tries"]
+    wait = syn_delay(tries)
+    if wait < 0:
+        connection["refs"] += 1
+        schedule(
+            w, connection["syn_sent"] + SYN_GIVE_UP_S * SECOND, major_key(CLIENT_NOTICE, connection["id"]),
+            connection["minor"], c | CLIENT_TIMEOUT << 40,
+        )  # fmt: skip
+        return
+    arrival = connection["syn_sent"] + wait * SECOND + connection_delay(w, c, SYN_RETRY + tries)
+    syn(w, c, max(arrival, w.state[0]["now"]))
+
+
+@subroutine
+def connected(w: World, c: int) -> None:
+    """The handshake is complete at the client's end."""
+    connection = w.connections[c]
+    connection["established"] = 1
+    if connection["client_closed"] == 1:
+        return
+    a = connection["outbox_head"]
+    connection["outbox_head"] = -1
+    while a >= 0:
+        following = w.attempts[a]["next"]
+        send_request(w, c, a)
+        a = following
+
+
+@routine
+def transmit(w: World, c: int, a: int) -> None:
+    """Attempt *a* goes over the established connection *c*."""
+    w.attempts[a]["connection"] = c
+    pending_add(w, c, a)
+    send_request(w, c, a)
+
+
+@subroutine
+def send_request(w: World, c: int, a: int) -> None:
+    """The request's bytes are on their way."""
+    connection, attempt = w.connections[c], w.attempts[a]
+    arrival = w.state[0]["now"] + delay(w, a, REQUEST_LATENCY)
+    arrival = max(arrival, connection["inbound_until"])
+    connection["inbound_until"] = arrival
+    connection["refs"] += 1
+    attempt["refs"] += 1
+    schedule(w, arrival, major_key(REQUEST, connection["id"]), attempt["minor"], a)
+
+
+@routine
+def next_waiting(w: World, source: int) -> int:
+    """The first attempt that still waits for a connection, or -1. The caller drops its reference."""
+    spec = w.sources[source]
+    while spec["waiting_head"] >= 0:
+        a = spec["waiting_head"]
+        spec["waiting_head"] = w.attempts[a]["next"]
+        if w.attempts[a]["outcome"] == PENDING:
+            return int(a)
+        drop_attempt(w, a)
+    return -1
+
+
+@subroutine
+def release(w: World, c: int) -> None:
+    """A pooled connection is free: the first attempt that still waits takes it."""
+    source = w.connections[c]["source"]
+    a = next_waiting(w, source)
+    if a >= 0:
+        transmit(w, c, a)
+        drop_attempt(w, a)
+    else:
+        pool_add(w, source, c)
+
+
+@subroutine
+def close(w: World, c: int) -> None:
+    """The client closes; the proxy learns of it one message later."""
+    connection = w.connections[c]
+    arrival = w.state[0]["now"] + connection_delay(w, c, CLOSE_LATENCY)
+    arrival = max(arrival, connection["inbound_until"])
+    connection["inbound_until"] = arrival
+    connection["refs"] += 1
+    schedule(w, arrival, major_key(CLIENT_CLOSE, connection["id"]), connection["minor"], c)
+    lost(w, c)
+
+
+@subroutine
+def lost(w: World, c: int) -> None:
+    """A connection less: who waited for one may open another."""
+    connection = w.connections[c]
+    connection["client_closed"] = 1
+    source = connection["source"]
+    w.sources[source]["open"] -= 1
+    if connection["mode"] == POOL:
+        a = next_waiting(w, source)
+        if a >= 0:
+            connect(w, a)
+            drop_attempt(w, a)
+    drop_connection(w, c)

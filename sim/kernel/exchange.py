@@ -1,0 +1,70 @@
+"""Where the proxy's two sides meet: a request is routed and answered, or tried again elsewhere."""
+
+from ...core import table
+from ...core.outcomes import Outcome
+from ...core.retries import proxy_retries
+from .forwarding import current, end_try, forward, leave, route_attempt
+from .layout import World
+from .proxy import respond
+from .routine import routine, subroutine
+from .slots import drop_job
+
+OK = int(Outcome.OK)
+NO_SERVER = int(Outcome.NO_SERVER)
+UPSTREAM_TIMEOUT = int(Outcome.UPSTREAM_TIMEOUT)
+CONNECT_FAILED = int(Outcome.CONNECT_FAILED)
+SERVING = table.SERVING
+
+
+@routine
+def route_request(w: World, a: int) -> None:
+    """The proxy has read the request."""
+    connection = w.connections[w.attempts[a]["connection"]]
+    if connection["proxy_closed"] == 1 or connection["busy"] != a:
+        return
+    failure = route_attempt(w, a)
+    if failure != 0:
+        leave(w, a)
+        respond(w, a, failure, 502 if failure == CONNECT_FAILED else 503)
+
+
+@routine
+def take_answer(w: World, slot: int) -> None:
+    """The app server's answer arrives, or the news that there will be none."""
+    j = w.jobs[slot]
+    a, outcome, status = j["attempt"], j["outcome"], j["status"]
+    waiting = current(w, slot)
+    drop_job(w, slot)
+    if waiting:
+        end_try(w, a, outcome != OK)
+        settle(w, a, outcome, status)
+
+
+@subroutine
+def upstream_timed_out(w: World, a: int, serial: int, tries: int) -> None:
+    """No answer from the app server in time."""
+    attempt = w.attempts[a]
+    if attempt["serial"] != serial or attempt["upstream"] == 0 or attempt["tries"] != tries:
+        return
+    end_try(w, a, True)
+    settle(w, a, UPSTREAM_TIMEOUT, 504)
+
+
+@subroutine
+def settle(w: World, a: int, outcome: int, status: int) -> None:
+    """Try another server if the rules allow and there is one; else the client gets the outcome."""
+    s, spec = w.state[0], w.config[0]
+    attempt = w.attempts[a]
+    if outcome != OK and proxy_retries(
+        outcome, attempt["tries"], spec["retry_attempts"], s["active"], s["retrying"], spec["retry_budget"]
+    ):
+        failed = attempt["server"]
+        slot = w.apps[failed]["slot"]
+        role = w.servers[slot]["role"] if slot >= 0 else SERVING
+        if forward(w, a, role, failed) == 0:
+            if attempt["retrying"] == 0:
+                attempt["retrying"] = 1
+                s["retrying"] += 1
+            return
+    leave(w, a)
+    respond(w, a, outcome, status)

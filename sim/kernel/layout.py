@@ -1,0 +1,131 @@
+"""The kernel's memory: the row types of everything, and the world that holds the arrays.
+
+-1 stands for "none" in slots and for "never" in times; flags are 0 or 1. Times are ns. Lists run through the rows
+(``..._head``, ``..._tail`` and the fields that link them).
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ...core.columns import ATTEMPTS, REQUESTS
+
+Rows = npt.NDArray[Any]
+
+
+def _row(integers: str, floats: str = "") -> np.dtype[Any]:
+    return np.dtype(
+        [(name, np.int64) for name in integers.split()] + [(name, np.float64) for name in floats.split()]
+    )
+
+
+STATE = _row(
+    # The agenda: the next event if it is known (front), the heap's size.
+    "now front_time front_major front_minor front_ref heap_size "
+    # Free slots: the first one, and how many.
+    "request_free request_left attempt_free attempt_left connection_free connection_left "
+    "job_free job_left timer_free timer_left "
+    # Clients.
+    "rows serial connections_made unfinished block_next block_rows block_more out_requests out_attempts "
+    # Proxy.
+    "down descriptors connections requests cpu_free queue_head queue_tail queue_length "
+    "active retrying sequence last_serving last_canary table_rows health_turn "
+    # What the control plane must hear.
+    "log_rows signal capacity"
+)
+
+CONFIG = _row(
+    "client_latency client_jitter upstream_latency upstream_jitter socket_buffer "
+    "max_connections backlog overload cpu_per_request memory_total memory_base memory_each on_exhaustion "
+    "routing canary_every upstream_timeout keepalive_timeout write_timeout retry_attempts max_in_flight slow_start "
+    "health_interval health_timeout healthy_threshold unhealthy_threshold "
+    "consecutive_5xx base_ejection_time max_ejection_percent "
+    "workers cores queue app_total app_base app_each app_leak sources",
+    "retry_budget",
+)
+
+SOURCE = _row(
+    "stream mode connections timeout retries backoff concurrency end maximum think think_kind mix_from mix_to "
+    "flood_from issued open idle waiting_head waiting_tail",
+    "jitter think_a think_b",
+)
+ENDPOINT = _row("cpu_kind io io_kind calls_from calls size status", "cpu_a cpu_b io_a io_b")
+DEPENDENCY = _row(
+    "concurrency queue service_kind cached ttl keys filled_from busy queue_head queue_tail queue_length",
+    "service_a service_b hit_share",
+)
+
+EVENT = _row("time major minor ref")
+TIMER = _row("time major minor ref serial next")
+LIST = _row("head tail")
+
+REQUEST = _row("row source index endpoint time cpu io attempts status server live next")
+ATTEMPT = _row(
+    "serial request source stream index number minor endpoint cpu io start proxy routed arrived started cpu_done served answered "
+    "outcome server tries connection upstream sent_upstream retrying answer answer_status refs next older newer"
+)
+CONNECTION = _row(
+    "id stream index number minor source mode syn_sent syn_tries established client_closed outbox_head outbox_tail "
+    "pending_head pending_tail slot accepted queued busy inbox_head inbox_tail unread stalled proxy_closed gone idle_since "
+    "inbound_until outbound_until refs next idle older newer"
+)
+JOB = _row(
+    "attempt serial tries stream index number minor endpoint cpu io call server outcome status entry inside refs next older newer"
+)
+APP = _row(
+    "alive booted slot busy queue_head queue_tail queue_length cores_busy run_head run_tail jobs_head jobs served requests "
+    "cpu_used cpu_since"
+)
+PLANNED = _row("time source index endpoint cpu io")
+LOG = _row("time what server value lost")
+OUT_REQUEST = np.dtype(list(REQUESTS))
+OUT_ATTEMPT = np.dtype(list(ATTEMPTS))
+
+
+class World(NamedTuple):
+    """Everything that the kernel reads and writes. One row: ``state``, ``config``; the rest as long as it must be."""
+
+    state: Rows
+    config: Rows
+    sources: Rows
+    endpoints: Rows
+    calls: Rows
+    mixes: Rows
+    dependencies: Rows
+    filled: Rows
+    flood: Rows
+    heap: Rows
+    timers: Rows
+    timer_lists: Rows
+    requests: Rows
+    attempts: Rows
+    connections: Rows
+    idle: Rows
+    jobs: Rows
+    apps: Rows
+    servers: Rows
+    load: Rows
+    block: Rows
+    out_requests: Rows
+    out_attempts: Rows
+    log: Rows
+
+
+# Signals: why the kernel stopped before its time.
+REACHED = 0
+ROOM = 1
+BLOCK = 2
+LOST = 3
+PROXY_DOWN = 4
+
+# What the log says.
+EJECTED = 1
+UNEJECTED = 2
+BREAKER_OPENED = 3
+BREAKER_CLOSED = 4
+HEALTHY = 5
+UNHEALTHY = 6
+OUT_OF_MEMORY = 7
+CRASHED = 8
+KILLED = 9

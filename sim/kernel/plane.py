@@ -1,0 +1,226 @@
+"""The kernel as a data plane: see sim.plane for the face, sim.dataplane for the reference."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...core import table
+from ...core.appserver import memory_used
+from ...core.order import major_of
+from ...core.ports import Sink
+from ...scenarios.plan import BLOCK, Block, Plan
+from ..plane import Emit, ProxySample, ServerSample
+from ..rows import RowOrder
+from . import command as do
+from . import layout
+from .begin import OUT_ROWS, first_world, health_key, with_apps, with_room
+from .compiled import compiled_command
+
+CAPACITY = 1024
+NAMES = {
+    layout.EJECTED: "ejected",
+    layout.UNEJECTED: "unejected",
+    layout.BREAKER_OPENED: "breaker_opened",
+    layout.BREAKER_CLOSED: "breaker_closed",
+    layout.HEALTHY: "healthy",
+    layout.UNHEALTHY: "unhealthy",
+}
+
+
+class KernelPlane:
+    """Implements sim.plane.Plane."""
+
+    def __init__(
+        self, plan: Plan, sink: Sink, emit: Emit, set_now: Callable[[int], None], block: int = BLOCK,
+        capacity: int = CAPACITY,
+    ) -> None:  # fmt: skip
+        self.fleet = plan.fleet
+        self.sink = sink
+        self.emit = emit
+        self.set_now = set_now
+        self.lost: Callable[[int], None] = lambda number: None
+        self.proxy_down: Callable[[], None] = lambda: None
+        self._command = compiled_command()
+        self._world = first_world(plan, capacity)
+        self._state = self._world.state[0]
+        self._blocks: Iterator[Block] = plan.blocks(block)
+        self._order = RowOrder(sink)
+
+    def _do(self, what: int, one: int = 0, two: int = 0, three: int = 0) -> int:
+        return int(self._command(self._world, what, one, two, three))
+
+    # What the control plane does to it.
+
+    def begin(self) -> None:
+        """See sim.plane.Plane."""
+        self._next_block()
+        for number, spec in enumerate(self.fleet.sources):
+            for client in range(max(spec.concurrency, 0)):
+                if spec.start < spec.end:
+                    self._make_room()
+                    self._do(do.TURN, number, spec.start, client)
+        if self.fleet.proxy.health is not None:
+            self._do(do.SCHEDULE, self.fleet.proxy.health.interval, health_key(), 0)
+
+    def advance(self, time: int, key: int) -> bool:
+        """See sim.plane.Plane."""
+        major = major_of(key)
+        while True:
+            why = self._do(do.ADVANCE, time, major)
+            if why == layout.ROOM:
+                self._make_room()
+            elif why == layout.BLOCK:
+                self._next_block()
+            elif why == layout.REACHED:
+                self._state["now"] = time
+                self._tell()
+                return True
+            else:
+                self._tell()
+                return False
+
+    def boot(self, number: int) -> None:
+        """See sim.plane.Plane."""
+        self._world = with_apps(self._world, number)
+        app = self._world.apps[number]
+        assert app["booted"] == 0, f"instance {number} booted twice"
+        app["alive"] = app["booted"] = 1
+        app["cpu_since"] = self._state["now"]
+
+    def stop(self, number: int) -> int:
+        """See sim.plane.Plane."""
+        if number >= len(self._world.apps) or self._world.apps[number]["alive"] == 0:
+            return 0
+        self._make_room()
+        return self._do(do.STOP, number)
+
+    def refresh(self, listed: Mapping[int, int]) -> None:
+        """See sim.plane.Plane."""
+        if self.down:
+            return
+        world, state = self._world, self._state
+        before = world.servers[: state["table_rows"]]
+        servers = table.update(before, listed, self.fleet.app.weight, int(state["now"]))
+        if servers is before:
+            return
+        count = len(servers)
+        world = with_apps(world, int(servers["id"].max(initial=0)))
+        world.apps["slot"] = -1
+        world.apps["slot"][servers["id"]] = np.arange(count)
+        state["table_rows"] = count
+        self._world = world._replace(servers=servers if count else table.empty_table(1))
+
+    def kill_proxy(self, cause: str) -> None:
+        """See sim.plane.Plane."""
+        if self.down:
+            return
+        self._make_room()
+        self._do(do.CRASH, layout.KILLED)
+        self._state["signal"] = layout.REACHED
+        self._tell(cause)
+
+    def restart_proxy(self) -> None:
+        """See sim.plane.Plane."""
+        self._state["down"] = 0
+        self.emit(int(self._state["now"]), "proxy_up", {})
+
+    @property
+    def down(self) -> bool:
+        """See sim.plane.Plane."""
+        return bool(self._state["down"])
+
+    def sample(self) -> tuple[ProxySample, Sequence[ServerSample]]:
+        """See sim.plane.Plane."""
+        self._do(do.ACCOUNT)
+        state, apps, spec = self._state, self._world.apps, self.fleet
+        connections = int(state["connections"])
+        own = ProxySample(
+            int(state["requests"]),
+            int(state["active"]),
+            int(state["queue_length"]),
+            spec.proxy.memory.base + spec.proxy.memory.each * connections,
+            connections,
+            int(state["descriptors"]),
+        )
+        state["requests"] = 0
+        rows = []
+        memory = spec.app.memory
+        for number in np.flatnonzero(apps["alive"]).tolist():
+            app = apps[number]
+            jobs, served = int(app["jobs"]), int(app["served"])
+            used = memory_used(memory.base, memory.each, jobs, memory.leak, served)
+            rows.append(
+                ServerSample(
+                    number, int(app["requests"]), jobs, int(app["queue_length"]), used, int(app["cpu_used"])
+                )
+            )
+            app["requests"] = app["cpu_used"] = 0
+        if self.sink.due():
+            self._hand_over()
+        return own, rows
+
+    @property
+    def idle(self) -> bool:
+        """See sim.plane.Plane."""
+        state = self._state
+        return bool(
+            state["unfinished"] == 0 and state["block_more"] == 0 and state["block_next"] == state["block_rows"]
+        )
+
+    def end(self) -> None:
+        """See sim.plane.Plane."""
+        self._hand_over()
+        self._do(do.END)
+        self._hand_over()
+
+    # Between calls.
+
+    def _make_room(self) -> None:
+        self._tell()
+        if max(self._state["out_attempts"], self._state["out_requests"]) >= OUT_ROWS:
+            self._hand_over()
+        self._world = with_room(self._world)
+
+    def _next_block(self) -> None:
+        columns = next(self._blocks, None)
+        state = self._state
+        state["block_next"] = 0
+        if columns is None:
+            state["block_more"] = state["block_rows"] = 0
+            return
+        block = np.zeros(len(columns["time_ns"]), layout.PLANNED)
+        for name in ("time", "cpu", "io"):
+            block[name] = columns[f"{name}_ns"]
+        for name in ("source", "index", "endpoint"):
+            block[name] = columns[name]
+        state["block_rows"] = len(block)
+        self._world = self._world._replace(block=block)
+
+    def _hand_over(self) -> None:
+        """Finished rows go to the sink."""
+        world, state = self._world, self._state
+        live = world.requests["row"][world.requests["live"] == 1]
+        watermark = int(live.min()) if len(live) else int(state["rows"])
+        requests = world.out_requests[: state["out_requests"]]
+        attempts = world.out_attempts[: state["out_attempts"]]
+        state["out_requests"] = state["out_attempts"] = 0
+        self._order.add(requests, attempts, watermark)
+
+    def _tell(self, cause: str = "memory") -> None:
+        """The control plane hears what happened, in order."""
+        rows, self._state["log_rows"] = int(self._state["log_rows"]), 0
+        if not rows:
+            return
+        for time, what, server, value, lost in self._world.log[:rows].tolist():
+            if what in NAMES:
+                fields = {"server": server, "until": value} if what == layout.EJECTED else {"server": server}
+                self.emit(time, NAMES[what], fields)
+                continue
+            self.set_now(time)
+            if what == layout.OUT_OF_MEMORY:
+                self.emit(time, "out_of_memory", {"server": server, "memory": value, "lost": lost})
+                self.lost(server)
+            else:
+                self.emit(time, "proxy_down", {"cause": cause, "connections": value})
+                self.proxy_down()

@@ -1,0 +1,92 @@
+"""The face that every engine shows to the control plane."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+Emit = Callable[[int, str, Mapping[str, Any]], None]
+"""Log a control event: time in ns, name, fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSample:
+    """What a server's monitors see: requests and CPU time since the last sample, and the state now."""
+
+    server: int
+    requests: int
+    in_flight: int
+    queued: int
+    memory: int
+    cpu_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProxySample:
+    """The proxy's own figures; requests since the last sample."""
+
+    requests: int
+    in_flight: int
+    queued: int
+    memory: int
+    connections: int
+    descriptors: int
+
+
+class Plane(Protocol):
+    """Clients, proxy, app servers and dependencies.
+
+    The control plane drives it through this alone, and hears of it through *lost* (an instance died by itself), *proxy_down*, and
+    the events that it was given a place for.
+    """
+
+    lost: Callable[[int], None]
+    proxy_down: Callable[[], None]
+
+    def begin(self) -> None:
+        """Let the clients begin."""
+        ...
+
+    def advance(self, time: int, key: int) -> bool:
+        """Let everything happen that is due before *time* and, at that time, before *key* (core.order.priority).
+
+        False if it stopped earlier, after a call of *lost* or *proxy_down*. An engine whose events are on the timeline itself has nothing to do.
+        """
+        ...
+
+    def boot(self, number: int) -> None:
+        """The application on instance *number* is up."""
+        ...
+
+    def stop(self, number: int) -> int:
+        """The application on instance *number* ends at once, if it ever began; how many requests it had in flight."""
+        ...
+
+    def refresh(self, listed: Mapping[int, int]) -> None:
+        """The proxy takes over the registry's lists: server number -> role."""
+        ...
+
+    def kill_proxy(self, cause: str) -> None:
+        """The proxy's process dies, if it is up."""
+        ...
+
+    def restart_proxy(self) -> None:
+        """A new proxy process takes over."""
+        ...
+
+    @property
+    def down(self) -> bool:
+        """Whether the proxy is down."""
+        ...
+
+    def sample(self) -> tuple[ProxySample, Sequence[ServerSample]]:
+        """What the monitors see; counters start anew."""
+        ...
+
+    @property
+    def idle(self) -> bool:
+        """Whether every planned request has its outcome."""
+        ...
+
+    def end(self) -> None:
+        """The run is over: whatever has no outcome is unfinished, and all rows go to the sink."""
+        ...
