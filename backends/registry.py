@@ -123,9 +123,9 @@ class RedisRegistry:
                 }
                 if sample.time is not None:
                     fields["time"] = sample.time
-                pipe.hset(self._key(REQUEST_LOAD), sample.address, sample.requests)
-                pipe.hset(self._key(MEMORY_LOAD), sample.address, repr(sample.memory))
                 pipe.hset(self._key(bare(sample.address)), mapping=fields)
+            pipe.hset(self._key(REQUEST_LOAD), mapping={s.address: s.requests for s in samples})
+            pipe.hset(self._key(MEMORY_LOAD), mapping={s.address: repr(s.memory) for s in samples})
             pipe.execute()
 
         _guard(run)

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from ..backends.cloud import Ec2Cloud, Machine
@@ -24,6 +25,7 @@ def address_of(number: int) -> str:
     return f"http://10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
 
 
+@cache
 def number_of(address: str) -> int:
     """The instance number of one of our addresses, or 0 for a foreign one."""
     parts = address.removeprefix("http://").split(".")

@@ -25,10 +25,11 @@ class MemoryRedis:
         return _Pipeline(self)
 
     def _value(self, key: str, kind: type) -> Any:
-        expiry = self._expiry.get(key)
-        if expiry is not None and expiry < self._now():
-            self._data.pop(key, None)
-            del self._expiry[key]
+        if self._expiry:
+            expiry = self._expiry.get(key)
+            if expiry is not None and expiry < self._now():
+                self._data.pop(key, None)
+                del self._expiry[key]
         value = self._data.get(key)
         if value is not None and not isinstance(value, kind):
             raise redis.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")
@@ -106,8 +107,8 @@ class MemoryRedis:
         before = len(held)
         if field is not None:
             held[field] = str(value)
-        for name, item in (mapping or {}).items():
-            held[name] = str(item)
+        if mapping:
+            held.update(zip(mapping, map(str, mapping.values()), strict=True))
         self._data[key] = held
         return len(held) - before
 

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.columns import ATTEMPTS, REQUESTS
+from ..core.draws import ATTEMPT_LIMIT
 from ..core.ports import Sink
 
 REQUEST_ROW = np.dtype(list(REQUESTS))
@@ -24,15 +25,27 @@ class RowOrder:
         self._attempts = np.zeros(0, ATTEMPT_ROW)
 
     def add(self, requests: Block, attempts: Block, watermark: int) -> None:
-        """Finished rows; every request below *watermark* is among them, or was."""
-        requests = np.concatenate((self._requests, requests))
-        attempts = np.concatenate((self._attempts, attempts))
-        requests = requests[np.argsort(requests["request"], kind="stable")]
-        attempts = attempts[np.lexsort((attempts["attempt"], attempts["request"]))]
-        ready = int(np.searchsorted(requests["request"], watermark))
-        ended = int(np.searchsorted(attempts["request"], watermark))
-        if len(requests) - ready > WINDOW:
+        """Finished rows, copied; every request below *watermark* is among them, or was."""
+        requests, attempts = _joined(self._requests, requests), _joined(self._attempts, attempts)
+        keys = requests["request"]
+        places = np.argsort(keys, kind="stable")
+        attempt_keys = attempts["request"] * ATTEMPT_LIMIT + attempts["attempt"]
+        attempt_places = np.argsort(attempt_keys, kind="stable")
+        ready = int(np.count_nonzero(keys < watermark))
+        ended = int(np.count_nonzero(attempt_keys < watermark * ATTEMPT_LIMIT))
+        if len(keys) - ready > WINDOW:
             ready, ended = len(requests), len(attempts)
-        self._requests, self._attempts = requests[ready:], attempts[ended:]
+        self._requests = _picked(requests, places[ready:])
+        self._attempts = _picked(attempts, attempt_places[ended:])
         if ready or ended:
-            self._sink.rows(requests[:ready], attempts[:ended])
+            self._sink.rows(_picked(requests, places[:ready]), _picked(attempts, attempt_places[:ended]))
+
+
+def _joined(held: Block, rows: Block) -> Block:
+    return np.concatenate((held, rows)) if len(held) else rows
+
+
+def _picked(rows: Block, places: npt.NDArray[np.intp]) -> Block:
+    """A copy of *rows* at *places*; as opaque bytes, which numpy moves faster than fields."""
+    opaque = rows.view(np.dtype((np.void, rows.dtype.itemsize)))
+    return opaque[places].view(rows.dtype)

@@ -61,7 +61,8 @@ class Simulation:
         with ExitStack() as stack:
             redis = stack.enter_context(_redis(self.registry, timeline))
             provider = stack.enter_context(_cloud(self.cloud, fleet, timeline))
-            stack.enter_context(_few_collections())
+            if self.engine == "simpy":
+                stack.enter_context(_few_collections())
 
             sink.event(0, "run", {"scenario": fleet.name, "scenario_hash": plan.fingerprint, "seed": fleet.seed,
                                   "duration": fleet.duration, "format": FORMAT})  # fmt: skip

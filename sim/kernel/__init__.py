@@ -8,5 +8,5 @@ switched off the kernel runs all the same, slowly. The modules mirror those of t
 decisions of ``core/``; the reference is the text to read first.
 
 A slot is given back when nothing refers to it: ``refs`` counts the ends that hold it and the events on their way that name it. Timers hold
-nothing; they carry a serial number and find out from it that they no longer matter.
+nothing; they find out that they no longer matter from the identity of what is in the slot.
 """

@@ -1,13 +1,13 @@
 """What is due: a 4-ary heap, one event kept in front of it, and lists of timers of which only the first is in the heap.
 
 Most hops of a request take no time or are the next thing to happen anyway: such an event goes to the front and never sees the heap.
-Timers of one kind and delay fall due in the order in which they were set, and nearly all no longer matter by then: they wait in a list,
-and those that no longer matter leave it unseen. A timer that is out of order in its list (a simultaneous one of a smaller key) goes into the heap.
+Timers of one kind and delay fall due in the order in which they were set, and nearly all no longer matter by then: they wait in a ring,
+and those that no longer matter leave it unseen. A timer that does not come after the last one of its ring goes into the heap.
 """
 
-from ...core.order import MINOR_TRIES, Kind, kind_of
+from ...core.order import Kind, major_key
 from ...core.outcomes import Outcome
-from .layout import Rows, World
+from .layout import World
 from .routine import routine, subroutine
 
 PENDING = int(Outcome.PENDING)
@@ -15,13 +15,20 @@ CLIENT_TIMEOUT = int(Kind.CLIENT_TIMEOUT)
 UPSTREAM_TIMEOUT = int(Kind.UPSTREAM_TIMEOUT)
 WRITE_TIMEOUT = int(Kind.WRITE_TIMEOUT)
 
-LONER = -2
-"""In ``next`` of a timer: it is in the heap by itself, not the first of its list."""
+KEEPALIVE = int(Kind.KEEPALIVE)
 
-UPSTREAM_LIST = 0
-KEEPALIVE_LIST = 1
-WRITE_LIST = 2
-CLIENT_LISTS = 3
+UPSTREAM_RING = 0
+KEEPALIVE_RING = 1
+WRITE_RING = 2
+CLIENT_RINGS = 3
+"""The ring of source 0's client timeouts."""
+
+SPARE = 8
+"""A ring is called full when so few places are left."""
+
+RING_SHIFT = 40
+SLOT_MASK = (1 << RING_SHIFT) - 1
+"""What is above the slot in an event's ref: a timer's ring + 1, or the cause of a notice."""
 
 
 @routine
@@ -30,14 +37,14 @@ def schedule(w: World, time: int, major: int, minor: int, ref: int) -> None:
     s = w.state[0]
     if s["front_ref"] >= 0:
         if before(time, major, minor, s["front_time"], s["front_major"], s["front_minor"]):
-            push(w.state, w.heap, s["front_time"], s["front_major"], s["front_minor"], s["front_ref"])
+            push(w, s["front_time"], s["front_major"], s["front_minor"], s["front_ref"])
         else:
-            push(w.state, w.heap, time, major, minor, ref)
+            push(w, time, major, minor, ref)
             return
     elif s["heap_size"] > 0:
         top = w.heap[0]
         if not before(time, major, minor, top["time"], top["major"], top["minor"]):
-            push(w.state, w.heap, time, major, minor, ref)
+            push(w, time, major, minor, ref)
             return
     s["front_time"] = time
     s["front_major"] = major
@@ -56,9 +63,9 @@ def before(time: int, major: int, minor: int, time_2: int, major_2: int, minor_2
 
 
 @subroutine
-def push(state: Rows, heap: Rows, time: int, major: int, minor: int, ref: int) -> None:
+def push(w: World, time: int, major: int, minor: int, ref: int) -> None:
     """Into the heap."""
-    s = state[0]
+    s, heap = w.state[0], w.heap
     place = s["heap_size"]
     s["heap_size"] = place + 1
     while place > 0:
@@ -66,15 +73,15 @@ def push(state: Rows, heap: Rows, time: int, major: int, minor: int, ref: int) -
         above = heap[parent]
         if not before(time, major, minor, above["time"], above["major"], above["minor"]):
             break
-        put(heap, place, above["time"], above["major"], above["minor"], above["ref"])
+        put(w, place, above["time"], above["major"], above["minor"], above["ref"])
         place = parent
-    put(heap, place, time, major, minor, ref)
+    put(w, place, time, major, minor, ref)
 
 
 @routine
-def put(heap: Rows, place: int, time: int, major: int, minor: int, ref: int) -> None:
+def put(w: World, place: int, time: int, major: int, minor: int, ref: int) -> None:
     """Write one event of the heap."""
-    event = heap[place]
+    event = w.heap[place]
     event["time"] = time
     event["major"] = major
     event["minor"] = minor
@@ -82,9 +89,9 @@ def put(heap: Rows, place: int, time: int, major: int, minor: int, ref: int) -> 
 
 
 @subroutine
-def drop_top(state: Rows, heap: Rows) -> None:
+def drop_top(w: World) -> None:
     """Take the first event out of the heap."""
-    s = state[0]
+    s, heap = w.state[0], w.heap
     size = s["heap_size"] - 1
     s["heap_size"] = size
     last = heap[size]
@@ -102,88 +109,86 @@ def drop_top(state: Rows, heap: Rows) -> None:
         below = heap[best]
         if before(time, major, minor, below["time"], below["major"], below["minor"]):
             break
-        put(heap, place, below["time"], below["major"], below["minor"], below["ref"])
+        put(w, place, below["time"], below["major"], below["minor"], below["ref"])
         place = best
-    put(heap, place, time, major, minor, ref)
+    put(w, place, time, major, minor, ref)
+
+
+# Timers: rings of (time, slot, identity); a slot is still the same thing if its own identity (minor key or connection) is.
 
 
 @routine
-def set_timer(w: World, which: int, time: int, major: int, minor: int, ref: int, serial: int) -> None:
-    """A timer in list *which*; *serial* tells whether slot *ref* is still the same thing when it fires."""
-    s = w.state[0]
-    number = s["timer_free"]
-    timer = w.timers[number]
-    s["timer_free"] = timer["next"]
-    s["timer_left"] -= 1
-    timer["time"] = time
-    timer["major"] = major
-    timer["minor"] = minor
-    timer["ref"] = ref
-    timer["serial"] = serial
-    timer["next"] = -1
-    waiting = w.timer_lists[which]
-    if waiting["head"] < 0:
-        waiting["head"] = number
-        waiting["tail"] = number
-        schedule(w, time, major, minor, number)
+def set_timer(w: World, which: int, time: int, slot: int, ident: int) -> None:
+    """A timer of ring *which* about *slot*, which is *ident*."""
+    ring = w.rings[which]
+    length = ring["length"]
+    if length > 0 and (time <= ring["last"] or length == ring["size"]):
+        schedule_timer(w, which, time, slot, ident, 0)
         return
-    last = w.timers[waiting["tail"]]
-    if before(time, major, minor, last["time"], last["major"], last["minor"]):
-        timer["next"] = LONER
-        schedule(w, time, major, minor, number)
-    else:
-        last["next"] = number
-        waiting["tail"] = number
+    timer = w.timers[ring["start"] + ((ring["head"] + length) & (ring["size"] - 1))]
+    timer["time"] = time
+    timer["ref"] = slot
+    timer["ident"] = ident
+    ring["last"] = time
+    ring["length"] = length + 1
+    if length + SPARE >= ring["size"]:
+        w.state[0]["timers_full"] = 1
+    if length == 0:
+        schedule_timer(w, which, time, slot, ident, which + 1)
 
 
 @subroutine
-def follow(w: World, which: int, number: int) -> None:
-    """Timer *number* has fired: the first one after it that still matters takes its place in the heap."""
-    s = w.state[0]
-    following = w.timers[number]["next"]
-    free_timer(w, number)
-    if following == LONER:
-        return
-    while following >= 0:
-        timer = w.timers[following]
-        if matters(w, following):
-            w.timer_lists[which]["head"] = following
-            schedule(w, timer["time"], timer["major"], timer["minor"], following)
+def schedule_timer(w: World, which: int, time: int, slot: int, ident: int, mark: int) -> None:
+    """A timer goes into the heap; *mark* tells whether it is the first of its ring."""
+    kind, entity, minor = KEEPALIVE, ident, 0
+    if which == UPSTREAM_RING:
+        kind, entity, minor = UPSTREAM_TIMEOUT, w.attempts[slot]["server"], ident
+    elif which == WRITE_RING:
+        kind = WRITE_TIMEOUT
+    elif which >= CLIENT_RINGS:
+        kind, entity, minor = CLIENT_TIMEOUT, which - CLIENT_RINGS, ident
+    schedule(w, time, major_key(kind, entity), minor, slot | mark << RING_SHIFT)
+
+
+@subroutine
+def follow(w: World, which: int) -> None:
+    """The first timer of a ring has fired: the first one after it that still matters takes its place in the heap."""
+    ring = w.rings[which]
+    while True:
+        ring["head"] += 1
+        ring["length"] -= 1
+        if ring["length"] == 0:
             return
-        next_one = timer["next"]
-        free_timer(w, following)
-        following = next_one
-    w.timer_lists[which]["head"] = -1
-    w.timer_lists[which]["tail"] = -1
+        timer = w.timers[ring["start"] + (ring["head"] & (ring["size"] - 1))]
+        if matters(w, which, timer["time"], timer["ref"], timer["ident"]):
+            schedule_timer(w, which, timer["time"], timer["ref"], timer["ident"], which + 1)
+            return
 
 
 @routine
-def free_timer(w: World, number: int) -> None:
-    """Give back a timer."""
-    s = w.state[0]
-    w.timers[number]["next"] = s["timer_free"]
-    s["timer_free"] = number
-    s["timer_left"] += 1
+def awaited(w: World, slot: int, minor: int) -> bool:
+    """Whether slot *slot* is still the attempt *minor*, and a client waits for it."""
+    attempt = w.attempts[slot]
+    return bool(attempt["minor"] == minor and attempt["outcome"] == PENDING)
 
 
 @routine
-def matters(w: World, number: int) -> bool:
+def under_way(w: World, slot: int, minor: int) -> bool:
+    """Whether slot *slot* is still an attempt whose try *minor* the proxy waits for."""
+    attempt = w.attempts[slot]
+    return bool(attempt["upstream"] == 1 and attempt["minor"] | attempt["tries"] == minor)
+
+
+@routine
+def matters(w: World, which: int, time: int, slot: int, ident: int) -> bool:
     """Whether a timer can still have an effect; once False, always False."""
-    timer = w.timers[number]
-    kind = kind_of(timer["major"])
-    if kind == CLIENT_TIMEOUT:
-        attempt = w.attempts[timer["ref"]]
-        return bool(attempt["serial"] == timer["serial"] and attempt["outcome"] == PENDING)
-    if kind == UPSTREAM_TIMEOUT:
-        attempt = w.attempts[timer["ref"]]
-        return bool(
-            attempt["serial"] == timer["serial"]
-            and attempt["upstream"] == 1
-            and attempt["tries"] == timer["minor"] & MINOR_TRIES
-        )
-    connection = w.connections[timer["ref"]]
-    if connection["id"] != timer["serial"] or connection["proxy_closed"] == 1:
+    if which >= CLIENT_RINGS:
+        return awaited(w, slot, ident)
+    if which == UPSTREAM_RING:
+        return under_way(w, slot, ident)
+    connection = w.connections[slot]
+    if connection["id"] != ident or connection["proxy_closed"] == 1:
         return False
-    if kind == WRITE_TIMEOUT:
+    if which == WRITE_RING:
         return bool(connection["stalled"] == 1)
-    return bool(connection["idle_since"] + w.config[0]["keepalive_timeout"] == timer["time"])
+    return bool(connection["idle_since"] + w.config[0]["keepalive_timeout"] == time)

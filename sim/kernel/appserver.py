@@ -251,6 +251,7 @@ def stop(w: World, server: int) -> int:
     app = w.apps[server]
     account(w, server)
     app["alive"] = 0
+    w.state[0]["budget"] = 0
     slot = app["jobs_head"]
     while slot >= 0:
         w.jobs[slot]["refs"] += 1

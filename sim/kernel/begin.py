@@ -11,10 +11,16 @@ from ...core.model import FleetSpec
 from ...core.order import Kind, major_key
 from ...scenarios.plan import Plan
 from . import layout
-from .agenda import CLIENT_LISTS
+from .agenda import CLIENT_RINGS, SPARE
 from .layout import Rows, World
 
-OUT_ROWS = 65_536
+WINDOW, WIDEST_WINDOW = 16_384, 524_288
+"""Rows that may be between the first one that is not finished and the next one: at first, and at most."""
+
+LATE = 8_192
+"""Late rows that are kept before they are handed over."""
+
+SMALLEST_RING = 256
 
 
 def first_world(plan: Plan, capacity: int) -> World:
@@ -23,18 +29,17 @@ def first_world(plan: Plan, capacity: int) -> World:
     state = np.zeros(1, layout.STATE)
     for name in ("front_ref", "queue_head", "queue_tail"):
         state[name] = -1
-    for name in ("request", "attempt", "connection", "job", "timer"):
+    for name in ("request", "attempt", "connection", "job"):
         state[f"{name}_free"] = -1
     state["block_more"] = 1
     sources, mixes, flood = _sources(plan)
     endpoints, calls = _endpoints(fleet)
     dependencies, filled = _dependencies(fleet)
-    lists = np.full(CLIENT_LISTS + len(fleet.sources), -1, np.dtype((np.int64, 2))).reshape(-1)
     empty = World(
         state, _config(fleet), sources, endpoints, calls, mixes, dependencies, filled, flood,
         heap=np.zeros(0, layout.EVENT),
         timers=np.zeros(0, layout.TIMER),
-        timer_lists=lists.view(layout.LIST),
+        rings=np.zeros(CLIENT_RINGS + len(fleet.sources), layout.RING),
         requests=np.zeros(0, layout.REQUEST),
         attempts=np.zeros(0, layout.ATTEMPT),
         connections=np.zeros(0, layout.CONNECTION),
@@ -44,11 +49,13 @@ def first_world(plan: Plan, capacity: int) -> World:
         servers=table.empty_table(1),
         load=np.zeros(1, np.int64),
         block=np.zeros(1, layout.PLANNED),
-        out_requests=np.zeros(0, layout.OUT_REQUEST),
-        out_attempts=np.zeros(0, layout.OUT_ATTEMPT),
+        window_requests=np.zeros(WINDOW, layout.OUT_REQUEST),
+        window_attempts=np.zeros(WINDOW, layout.OUT_ATTEMPT),
+        late_requests=np.zeros(0, layout.OUT_REQUEST),
+        late_attempts=np.zeros(0, layout.OUT_ATTEMPT),
         log=np.zeros(256, layout.LOG),
     )  # fmt: skip
-    return with_apps(with_capacity(empty, capacity), 64)
+    return with_apps(with_rings(with_capacity(empty, capacity)), 64)
 
 
 def with_capacity(w: World, capacity: int) -> World:
@@ -62,26 +69,48 @@ def with_capacity(w: World, capacity: int) -> World:
         jobs=_more_slots(state, "job", w.jobs, capacity),
         idle=_longer(w.idle, capacity + 1),
         heap=_longer(w.heap, 6 * capacity + 64),
-        timers=_more_slots(state, "timer", w.timers, max(len(w.timers), 4 * capacity)),
-        out_requests=_longer(w.out_requests, OUT_ROWS + 2 * capacity),
-        out_attempts=_longer(w.out_attempts, OUT_ROWS + 2 * capacity),
+        late_requests=_longer(w.late_requests, LATE + 2 * capacity),
+        late_attempts=_longer(w.late_attempts, LATE + 2 * capacity),
     )
 
 
 def with_room(w: World) -> World:
-    """The same world, larger where it is full."""
+    """The same world, larger where it is full (loop.budget)."""
     state = w.state[0]
     capacity = int(state["capacity"])
     slots = ("request_left", "attempt_left", "connection_left", "job_left")
-    if any(state[name] <= 1 for name in slots):
+    if any(state[name] < 8 for name in slots):
         return with_capacity(w, 2 * capacity)
-    if state["timer_left"] <= state["queue_length"] + 4:
-        return w._replace(timers=_more_slots(state, "timer", w.timers, 2 * len(w.timers)))
-    if state["heap_size"] + 2 * capacity + 16 >= len(w.heap):
+    if state["timers_full"]:
+        return with_rings(w)
+    if len(w.heap) - 2 * capacity - state["heap_size"] < 16:
         return w._replace(heap=_longer(w.heap, 2 * len(w.heap)))
-    if state["log_rows"] + state["table_rows"] + 16 >= len(w.log):
+    if len(w.log) - state["table_rows"] - state["log_rows"] < 16:
         return w._replace(log=_longer(w.log, 2 * len(w.log)))
     return w
+
+
+def with_window(w: World) -> World:
+    """The same world with a window over twice as many rows."""
+    rows = 2 * len(w.window_requests)
+    return w._replace(
+        window_requests=_longer(w.window_requests, rows), window_attempts=_longer(w.window_attempts, rows)
+    )
+
+
+def with_rings(w: World) -> World:
+    """The same world with twice the places in each ring of timers that is nearly full."""
+    rings = w.rings.copy()
+    full = rings["length"] + 2 * SPARE >= rings["size"]
+    rings["size"] = np.where(full, np.maximum(2 * rings["size"], SMALLEST_RING), rings["size"])
+    rings["start"] = np.cumsum(rings["size"]) - rings["size"]
+    rings["head"] = 0
+    timers = np.zeros(int(rings["size"].sum()), layout.TIMER)
+    for old, new in zip(w.rings, rings, strict=True):
+        places = old["start"] + (old["head"] + np.arange(old["length"])) % max(int(old["size"]), 1)
+        timers[new["start"] : new["start"] + new["length"]] = w.timers[places]
+    w.state[0]["timers_full"] = 0
+    return w._replace(timers=timers, rings=rings)
 
 
 def with_apps(w: World, numbers: int) -> World:
@@ -93,6 +122,8 @@ def with_apps(w: World, numbers: int) -> World:
 
 
 def _longer(rows: Rows, length: int) -> Rows:
+    if not len(rows):
+        return np.zeros(length, rows.dtype)
     more = np.zeros(max(length - len(rows), 0), rows.dtype)
     return np.concatenate((rows, more))
 
@@ -106,7 +137,7 @@ def _more_slots(state: Any, name: str, rows: Rows, length: int) -> Rows:
         longer["next"][-1] = state[f"{name}_free"]
         state[f"{name}_free"] = before
         state[f"{name}_left"] += len(longer) - before
-        for field in ("serial", "id"):
+        for field in ("minor", "id"):
             if field in (longer.dtype.names or ()):
                 longer[field][before:] = -1
     return longer

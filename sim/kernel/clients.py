@@ -8,7 +8,7 @@ from ...core.model import FLOOD, PER_REQUEST, POOL
 from ...core.order import Kind, major_key, minor_key
 from ...core.outcomes import Outcome, retryable
 from ...core.retries import backoff
-from .agenda import CLIENT_LISTS, schedule, set_timer
+from .agenda import CLIENT_RINGS, awaited, schedule, set_timer
 from .connections import close, connect, lost, outbox_add, release, transmit
 from .layout import World
 from .routine import routine, subroutine
@@ -26,7 +26,6 @@ from .slots import (
 PENDING = int(Outcome.PENDING)
 CLIENT_TIMEOUT = int(Outcome.CLIENT_TIMEOUT)
 
-TIMEOUT_EVENT = int(Kind.CLIENT_TIMEOUT)
 START = int(Kind.START)
 RETRY = int(Kind.RETRY)
 
@@ -85,20 +84,16 @@ def start(w: World, source: int, index: int, endpoint: int, cpu: int, io: int) -
     r["index"] = index
     r["endpoint"] = endpoint
     r["time"] = s["now"]
-    r["cpu"] = cpu
-    r["io"] = io
     r["attempts"] = 0
-    r["status"] = 0
-    r["server"] = 0
-    send(w, slot)
+    send(w, slot, cpu, io)
 
 
 # An attempt's life.
 
 
 @subroutine
-def send(w: World, request: int) -> None:
-    """The next attempt of a request."""
+def send(w: World, request: int, cpu: int, io: int) -> None:
+    """The next attempt of a request; *cpu* and *io* are the demands of a first one, a later one draws its own."""
     s = w.state[0]
     r = w.requests[request]
     source = r["source"]
@@ -107,37 +102,33 @@ def send(w: World, request: int) -> None:
     number = r["attempts"]
     slot = take_attempt(w)
     a = w.attempts[slot]
-    s["serial"] += 1
-    a["serial"] = s["serial"]
+    index, stream, endpoint, now = r["index"], spec["stream"], r["endpoint"], s["now"]
+    minor = minor_key(source, index, number, 0)
     a["request"] = request
     a["source"] = source
-    a["stream"] = spec["stream"]
-    a["index"] = r["index"]
+    a["stream"] = stream
+    a["index"] = index
     a["number"] = number
-    a["minor"] = minor_key(source, r["index"], number, 0)
-    a["endpoint"] = r["endpoint"]
-    a["cpu"] = r["cpu"]
-    a["io"] = r["io"]
-    a["start"] = s["now"]
+    a["minor"] = minor
+    a["endpoint"] = endpoint
+    a["cpu"] = cpu
+    a["io"] = io
+    a["start"] = now
     a["proxy"] = -1
     a["routed"] = -1
     a["arrived"] = -1
     a["started"] = -1
     a["cpu_done"] = -1
     a["served"] = -1
-    a["answered"] = -1
+    a["connection"] = -1
     a["outcome"] = PENDING
     a["server"] = 0
     a["tries"] = 0
-    a["connection"] = -1
     a["upstream"] = 0
     a["retrying"] = 0
     a["refs"] = 1
     if spec["timeout"] >= 0:
-        set_timer(
-            w, CLIENT_LISTS + source, s["now"] + spec["timeout"], major_key(TIMEOUT_EVENT, source), a["minor"],
-            slot, a["serial"],
-        )  # fmt: skip
+        set_timer(w, CLIENT_RINGS + source, now + spec["timeout"], slot, minor)
     dispatch(w, source, slot)
 
 
@@ -188,13 +179,13 @@ def flood(w: World, source: int, a: int) -> None:
 
 
 @subroutine
-def finish(w: World, slot: int, outcome: int, status: int) -> None:
-    """An attempt has its outcome; the client tries again, or the request has it too."""
+def finish(w: World, slot: int, outcome: int, status: int, answered: int) -> None:
+    """An attempt has its outcome, by an answer that came at *answered* or -1; the client tries again, or the request has it too."""
     s = w.state[0]
     a = w.attempts[slot]
     request = a["request"]
     a["outcome"] = outcome
-    write_attempt(w, slot, outcome, status)
+    write_attempt(w, slot, outcome, status, answered)
     r = w.requests[request]
     r["status"] = status
     r["server"] = a["server"]
@@ -225,17 +216,17 @@ def finish(w: World, slot: int, outcome: int, status: int) -> None:
 
 
 @subroutine
-def timed_out(w: World, slot: int, serial: int) -> None:
+def timed_out(w: World, slot: int, minor: int) -> None:
     """The client gives up: on the attempt, and on the connection with all that is under way on it."""
-    a = w.attempts[slot]
-    if a["serial"] != serial or a["outcome"] != PENDING:
+    if not awaited(w, slot, minor):
         return
+    a = w.attempts[slot]
     c = a["connection"]
     if c >= 0:
         close(w, c)
         fail_pending(w, c, CLIENT_TIMEOUT)
     else:
-        finish(w, slot, CLIENT_TIMEOUT, 0)
+        finish(w, slot, CLIENT_TIMEOUT, 0, -1)
 
 
 @subroutine
@@ -243,10 +234,11 @@ def fail_pending(w: World, c: int, outcome: int) -> None:
     """All that waits for an answer on connection *c* has *outcome*."""
     connection = w.connections[c]
     connection["refs"] += 1
+    w.state[0]["budget"] = 0
     while connection["pending_head"] >= 0:
         a = connection["pending_head"]
         pending_remove(w, c, a)
-        finish(w, a, outcome, 0)
+        finish(w, a, outcome, 0, -1)
     drop_connection(w, c)
 
 
@@ -256,7 +248,6 @@ def answered(w: World, slot: int) -> None:
     a = w.attempts[slot]
     if a["outcome"] != PENDING:
         return
-    a["answered"] = w.state[0]["now"]
     c = a["connection"]
     connection = w.connections[c]
     pending_remove(w, c, slot)
@@ -265,7 +256,7 @@ def answered(w: World, slot: int) -> None:
         drop_connection(w, c)
     elif connection["mode"] == POOL and connection["client_closed"] == 0:
         release(w, c)
-    finish(w, slot, a["answer"], a["answer_status"])
+    finish(w, slot, a["answer"], a["answer_status"], w.state[0]["now"])
 
 
 @subroutine

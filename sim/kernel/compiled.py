@@ -16,6 +16,7 @@ from typing import Any
 from ...core.decision import enable_compilation
 from . import command as entry
 from . import routine
+from .layout import World
 
 KEPT = 8
 """So many compiled versions are kept."""
@@ -67,20 +68,54 @@ def is_compiled() -> bool:
     return bool(numba.config.DISABLE_JIT) or any(cache_folder().rglob("*.nbc"))
 
 
-@cache
-def compiled_command() -> Command:
+class Kernel:
     """The kernel's entry, compiled; plain if numba's compilation is switched off (NUMBA_DISABLE_JIT=1)."""
+
+    def __init__(self, world: World) -> None:
+        self._entry = _compiled_entry()
+        self.world = world
+
+    @property
+    def world(self) -> World:
+        """The world that commands are for; exchange it when an array was exchanged."""
+        return self._world
+
+    @world.setter
+    def world(self, world: World) -> None:
+        self._world = world
+        self._addresses = _addresses(world)
+
+    def __call__(self, what: int, one: int = 0, two: int = 0, three: int = 0) -> int:
+        """See command.command."""
+        return int(self._entry(self._addresses, what, one, two, three))
+
+
+def _addresses(world: World) -> Any:
+    import numba
+
+    if numba.config.DISABLE_JIT:
+        return world
+    from .world_type import addresses_of
+
+    return addresses_of(world)
+
+
+@cache
+def _compiled_entry() -> Command:
     import numba
     from numba.extending import register_jitable
 
     if numba.config.DISABLE_JIT:
         return entry.command
+    from .outside import from_outside
+
     enable_compilation()
     for function in routine.inlined:
-        register_jitable(forceinline=True)(function)
+        register_jitable(function)
     for function in routine.called:
         register_jitable(function)
     register_jitable(entry.advance)
+    register_jitable(entry.command)
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     os.utime(folder)
@@ -88,7 +123,7 @@ def compiled_command() -> Command:
     numba.config.CACHE_DIR = str(folder)
     try:
         # Without reference counts: the world outlives every call, and counting costs five times the work itself.
-        made: Command = numba.njit(cache=True, _nrt=False)(entry.command)
+        made: Command = numba.njit(cache=True, _nrt=False)(from_outside)
     finally:
         numba.config.CACHE_DIR = before
     _forget_old(folder)

@@ -6,7 +6,7 @@ from ...core.model import POOL, SECOND
 from ...core.network import link_delay
 from ...core.order import Kind, major_key
 from ...core.outcomes import Outcome
-from .agenda import schedule
+from .agenda import RING_SHIFT, schedule
 from .layout import World
 from .routine import routine, subroutine
 from .slots import drop_attempt, drop_connection, pending_add, pool_add, take_connection
@@ -66,37 +66,39 @@ def connect(w: World, slot: int) -> None:
     c = take_connection(w)
     s["connections_made"] += 1
     connection = w.connections[c]
-    connection["id"] = s["connections_made"]
-    connection["stream"] = a["stream"]
-    connection["index"] = a["index"]
-    connection["number"] = a["number"]
-    connection["minor"] = a["minor"]
-    connection["source"] = a["source"]
-    spec = w.sources[a["source"]]
-    connection["mode"] = spec["mode"]
-    connection["syn_sent"] = s["now"]
-    connection["syn_tries"] = 0
-    connection["established"] = 0
-    connection["client_closed"] = 0
+    stream, index, number, minor, source = a["stream"], a["index"], a["number"], a["minor"], a["source"]
+    spec = w.sources[source]
+    mode, made, now = spec["mode"], s["connections_made"], s["now"]
+    connection["id"] = made
+    connection["stream"] = stream
+    connection["index"] = index
+    connection["number"] = number
+    connection["minor"] = minor
+    connection["source"] = source
+    connection["mode"] = mode
+    connection["syn_sent"] = now
+    connection["refs"] = 1
     connection["outbox_head"] = -1
     connection["pending_head"] = -1
     connection["pending_tail"] = -1
     connection["slot"] = -1
-    connection["accepted"] = 0
     connection["busy"] = -1
     connection["inbox_head"] = -1
+    connection["idle_since"] = -1
+    connection["syn_tries"] = 0
+    connection["established"] = 0
+    connection["client_closed"] = 0
+    connection["accepted"] = 0
     connection["unread"] = 0
     connection["stalled"] = 0
     connection["proxy_closed"] = 0
     connection["gone"] = 0
-    connection["idle_since"] = -1
     connection["inbound_until"] = 0
     connection["outbound_until"] = 0
-    connection["refs"] = 1
     connection["idle"] = 0
     outbox_add(w, c, slot)
     spec["open"] += 1
-    syn(w, c, s["now"] + connection_delay(w, c, SYN_LATENCY))
+    syn(w, c, now + connection_delay(w, c, SYN_LATENCY))
 
 
 @routine
@@ -119,7 +121,7 @@ def syn_dropped(w: World, c: int) -> None:
         connection["refs"] += 1
         schedule(
             w, connection["syn_sent"] + SYN_GIVE_UP_S * SECOND, major_key(CLIENT_NOTICE, connection["id"]),
-            connection["minor"], c | CLIENT_TIMEOUT << 40,
+            connection["minor"], c | CLIENT_TIMEOUT << RING_SHIFT,
         )  # fmt: skip
         return
     arrival = connection["syn_sent"] + wait * SECOND + connection_delay(w, c, SYN_RETRY + tries)

@@ -3,6 +3,7 @@
 from ...core import table
 from ...core.outcomes import Outcome
 from ...core.retries import proxy_retries
+from .agenda import under_way
 from .forwarding import current, end_try, forward, leave, route_attempt
 from .layout import World
 from .proxy import respond
@@ -41,10 +42,9 @@ def take_answer(w: World, slot: int) -> None:
 
 
 @subroutine
-def upstream_timed_out(w: World, a: int, serial: int, tries: int) -> None:
+def upstream_timed_out(w: World, a: int, minor: int) -> None:
     """No answer from the app server in time."""
-    attempt = w.attempts[a]
-    if attempt["serial"] != serial or attempt["upstream"] == 0 or attempt["tries"] != tries:
+    if not under_way(w, a, minor):
         return
     end_try(w, a, True)
     settle(w, a, UPSTREAM_TIMEOUT, 504)

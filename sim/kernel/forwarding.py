@@ -10,7 +10,7 @@ from ...core.order import Kind, major_key
 from ...core.outcomes import Outcome
 from ...core.routing import SHED as ALL_AT_CAP
 from ...core.routing import needs_bits, observe_latency, route, wanted_role
-from .agenda import UPSTREAM_LIST, schedule, set_timer
+from .agenda import UPSTREAM_RING, schedule, set_timer, under_way
 from .layout import (
     BREAKER_CLOSED,
     BREAKER_OPENED,
@@ -31,7 +31,6 @@ SHED = int(Outcome.SHED)
 CONNECT_FAILED = int(Outcome.CONNECT_FAILED)
 
 APP_ARRIVE = int(Kind.APP_ARRIVE)
-UPSTREAM_TIMEOUT = int(Kind.UPSTREAM_TIMEOUT)
 UNEJECT = int(Kind.UNEJECT)
 
 ROUTE = draws.ROUTE
@@ -84,19 +83,17 @@ def forward(w: World, a: int, role: int, exclude: int) -> int:
         s["last_canary"] = server
     chosen["in_flight"] += 1
     watch_breaker(w, slot)
+    if attempt["tries"] > 0:
+        attempt["arrived"] = -1
+        attempt["started"] = -1
+        attempt["cpu_done"] = -1
+        attempt["served"] = -1
     attempt["server"] = server
     attempt["tries"] += 1
     attempt["upstream"] = 1
     attempt["sent_upstream"] = now
-    attempt["arrived"] = -1
-    attempt["started"] = -1
-    attempt["cpu_done"] = -1
-    attempt["served"] = -1
     if spec["upstream_timeout"] >= 0:
-        set_timer(
-            w, UPSTREAM_LIST, now + spec["upstream_timeout"], major_key(UPSTREAM_TIMEOUT, server),
-            attempt["minor"] | attempt["tries"], a, attempt["serial"],
-        )  # fmt: skip
+        set_timer(w, UPSTREAM_RING, now + spec["upstream_timeout"], a, attempt["minor"] | attempt["tries"])
     send_job(w, a)
     return 0
 
@@ -118,7 +115,6 @@ def send_job(w: World, a: int) -> None:
     slot = take_job(w)
     j = w.jobs[slot]
     j["attempt"] = a
-    j["serial"] = attempt["serial"]
     j["tries"] = attempt["tries"]
     j["stream"] = stream
     j["index"] = index
@@ -155,10 +151,7 @@ def job_delay(w: World, slot: int, purpose: int) -> int:
 def current(w: World, slot: int) -> bool:
     """Whether the proxy still waits for this very try."""
     j = w.jobs[slot]
-    attempt = w.attempts[j["attempt"]]
-    return bool(
-        attempt["serial"] == j["serial"] and attempt["upstream"] == 1 and attempt["tries"] == j["tries"]
-    )
+    return under_way(w, j["attempt"], j["minor"])
 
 
 @routine
@@ -253,6 +246,7 @@ def watch_breaker(w: World, slot: int) -> None:
 def check_health(w: World) -> None:
     """One round of active checks of all listed servers."""
     s, spec = w.state[0], w.config[0]
+    s["budget"] = 0
     in_time = 2 * spec["upstream_latency"] <= spec["health_timeout"]
     for slot in range(s["table_rows"]):
         if w.servers[slot]["listed"] == 0:

@@ -22,12 +22,12 @@ def _row(integers: str, floats: str = "") -> np.dtype[Any]:
 
 STATE = _row(
     # The agenda: the next event if it is known (front), the heap's size.
-    "now front_time front_major front_minor front_ref heap_size "
+    "now front_time front_major front_minor front_ref heap_size budget "
     # Free slots: the first one, and how many.
     "request_free request_left attempt_free attempt_left connection_free connection_left "
-    "job_free job_left timer_free timer_left "
+    "job_free job_left timers_full "
     # Clients.
-    "rows serial connections_made unfinished block_next block_rows block_more out_requests out_attempts "
+    "rows connections_made unfinished block_next block_rows block_more window_from late_requests late_attempts "
     # Proxy.
     "down descriptors connections requests cpu_free queue_head queue_tail queue_length "
     "active retrying sequence last_serving last_canary table_rows health_turn "
@@ -57,21 +57,22 @@ DEPENDENCY = _row(
 )
 
 EVENT = _row("time major minor ref")
-TIMER = _row("time major minor ref serial next")
-LIST = _row("head tail")
+TIMER = _row("time ref ident")
+RING = _row("start size head length last")
 
-REQUEST = _row("row source index endpoint time cpu io attempts status server live next")
+REQUEST = _row("row source index endpoint time attempts status server live next")
+# In attempts and connections what begins as -1 stands together, and so does what begins as 0.
 ATTEMPT = _row(
-    "serial request source stream index number minor endpoint cpu io start proxy routed arrived started cpu_done served answered "
-    "outcome server tries connection upstream sent_upstream retrying answer answer_status refs next older newer"
+    "request source stream index number minor endpoint cpu io start proxy routed arrived started cpu_done served connection "
+    "outcome server tries upstream retrying refs sent_upstream answer answer_status next older newer"
 )
 CONNECTION = _row(
-    "id stream index number minor source mode syn_sent syn_tries established client_closed outbox_head outbox_tail "
-    "pending_head pending_tail slot accepted queued busy inbox_head inbox_tail unread stalled proxy_closed gone idle_since "
-    "inbound_until outbound_until refs next idle older newer"
+    "id stream index number minor source mode syn_sent refs outbox_head pending_head pending_tail slot busy inbox_head idle_since "
+    "syn_tries established client_closed accepted unread stalled proxy_closed gone inbound_until outbound_until idle "
+    "outbox_tail inbox_tail queued next older newer"
 )
 JOB = _row(
-    "attempt serial tries stream index number minor endpoint cpu io call server outcome status entry inside refs next older newer"
+    "attempt tries stream index number minor endpoint cpu io call server outcome status entry inside refs next older newer"
 )
 APP = _row(
     "alive booted slot busy queue_head queue_tail queue_length cores_busy run_head run_tail jobs_head jobs served requests "
@@ -97,7 +98,7 @@ class World(NamedTuple):
     flood: Rows
     heap: Rows
     timers: Rows
-    timer_lists: Rows
+    rings: Rows
     requests: Rows
     attempts: Rows
     connections: Rows
@@ -107,8 +108,10 @@ class World(NamedTuple):
     servers: Rows
     load: Rows
     block: Rows
-    out_requests: Rows
-    out_attempts: Rows
+    window_requests: Rows
+    window_attempts: Rows
+    late_requests: Rows
+    late_attempts: Rows
     log: Rows
 
 

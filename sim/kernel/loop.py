@@ -1,16 +1,7 @@
 """The event loop: what is next, and who handles it."""
 
-from ...core.order import MINOR_TRIES, Kind, entity_of, kind_of, major_key, minor_key
-from .agenda import (
-    CLIENT_LISTS,
-    KEEPALIVE_LIST,
-    UPSTREAM_LIST,
-    WRITE_LIST,
-    before,
-    drop_top,
-    follow,
-    schedule,
-)
+from ...core.order import Kind, entity_of, kind_of, major_key, minor_key
+from .agenda import RING_SHIFT, SLOT_MASK, before, drop_top, follow, schedule
 from .appserver import arrive, call, call_done, cpu_done, io_done
 from .clients import answered, notice, send, start_closed, start_open, timed_out
 from .connections import connected
@@ -22,7 +13,6 @@ from .routine import routine, subroutine
 from .slots import drop_attempt, drop_connection
 
 NEVER = 1 << 62
-SLOT_MASK = (1 << 40) - 1
 
 FRONT = 0
 HEAP = 1
@@ -78,8 +68,11 @@ def advance(w: World, until: int, until_major: int) -> int:
             return BLOCK
         if time > until or (time == until and major >= until_major):
             return REACHED
-        if not room(w):
-            return ROOM
+        s["budget"] -= 1
+        if s["budget"] <= 0:
+            s["budget"] = budget(w)
+            if s["budget"] <= 0:
+                return ROOM
         s["now"] = time
         if origin == PLAN:
             start_open(w)
@@ -87,7 +80,7 @@ def advance(w: World, until: int, until_major: int) -> int:
         if origin == FRONT:
             s["front_ref"] = -1
         else:
-            drop_top(w.state, w.heap)
+            drop_top(w)
         handle(w, time, major, minor, ref)
         if s["signal"] != REACHED:
             signal = s["signal"]
@@ -95,22 +88,25 @@ def advance(w: World, until: int, until_major: int) -> int:
             return int(signal)
 
 
-@routine
-def room(w: World) -> bool:
-    """Whether there is room for all that a single event can take; a crash or a lost server touches every slot once."""
+@subroutine
+def budget(w: World) -> int:
+    """So many events may be handled before room is looked for again; 0: there is too little now.
+
+    An event takes at most one slot of each kind (a connection that goes may make way for another one), four events and four lines of the log. One that takes more (a
+    crash, a lost server, all requests of a connection) touches each slot once, for which room is kept, and ends the budget.
+    """
     s = w.state[0]
     capacity = s["capacity"]
-    return bool(
-        s["request_left"] > 1
-        and s["attempt_left"] > 1
-        and s["connection_left"] > 1
-        and s["job_left"] > 1
-        and s["timer_left"] > s["queue_length"] + 4
-        and s["heap_size"] + 2 * capacity + 16 < len(w.heap)
-        and s["out_attempts"] + capacity + 16 < len(w.out_attempts)
-        and s["out_requests"] + capacity + 16 < len(w.out_requests)
-        and s["log_rows"] + s["table_rows"] + 16 < len(w.log)
+    slots = min(
+        min(s["request_left"], s["attempt_left"]), min(s["connection_left"], s["job_left"])
     )
+    heap = len(w.heap) - 2 * capacity - s["heap_size"]
+    late = min(len(w.late_requests) - s["late_requests"], len(w.late_attempts) - s["late_attempts"])
+    window = len(w.window_requests) - (s["rows"] - s["window_from"])
+    log = len(w.log) - s["table_rows"] - s["log_rows"]
+    if s["timers_full"] == 1:
+        return 0
+    return int(min(min(slots // 2, heap // 4), min(min(late - capacity, window), log // 4)) - 1)
 
 
 @routine
@@ -164,10 +160,10 @@ def handle_rare(w: World, time: int, major: int, minor: int, ref: int) -> None:
         drop_connection(w, ref)
     elif kind == CLIENT_NOTICE:
         c = ref & SLOT_MASK
-        notice(w, c, ref >> 40)
+        notice(w, c, ref >> RING_SHIFT)
         drop_connection(w, c)
     elif kind == RETRY:
-        send(w, ref)
+        send(w, ref, 0, 0)
     elif kind == START:
         start_closed(w, entity, ref)
     elif kind == UNEJECT:
@@ -181,19 +177,17 @@ def handle_rare(w: World, time: int, major: int, minor: int, ref: int) -> None:
 
 
 @subroutine
-def fire(w: World, kind: int, entity: int, time: int, minor: int, number: int) -> None:
-    """A timer fires."""
-    timer = w.timers[number]
-    slot, serial = timer["ref"], timer["serial"]
+def fire(w: World, kind: int, entity: int, time: int, minor: int, ref: int) -> None:
+    """A timer fires; if it was the first of its ring, the next one follows."""
+    slot = ref & SLOT_MASK
+    ring = (ref >> RING_SHIFT) - 1
+    if ring >= 0:
+        follow(w, ring)
     if kind == CLIENT_TIMEOUT:
-        follow(w, CLIENT_LISTS + entity, number)
-        timed_out(w, slot, serial)
+        timed_out(w, slot, minor)
     elif kind == UPSTREAM_TIMEOUT:
-        follow(w, UPSTREAM_LIST, number)
-        upstream_timed_out(w, slot, serial, minor & MINOR_TRIES)
+        upstream_timed_out(w, slot, minor)
     elif kind == WRITE_TIMEOUT:
-        follow(w, WRITE_LIST, number)
-        write_timed_out(w, slot, serial)
+        write_timed_out(w, slot, entity)
     else:
-        follow(w, KEEPALIVE_LIST, number)
-        keepalive(w, slot, serial, time)
+        keepalive(w, slot, entity, time)

@@ -11,11 +11,11 @@ from ...core.order import major_of
 from ...core.ports import Sink
 from ...scenarios.plan import BLOCK, Block, Plan
 from ..plane import Emit, ProxySample, ServerSample
-from ..rows import RowOrder
 from . import command as do
 from . import layout
-from .begin import OUT_ROWS, first_world, health_key, with_apps, with_room
-from .compiled import compiled_command
+from .begin import first_world, health_key, with_apps, with_room
+from .compiled import Kernel
+from .window import hand_over, nearly_full
 
 CAPACITY = 1024
 NAMES = {
@@ -41,14 +41,9 @@ class KernelPlane:
         self.set_now = set_now
         self.lost: Callable[[int], None] = lambda number: None
         self.proxy_down: Callable[[], None] = lambda: None
-        self._command = compiled_command()
-        self._world = first_world(plan, capacity)
-        self._state = self._world.state[0]
+        self._kernel = Kernel(first_world(plan, capacity))
+        self._state = self._kernel.world.state[0]
         self._blocks: Iterator[Block] = plan.blocks(block)
-        self._order = RowOrder(sink)
-
-    def _do(self, what: int, one: int = 0, two: int = 0, three: int = 0) -> int:
-        return int(self._command(self._world, what, one, two, three))
 
     # What the control plane does to it.
 
@@ -59,15 +54,15 @@ class KernelPlane:
             for client in range(max(spec.concurrency, 0)):
                 if spec.start < spec.end:
                     self._make_room()
-                    self._do(do.TURN, number, spec.start, client)
+                    self._kernel(do.TURN, number, spec.start, client)
         if self.fleet.proxy.health is not None:
-            self._do(do.SCHEDULE, self.fleet.proxy.health.interval, health_key(), 0)
+            self._kernel(do.SCHEDULE, self.fleet.proxy.health.interval, health_key(), 0)
 
     def advance(self, time: int, key: int) -> bool:
         """See sim.plane.Plane."""
         major = major_of(key)
         while True:
-            why = self._do(do.ADVANCE, time, major)
+            why = self._kernel(do.ADVANCE, time, major)
             if why == layout.ROOM:
                 self._make_room()
             elif why == layout.BLOCK:
@@ -82,24 +77,24 @@ class KernelPlane:
 
     def boot(self, number: int) -> None:
         """See sim.plane.Plane."""
-        self._world = with_apps(self._world, number)
-        app = self._world.apps[number]
+        self._kernel.world = with_apps(self._kernel.world, number)
+        app = self._kernel.world.apps[number]
         assert app["booted"] == 0, f"instance {number} booted twice"
         app["alive"] = app["booted"] = 1
         app["cpu_since"] = self._state["now"]
 
     def stop(self, number: int) -> int:
         """See sim.plane.Plane."""
-        if number >= len(self._world.apps) or self._world.apps[number]["alive"] == 0:
+        if number >= len(self._kernel.world.apps) or self._kernel.world.apps[number]["alive"] == 0:
             return 0
         self._make_room()
-        return self._do(do.STOP, number)
+        return self._kernel(do.STOP, number)
 
     def refresh(self, listed: Mapping[int, int]) -> None:
         """See sim.plane.Plane."""
         if self.down:
             return
-        world, state = self._world, self._state
+        world, state = self._kernel.world, self._state
         before = world.servers[: state["table_rows"]]
         servers = table.update(before, listed, self.fleet.app.weight, int(state["now"]))
         if servers is before:
@@ -109,14 +104,14 @@ class KernelPlane:
         world.apps["slot"] = -1
         world.apps["slot"][servers["id"]] = np.arange(count)
         state["table_rows"] = count
-        self._world = world._replace(servers=servers if count else table.empty_table(1))
+        self._kernel.world = world._replace(servers=servers if count else table.empty_table(1))
 
     def kill_proxy(self, cause: str) -> None:
         """See sim.plane.Plane."""
         if self.down:
             return
         self._make_room()
-        self._do(do.CRASH, layout.KILLED)
+        self._kernel(do.CRASH, layout.KILLED)
         self._state["signal"] = layout.REACHED
         self._tell(cause)
 
@@ -132,8 +127,8 @@ class KernelPlane:
 
     def sample(self) -> tuple[ProxySample, Sequence[ServerSample]]:
         """See sim.plane.Plane."""
-        self._do(do.ACCOUNT)
-        state, apps, spec = self._state, self._world.apps, self.fleet
+        self._kernel(do.ACCOUNT)
+        state, apps, spec = self._state, self._kernel.world.apps, self.fleet
         connections = int(state["connections"])
         own = ProxySample(
             int(state["requests"]),
@@ -171,16 +166,19 @@ class KernelPlane:
     def end(self) -> None:
         """See sim.plane.Plane."""
         self._hand_over()
-        self._do(do.END)
+        self._kernel(do.END)
         self._hand_over()
 
     # Between calls.
 
     def _make_room(self) -> None:
         self._tell()
-        if max(self._state["out_attempts"], self._state["out_requests"]) >= OUT_ROWS:
+        if nearly_full(self._kernel.world):
             self._hand_over()
-        self._world = with_room(self._world)
+        self._kernel.world = with_room(self._kernel.world)
+
+    def _hand_over(self) -> None:
+        self._kernel.world = hand_over(self._kernel.world, self.sink)
 
     def _next_block(self) -> None:
         columns = next(self._blocks, None)
@@ -195,24 +193,14 @@ class KernelPlane:
         for name in ("source", "index", "endpoint"):
             block[name] = columns[name]
         state["block_rows"] = len(block)
-        self._world = self._world._replace(block=block)
-
-    def _hand_over(self) -> None:
-        """Finished rows go to the sink."""
-        world, state = self._world, self._state
-        live = world.requests["row"][world.requests["live"] == 1]
-        watermark = int(live.min()) if len(live) else int(state["rows"])
-        requests = world.out_requests[: state["out_requests"]]
-        attempts = world.out_attempts[: state["out_attempts"]]
-        state["out_requests"] = state["out_attempts"] = 0
-        self._order.add(requests, attempts, watermark)
+        self._kernel.world = self._kernel.world._replace(block=block)
 
     def _tell(self, cause: str = "memory") -> None:
         """The control plane hears what happened, in order."""
         rows, self._state["log_rows"] = int(self._state["log_rows"]), 0
         if not rows:
             return
-        for time, what, server, value, lost in self._world.log[:rows].tolist():
+        for time, what, server, value, lost in self._kernel.world.log[:rows].tolist():
             if what in NAMES:
                 fields = {"server": server, "until": value} if what == layout.EJECTED else {"server": server}
                 self.emit(time, NAMES[what], fields)

@@ -19,7 +19,7 @@ from ...core.admission import (
 from ...core.model import FLOOD, PER_REQUEST
 from ...core.order import Kind, major_key
 from ...core.outcomes import Outcome
-from .agenda import KEEPALIVE_LIST, WRITE_LIST, schedule, set_timer
+from .agenda import KEEPALIVE_RING, RING_SHIFT, WRITE_RING, schedule, set_timer
 from .connections import connection_delay, delay, syn_dropped
 from .forwarding import abandon, disown, forget
 from .layout import CRASHED, PROXY_DOWN, World
@@ -37,8 +37,6 @@ CONNECTED = int(Kind.CONNECTED)
 ROUTE = int(Kind.ROUTE)
 CLIENT_ANSWER = int(Kind.CLIENT_ANSWER)
 CLIENT_NOTICE = int(Kind.CLIENT_NOTICE)
-KEEPALIVE = int(Kind.KEEPALIVE)
-WRITE_TIMEOUT = int(Kind.WRITE_TIMEOUT)
 
 SYNACK_LATENCY = draws.SYNACK_LATENCY
 NOTICE_LATENCY = draws.NOTICE_LATENCY
@@ -129,6 +127,7 @@ def accept(w: World, c: int) -> int:
 def admit_waiting(w: World) -> None:
     """Accept from the queue as long as there is room."""
     s = w.state[0]
+    s["budget"] = 0
     while s["queue_length"] > 0 and s["down"] == 0:
         c = s["queue_head"]
         connection = w.connections[c]
@@ -192,7 +191,7 @@ def notify(w: World, c: int, cause: int) -> None:
     connection["refs"] += 1
     schedule(
         w, max(time, connection["outbound_until"]), major_key(CLIENT_NOTICE, connection["id"]),
-        connection["minor"], c | cause << 40,
+        connection["minor"], c | cause << RING_SHIFT,
     )  # fmt: skip
 
 
@@ -207,7 +206,8 @@ def client_close(w: World, c: int) -> None:
         abandon(w, connection["busy"])
     release(w, c)
     drop_connection(w, c)
-    admit_waiting(w)
+    if w.state[0]["queue_length"] > 0:
+        admit_waiting(w)
 
 
 @routine
@@ -219,22 +219,22 @@ def rest(w: World, c: int) -> None:
     connection["idle_since"] = now
     timeout = w.config[0]["keepalive_timeout"]
     if timeout >= 0:
-        major = major_key(KEEPALIVE, connection["id"])
-        set_timer(w, KEEPALIVE_LIST, now + timeout, major, 0, c, connection["id"])
+        set_timer(w, KEEPALIVE_RING, now + timeout, c, connection["id"])
 
 
 @subroutine
-def keepalive(w: World, c: int, serial: int, time: int) -> None:
+def keepalive(w: World, c: int, id: int, time: int) -> None:
     """The keep-alive time of a connection is over."""
     connection = w.connections[c]
-    if connection["id"] != serial or connection["proxy_closed"] == 1 or connection["busy"] >= 0:
+    if connection["id"] != id or connection["proxy_closed"] == 1 or connection["busy"] >= 0:
         return
     if connection["idle_since"] + w.config[0]["keepalive_timeout"] != time:
         return
     release(w, c)
     notify(w, c, EVICTED)
     drop_connection(w, c)
-    admit_waiting(w)
+    if w.state[0]["queue_length"] > 0:
+        admit_waiting(w)
 
 
 # Requests come, answers go.
@@ -318,19 +318,19 @@ def stall(w: World, c: int) -> None:
     s["descriptors"] += 1
     timeout = w.config[0]["write_timeout"]
     if timeout >= 0:
-        major = major_key(WRITE_TIMEOUT, connection["id"])
-        set_timer(w, WRITE_LIST, s["now"] + timeout, major, 0, c, connection["id"])
+        set_timer(w, WRITE_RING, s["now"] + timeout, c, connection["id"])
 
 
 @subroutine
-def write_timed_out(w: World, c: int, serial: int) -> None:
+def write_timed_out(w: World, c: int, id: int) -> None:
     """A stalled connection is given up."""
     connection = w.connections[c]
-    if connection["id"] == serial and connection["stalled"] == 1:
+    if connection["id"] == id and connection["stalled"] == 1:
         release(w, c)
         notify(w, c, EVICTED)
         drop_connection(w, c)
-        admit_waiting(w)
+        if w.state[0]["queue_length"] > 0:
+            admit_waiting(w)
 
 
 # Death and return.
@@ -342,6 +342,7 @@ def crash(w: World, cause: int) -> None:
     s = w.state[0]
     assert s["down"] == 0, "a proxy that is down cannot crash"
     s["down"] = 1
+    s["budget"] = 0
     note(w, cause, 0, s["connections"], 0)
     forget(w)
     for c in range(len(w.connections)):

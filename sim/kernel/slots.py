@@ -42,7 +42,7 @@ def drop_attempt(w: World, slot: int) -> None:
     a["refs"] -= 1
     if a["refs"] == 0:
         s = w.state[0]
-        a["serial"] = -1
+        a["minor"] = -1
         a["next"] = s["attempt_free"]
         s["attempt_free"] = slot
         s["attempt_left"] += 1
