@@ -12,6 +12,7 @@ import math
 
 from .decision import decision
 from .draws import ROUTE, below, below_again, draw, uniform
+from .load_index import Index, first_least
 from .table import CANARY, SERVING, Table, lower_bound
 
 ROUND_ROBIN = 0
@@ -86,11 +87,13 @@ def next_after(
 
 @decision
 def least_loaded(
-    servers: Table, count: int, role: int, cap: int, slow_start: int, now: int, bits: int,
+    servers: Table, load: Index, count: int, role: int, cap: int, slow_start: int, now: int, bits: int,
     exclude: int, last: int,
 ) -> int:  # fmt: skip
     """Least connections; among equals the first after server *last*, so that ties rotate."""
     start = lower_bound(servers, count, last + 1)
+    if load[0] > 0 and slow_start == 0 and exclude == 0:
+        return first_least(load, role, start, cap)
     best = -1
     for step in range(count):
         slot = start + step
@@ -197,7 +200,7 @@ def rendezvous(
 
 @decision
 def pick(
-    algorithm: int, servers: Table, count: int, role: int, cap: int, slow_start: int, now: int, bits: int,
+    algorithm: int, servers: Table, load: Index, count: int, role: int, cap: int, slow_start: int, now: int, bits: int,
     exclude: int, last: int, affinity: int,
 ) -> int:  # fmt: skip
     """The slot that *algorithm* picks among the candidates of *role*, or -1 if there is none."""
@@ -206,7 +209,7 @@ def pick(
     if algorithm == ROUND_ROBIN:
         return next_after(servers, count, role, cap, slow_start, now, bits, exclude, last)
     if algorithm == LEAST_CONNECTIONS:
-        return least_loaded(servers, count, role, cap, slow_start, now, bits, exclude, last)
+        return least_loaded(servers, load, count, role, cap, slow_start, now, bits, exclude, last)
     if algorithm == WEIGHTED:
         return smooth_weighted(servers, count, role, cap, slow_start, now, bits, exclude)
     if algorithm == RANDOM:
@@ -220,14 +223,19 @@ def pick(
 
 @decision
 def pick_in_role(
-    algorithm: int, servers: Table, count: int, role: int, cap: int, slow_start: int, now: int, bits: int,
+    algorithm: int, servers: Table, load: Index, count: int, role: int, cap: int, slow_start: int, now: int, bits: int,
     exclude: int, last: int, affinity: int,
 ) -> int:  # fmt: skip
     """:func:`pick`; servers that slow start held back are taken when nobody else is left."""
-    slot = pick(algorithm, servers, count, role, cap, slow_start, now, bits, exclude, last, affinity)
+    slot = pick(algorithm, servers, load, count, role, cap, slow_start, now, bits, exclude, last, affinity)
     if slot < 0 and slow_start > 0:
-        slot = pick(algorithm, servers, count, role, cap, 0, now, bits, exclude, last, affinity)
+        slot = pick(algorithm, servers, load, count, role, cap, 0, now, bits, exclude, last, affinity)
     return slot
+
+
+def needs_index(algorithm: int) -> bool:
+    """Whether :func:`route` wants a load index."""
+    return algorithm == LEAST_CONNECTIONS
 
 
 @decision
@@ -246,19 +254,19 @@ def wanted_role(sequence: int, canary_every: int) -> int:
 
 @decision
 def route(
-    algorithm: int, servers: Table, count: int, role: int, cap: int, slow_start: int, now: int, bits: int,
+    algorithm: int, servers: Table, load: Index, count: int, role: int, cap: int, slow_start: int, now: int, bits: int,
     exclude: int, last: int, last_other: int, affinity: int,
 ) -> int:  # fmt: skip
     """The slot for a request of *role*, NO_SERVER if no server is available, SHED if all are at the cap.
 
-    The other role steps in when the wanted one has no candidate. *last* is the id of the server that was
+    The other role steps in when the wanted one has no candidate. *load* is the table's index or none (load_index). *last* is the id of the server that was
     picked before in this role (0 at first), *last_other* in the other one, *exclude* the id of the one that has just failed this request (or 0).
     """
-    slot = pick_in_role(algorithm, servers, count, role, cap, slow_start, now, bits, exclude, last, affinity)
+    slot = pick_in_role(algorithm, servers, load, count, role, cap, slow_start, now, bits, exclude, last, affinity)
     if slot < 0:
         other = SERVING if role == CANARY else CANARY
         slot = pick_in_role(
-            algorithm, servers, count, other, cap, slow_start, now, bits, exclude, last_other, affinity
+            algorithm, servers, load, count, other, cap, slow_start, now, bits, exclude, last_other, affinity
         )
     if slot >= 0:
         return slot

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..core import admission, draws, health, retries, routing, table
+from ..core.load_index import build_index, load_changed, no_index
 from ..core.model import FleetSpec
 from ..core.network import link_delay
 from ..core.order import Kind, lane
@@ -35,6 +36,7 @@ class Forwarding:
         self.proxy = proxy
         self.plane = plane
         self.servers = table.empty_table(0)
+        self.load = no_index()
         self.active = 0
         self.retrying = 0
         self.sequence = 0
@@ -45,12 +47,17 @@ class Forwarding:
     def forget(self) -> None:
         """An empty table and fresh counters: the process is gone."""
         self.servers = table.empty_table(0)
+        self.load = no_index()
         self.active = self.retrying = self.sequence = 0
         self.last = [0, 0]
 
     def update(self, listed: Mapping[int, int]) -> None:
         """Take over the registry's lists: server number -> role. Departed servers stay until their requests have ended."""
-        self.servers = table.update(self.servers, listed, self.fleet.app.weight, self.timeline.now())
+        servers = table.update(self.servers, listed, self.fleet.app.weight, self.timeline.now())
+        if servers is not self.servers:
+            self.servers = servers
+            if routing.needs_index(self.spec.routing):
+                self.load = build_index(servers)
 
     def slot(self, server: int) -> int:
         """The table's slot of *server*, or -1."""
@@ -74,7 +81,7 @@ class Forwarding:
         now = self.timeline.now()
         request = attempt.request
         slot = routing.route(
-            self.spec.routing, self.servers, len(self.servers), role, self.spec.max_in_flight,
+            self.spec.routing, self.servers, self.load, len(self.servers), role, self.spec.max_in_flight,
             self.spec.slow_start, now, self._bits(attempt), exclude, self.last[role], self.last[1 - role],
             self._affinity(attempt),
         )  # fmt: skip
@@ -86,7 +93,7 @@ class Forwarding:
         server = int(self.servers["id"][slot])
         self.last[int(self.servers["role"][slot])] = server
         self.servers["in_flight"][slot] += 1
-        self._watch_breaker(slot)
+        self._load_changed(slot)
         attempt.server = server
         attempt.tries += 1
         attempt.upstream = True
@@ -180,7 +187,7 @@ class Forwarding:
         if self.disown(attempt):
             slot = self.slot(attempt.server)
             self.servers["in_flight"][slot] -= 1
-            self._watch_breaker(slot)
+            self._load_changed(slot)
 
     def disown(self, attempt: Attempt) -> bool:
         """Close the upstream connection of *attempt*; whether there was one."""
@@ -198,7 +205,7 @@ class Forwarding:
         assert slot >= 0, f"server {attempt.server} left the table with requests in flight"
         self.servers["in_flight"][slot] -= 1
         assert self.servers["in_flight"][slot] >= 0, "more answers than requests"
-        self._watch_breaker(slot)
+        self._load_changed(slot)
         if not failed:
             routing.observe_latency(self.servers, slot, now, now - attempt.sent_upstream)
         outlier = self.spec.outlier
@@ -209,15 +216,19 @@ class Forwarding:
             outlier.base_ejection_time, outlier.max_ejection_percent,
         )  # fmt: skip
         if until:
+            load_changed(self.servers, self.load, slot)
             self.plane.emit("ejected", {"server": attempt.server, "until": int(until)})
             self.timeline.at(int(until), Kind.UNEJECT, attempt.server, 0, 0, self._uneject, attempt.server)
 
     def _uneject(self, server: int) -> None:
         slot = self.slot(server)
         if slot >= 0 and health.uneject(self.servers, slot, self.timeline.now()):
+            load_changed(self.servers, self.load, slot)
             self.plane.emit("unejected", {"server": server})
 
-    def _watch_breaker(self, slot: int) -> None:
+    def _load_changed(self, slot: int) -> None:
+        """A server has more or fewer requests in flight."""
+        load_changed(self.servers, self.load, slot)
         if self.spec.max_in_flight < 0:
             return
         row = self.servers[slot]
@@ -241,4 +252,5 @@ class Forwarding:
                 self.servers, slot, passed, spec.healthy_threshold, spec.unhealthy_threshold
             )
             if change:
+                load_changed(self.servers, self.load, slot)
                 self.plane.emit("healthy" if change > 0 else "unhealthy", {"server": server})

@@ -5,6 +5,7 @@ from ...core.admission import fits_descriptors
 from ...core.demand import cpu_demand, io_demand
 from ...core.draws import draw
 from ...core.health import breaker, check, record_result, uneject
+from ...core.load_index import load_changed
 from ...core.network import link_delay
 from ...core.order import Kind, major_key
 from ...core.outcomes import Outcome
@@ -67,7 +68,7 @@ def forward(w: World, a: int, role: int, exclude: int) -> int:
     else:
         last, last_other = s["last_canary"], s["last_serving"]
     slot = route(
-        spec["routing"], w.servers, s["table_rows"], role, spec["max_in_flight"], spec["slow_start"], now,
+        spec["routing"], w.servers, w.load, s["table_rows"], role, spec["max_in_flight"], spec["slow_start"], now,
         bits, exclude, last, last_other, affinity(w, a),
     )  # fmt: skip
     if slot < 0:
@@ -82,7 +83,7 @@ def forward(w: World, a: int, role: int, exclude: int) -> int:
     else:
         s["last_canary"] = server
     chosen["in_flight"] += 1
-    watch_breaker(w, slot)
+    changed(w, slot)
     if attempt["tries"] > 0:
         attempt["arrived"] = -1
         attempt["started"] = -1
@@ -180,7 +181,7 @@ def abandon(w: World, a: int) -> None:
     if disown(w, a):
         slot = w.apps[w.attempts[a]["server"]]["slot"]
         w.servers[slot]["in_flight"] -= 1
-        watch_breaker(w, slot)
+        changed(w, slot)
 
 
 @routine
@@ -207,7 +208,7 @@ def end_try(w: World, a: int, failed: bool) -> None:
     assert slot >= 0, "a server left the table with requests in flight"
     w.servers[slot]["in_flight"] -= 1
     assert w.servers[slot]["in_flight"] >= 0, "more answers than requests"
-    watch_breaker(w, slot)
+    changed(w, slot)
     if not failed:
         observe_latency(w.servers, slot, now, now - attempt["sent_upstream"])
     if spec["consecutive_5xx"] < 0:
@@ -217,6 +218,7 @@ def end_try(w: World, a: int, failed: bool) -> None:
         spec["max_ejection_percent"],
     )  # fmt: skip
     if until > 0:
+        load_changed(w.servers, w.load, slot)
         note(w, EJECTED, server, until, 0)
         schedule(w, until, major_key(UNEJECT, server), 0, server)
 
@@ -226,12 +228,14 @@ def end_ejection(w: World, server: int) -> None:
     """An ejection may be over."""
     slot = w.apps[server]["slot"]
     if slot >= 0 and uneject(w.servers, slot, w.state[0]["now"]):
+        load_changed(w.servers, w.load, slot)
         note(w, UNEJECTED, server, 0, 0)
 
 
 @routine
-def watch_breaker(w: World, slot: int) -> None:
-    """A breaker opens or closes with the requests in flight."""
+def changed(w: World, slot: int) -> None:
+    """A server has more or fewer requests in flight."""
+    load_changed(w.servers, w.load, slot)
     cap = w.config[0]["max_in_flight"]
     if cap < 0:
         return
@@ -255,4 +259,5 @@ def check_health(w: World) -> None:
         passed = in_time and w.apps[server]["alive"] == 1
         change = check(w.servers, slot, passed, spec["healthy_threshold"], spec["unhealthy_threshold"])
         if change != 0:
+            load_changed(w.servers, w.load, slot)
             note(w, HEALTHY if change > 0 else UNHEALTHY, server, 0, 0)

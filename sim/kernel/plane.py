@@ -7,8 +7,10 @@ import numpy as np
 
 from ...core import table
 from ...core.appserver import memory_used
+from ...core.load_index import build_index
 from ...core.order import major_of
 from ...core.ports import Sink
+from ...core.routing import needs_index
 from ...scenarios.plan import BLOCK, Block, Plan
 from ..plane import Emit, ProxySample, ServerSample
 from . import command as do
@@ -33,7 +35,6 @@ class KernelPlane:
 
     def __init__(
         self, plan: Plan, sink: Sink, emit: Emit, set_now: Callable[[int], None], block: int = BLOCK,
-        capacity: int = CAPACITY,
     ) -> None:  # fmt: skip
         self.fleet = plan.fleet
         self.sink = sink
@@ -41,7 +42,7 @@ class KernelPlane:
         self.set_now = set_now
         self.lost: Callable[[int], None] = lambda number: None
         self.proxy_down: Callable[[], None] = lambda: None
-        self._kernel = Kernel(first_world(plan, capacity))
+        self._kernel = Kernel(first_world(plan, CAPACITY))
         self._state = self._kernel.world.state[0]
         self._blocks: Iterator[Block] = plan.blocks(block)
 
@@ -104,7 +105,8 @@ class KernelPlane:
         world.apps["slot"] = -1
         world.apps["slot"][servers["id"]] = np.arange(count)
         state["table_rows"] = count
-        self._kernel.world = world._replace(servers=servers if count else table.empty_table(1))
+        load = build_index(servers) if needs_index(self.fleet.proxy.routing) else world.load
+        self._kernel.world = world._replace(servers=servers if count else table.empty_table(1), load=load)
 
     def kill_proxy(self, cause: str) -> None:
         """See sim.plane.Plane."""

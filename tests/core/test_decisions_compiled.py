@@ -12,7 +12,7 @@ import numba
 import numpy as np
 import pytest
 import windtunnel.core
-from windtunnel.core import admission, demand, table
+from windtunnel.core import admission, demand, load_index, table
 from windtunnel.core.decision import decisions, enable_compilation
 
 for _module in pkgutil.iter_modules(windtunnel.core.__path__):
@@ -57,7 +57,7 @@ def argument(name: str, random: np.random.Generator, count: int) -> Any:
         "kind": 5, "tries": 9, "slot": max(count, 1), "server": count * 2 + 2, "row": 12,
         "sequence": 100, "canary_every": 5, "outcome": 15, "now": 3 * 10**10, "latency": 10**9,
         "jitter": 10**6, "slow_start": 2 * 10**10, "opened": 2, "consecutive": 6, "max_percent": 101,
-        "filled_until": 3 * 10**10, "age": 10**10, "base_ejection": 10**10, "overload": 2, "exhaustion": 3,
+        "major": 2**40, "source": 2**11, "entity": 2**32, "filled_until": 3 * 10**10, "age": 10**10, "base_ejection": 10**10, "overload": 2, "exhaustion": 3,
         "idle": 3, "healthy_threshold": 4, "unhealthy_threshold": 4,
     }  # fmt: skip
     if name in ("servers",):
@@ -98,6 +98,22 @@ def special(qualified: str, name: str, random: np.random.Generator, count: int) 
     return argument(name, random, count)
 
 
+def fitting(name: str, arguments: dict[str, Any], random: np.random.Generator) -> None:
+    """Make the load index fit the table, and the arguments of a search in it fit the index."""
+    if "load" not in arguments:
+        return
+    listed = arguments.get("servers", servers(random, 6))
+    kept = bool(random.integers(0, 4)) or name.endswith(("first_least", "first_from"))
+    load = arguments["load"] = load_index.build_index(listed) if kept else load_index.no_index()
+    if "slot" in arguments:
+        listed["in_flight"][arguments["slot"]] = random.integers(0, 5)
+    if name.endswith(("first_least", "first_from")):
+        arguments["start"] = int(random.integers(0, 9))
+    if name.endswith("first_from"):
+        base = 1 + int(random.integers(0, 2)) * 2 * int(load[0])
+        arguments.update(base=base, leaves=int(load[0]), value=int(load[base + 1]))
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _compilable() -> None:
     enable_compilation()
@@ -112,7 +128,9 @@ def test_compiled_equals_plain(name: str) -> None:
     seen = set()
     for _ in range(TRIALS):
         count = int(random.integers(1, 9))
-        arguments = [special(name, parameter, random, count) for parameter in parameters]
+        named = {parameter: special(name, parameter, random, count) for parameter in parameters}
+        fitting(name, named, random)
+        arguments = list(named.values())
         copies = [value.copy() if isinstance(value, np.ndarray) else value for value in arguments]
         expected, found = plain(*arguments), compiled(*copies)
         assert found == expected, f"{name}{tuple(arguments)}"

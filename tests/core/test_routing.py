@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from windtunnel.core import routing, table
+from windtunnel.core import load_index, routing, table
 from windtunnel.core.draws import draw
 
 ALGORITHMS = sorted(routing.ALGORITHMS.values())
@@ -25,8 +25,9 @@ def route(algorithm: int, servers: table.Table, n: int = 0, *, role: int = table
     """The id picked for the n-th request, or the negative answer."""
     bits = draw(1, n, 0, 8)
     slot = routing.route(
-        algorithm, servers, len(servers), role, cap, slow_start, now, bits, exclude, last, last, n
-    )
+        algorithm, servers, load_index.no_index(), len(servers), role, cap, slow_start, now, bits, exclude,
+        last, last, n,
+    )  # fmt: skip
     return int(servers["id"][slot]) if slot >= 0 else slot
 
 
@@ -155,3 +156,29 @@ def test_only_eligible_servers_are_picked(
     else:
         assert found in free
         assert free[found] == role or role not in free.values()
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.booleans(), st.integers(0, 1)), min_size=1, max_size=20),
+    st.lists(st.tuples(st.integers(0, 19), st.integers(0, 3), st.booleans()), max_size=30),
+    st.integers(0, 22),
+    st.integers(-1, 4),
+)
+def test_the_load_index_answers_as_a_look_at_every_server_does(
+    rows: list[tuple[int, bool, int]], changes: list[tuple[int, int, bool]], last: int, cap: int
+) -> None:
+    servers = fleet(*(busy for busy, _, _ in rows))
+    servers["available"] = [available for _, available, _ in rows]
+    servers["role"] = [role for _, _, role in rows]
+    load = load_index.build_index(servers)
+    for slot, busy, available in changes:
+        if slot < len(servers):
+            servers["in_flight"][slot], servers["available"][slot] = busy, available
+            load_index.load_changed(servers, load, slot)
+    assert (load == load_index.build_index(servers)).all()
+    for role in (table.SERVING, table.CANARY):
+        answers = [
+            routing.least_loaded(servers, index, len(servers), role, cap, 0, 0, 0, 0, last)
+            for index in (load, load_index.no_index())
+        ]
+        assert answers[0] == answers[1]
