@@ -41,7 +41,7 @@ def replay(
     seed: int | None = None,
     out: str | Path | None = None,
     backend: str = "sim",
-    engine: str = "simpy",
+    engine: str = "kernel",
     registry: str | None = None,
     cloud: str | None = None,
     block: int = BLOCK,
@@ -58,11 +58,8 @@ def replay(
     if seed is not None:
         scenario = scenario.with_seed(seed)
     document = scenario.document.fleet
-    world = _backend(backend)(
-        engine=engine,
-        registry=registry or document.registry.backend,
-        cloud=cloud or document.cloud.backend,
-    )
+    world = world_of(backend, engine, registry or document.registry.backend, cloud or document.cloud.backend)
+    world.prepare()
     plan = compile_plan(scenario)
     fleet = plan.fleet
     names = names_of([s.name for s in fleet.sources], [e.path for e in fleet.endpoints])
@@ -92,12 +89,12 @@ def replay(
     return run
 
 
-def _backend(name: str) -> Callable[..., Any]:
+def world_of(backend: str, engine: str, registry: str = "memory", cloud: str = "memory") -> Any:
+    """The world of *backend*, not yet prepared. Raises UsageError for an unknown name."""
     known = backends()
-    if name not in known:
-        raise UsageError(f"expected a backend among {', '.join(sorted(known))}, got {name!r}")
-    world: Callable[..., Any] = known[name].load()
-    return world
+    if backend not in known:
+        raise UsageError(f"expected a backend among {', '.join(sorted(known))}, got {backend!r}")
+    return known[backend].load()(engine=engine, registry=registry, cloud=cloud)
 
 
 def _inputs(scenario: Scenario) -> dict[str, Path]:

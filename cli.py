@@ -19,6 +19,7 @@ from rich.table import Table
 from . import __doc__ as package_doc
 from .api import replay as replay_scenario
 from .api import verify as verify_run
+from .api import world_of
 from .campaign import (
     Variant,
     campaign_json,
@@ -130,7 +131,7 @@ def replay(
     out_: Annotated[
         Path | None, typer.Option("--out", help="new or empty directory for the run; default runs/NAME-SEED")
     ] = None,
-    engine: Annotated[str, typer.Option(help="simpy, the reference")] = "simpy",
+    engine: Annotated[str, typer.Option(help="kernel, or simpy, the reference: the same result")] = "kernel",
     backend: Annotated[str, typer.Option(help="world to run in: sim")] = "sim",
     registry: Annotated[
         str | None, typer.Option(help="fakeredis or memory, instead of the scenario's")
@@ -145,7 +146,7 @@ def replay(
     if seeds > 1:
         given = {"--out": out_, "--registry": registry, "--cloud": cloud}
         named = [name for name, value in given.items() if value is not None]
-        if named or engine != "simpy" or backend != "sim":
+        if named or engine != "kernel" or backend != "sim":
             raise UsageError(f"expected no {named[0] if named else '--engine or --backend'} with --seeds")
         _replay_seeds(scenario, set_ or [], seed, seeds, jobs, json_)
     loaded = Scenario.load(scenario, set_ or [])
@@ -153,6 +154,7 @@ def replay(
         loaded = loaded.with_seed(seed)
     directory = out_ or _free_directory(f"{loaded.name}-{loaded.document.seed}")
     _warn(loaded.document)
+    _prepare(engine, backend)
     started = time.monotonic()
     try:
         with progress(not json_) as on_second:
@@ -178,6 +180,7 @@ def _replay_seeds(
     loaded = Scenario.load(scenario, sets)
     variant = Variant((), loaded if seed is None else loaded.with_seed(seed))
     _warn(loaded.document)
+    _prepare()
     with _interruptible(), counter(not json_) as done:
         (result,) = run_campaign([variant], seeds, jobs, done)
     if json_:
@@ -208,6 +211,7 @@ def sweep(
     """Replay a scenario for each value of a field (or combination): a table and a figure of objectives and cost."""
     chosen = variants(scenario, set_)
     directory = check_free(out_ or _free_directory(f"sweep-{chosen[0].scenario.name}"))
+    _prepare()
     with _interruptible(), counter(not json_) as done:
         results = run_campaign(chosen, seeds, jobs, done)
     write_sweep(directory, chosen[0].scenario.name, seeds, results)
@@ -223,6 +227,7 @@ def verify(
     directory: Annotated[Path, typer.Argument(help="a run's directory")],
 ) -> None:
     """Replay a run's scenario again and compare every event and every row with what it recorded."""
+    _prepare()
     with _interruptible(), progress(True) as on_second:
         recorded, difference = verify_run(directory, on_second)
     if difference is None:
@@ -231,6 +236,15 @@ def verify(
         raise typer.Exit(PASSED)
     out.print(f"differs, first in {difference}", markup=False)
     raise typer.Exit(DIFFERS)
+
+
+def _prepare(engine: str = "kernel", backend: str = "sim") -> None:
+    """Compile what must be compiled, and say so, before anything is timed or written."""
+    with _interruptible():
+        world = world_of(backend, engine)
+        if not world.prepared:
+            err.print("compiling the kernel: once for this version and machine, under a minute")
+        world.prepare()
 
 
 def _free_directory(base: str) -> Path:

@@ -19,6 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _decisions: dict[str, Callable[..., Any]] = {}
 _compiled: set[str] = set()
+_fast: dict[Callable[..., Any], Callable[..., Any]] = {}
 
 
 def decision(function: F) -> F:
@@ -42,3 +43,13 @@ def enable_compilation() -> None:
         if name not in _compiled:
             register_jitable(function)
             _compiled.add(name)
+
+
+def set_fast(function: Callable[..., Any], compiled: Callable[..., Any]) -> None:
+    """From now on :func:`fast` answers *compiled* for *function*."""
+    _fast[function] = compiled
+
+
+def fast(function: Callable[..., Any]) -> Callable[..., Any] | None:
+    """The compiled form of a decision that loops over an array, if this process has one."""
+    return _fast.get(function)

@@ -8,8 +8,12 @@ pareto(scale a, shape b).
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
-from .decision import decision
+import numpy as np
+import numpy.typing as npt
+
+from .decision import decision, fast
 from .draws import open_uniform, uniform
 
 CONSTANT = 0
@@ -136,3 +140,48 @@ def sample(kind: int, a: float, b: float, bits: int) -> int:
     else:
         value = a * math.exp(-math.log(1.0 - u) / b)
     return math.floor(min(value, CEILING) + 0.5)
+
+
+STEP_UNIT = float(1 << 32)
+"""Unit exponentials are summed as integers in units of 2**-32, so that a sum does not depend on where a block ends."""
+
+
+@decision
+def exponential_step(bits: int) -> int:
+    """A unit exponential in units of 2**-32."""
+    return int(-math.log(1.0 - uniform(bits)) * STEP_UNIT)
+
+
+@decision
+def fill_samples(kind: int, a: float, b: float, many: npt.NDArray[Any], out: npt.NDArray[Any]) -> None:
+    """:func:`sample` for each of *many* bits."""
+    for place in range(len(many)):
+        out[place] = sample(kind, a, b, many[place])
+
+
+@decision
+def fill_steps(many: npt.NDArray[Any], out: npt.NDArray[Any]) -> None:
+    """:func:`exponential_step` for each of *many* bits."""
+    for place in range(len(many)):
+        out[place] = exponential_step(many[place])
+
+
+def samples(distribution: Distribution, bits: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The values of *distribution* that each of *bits* selects; compiled, if this process compiles at all."""
+    kind, a, b = distribution.kind, distribution.a, distribution.b
+    compiled = fast(fill_samples)
+    if compiled is None:
+        return np.array([sample(kind, a, b, value) for value in bits.tolist()], dtype=np.int64)
+    out = np.empty(len(bits), dtype=np.int64)
+    compiled(kind, a, b, bits, out)
+    return out
+
+
+def exponential_steps(bits: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """:func:`exponential_step` of each of *bits*, likewise."""
+    compiled = fast(fill_steps)
+    if compiled is None:
+        return np.array([exponential_step(value) for value in bits.tolist()], dtype=np.int64)
+    out = np.empty(len(bits), dtype=np.int64)
+    compiled(bits, out)
+    return out

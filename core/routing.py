@@ -241,7 +241,7 @@ def needs_index(algorithm: int) -> bool:
 @decision
 def needs_bits(algorithm: int, slow_start: int) -> bool:
     """Whether :func:`route` looks at its bits."""
-    return slow_start > 0 or algorithm == POWER_OF_TWO or algorithm == RANDOM or algorithm == PEAK_EWMA
+    return slow_start > 0 or algorithm in (POWER_OF_TWO, RANDOM, PEAK_EWMA)
 
 
 @decision
@@ -262,7 +262,9 @@ def route(
     The other role steps in when the wanted one has no candidate. *load* is the table's index or none (load_index). *last* is the id of the server that was
     picked before in this role (0 at first), *last_other* in the other one, *exclude* the id of the one that has just failed this request (or 0).
     """
-    slot = pick_in_role(algorithm, servers, load, count, role, cap, slow_start, now, bits, exclude, last, affinity)
+    slot = pick_in_role(
+        algorithm, servers, load, count, role, cap, slow_start, now, bits, exclude, last, affinity
+    )
     if slot < 0:
         other = SERVING if role == CANARY else CANARY
         slot = pick_in_role(

@@ -4,24 +4,22 @@ Theory of operation
 -------------------
 A rate profile is a list of segments with linear rates; its integral L(t) counts expected requests. The k-th arrival of a
 Poisson source comes when L reaches the sum of k unit exponentials (time change of a Poisson process, e.g. Cinlar, "Introduction to
-Stochastic Processes", 1975, ch. 4.7); of a constant source when it reaches k - 1/2. The exponentials are summed as integers (units of
-2**-32), so that the sum does not depend on where a block ends.
+Stochastic Processes", 1975, ch. 4.7); of a constant source when it reaches k - 1/2. The exponentials are summed as integers, so that the sum does not
+depend on where a block ends.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from ..core.distributions import STEP_UNIT, exponential_steps
 from ..core.draws import ARRIVAL, OFFSET, RATE, below, draw, draw_block, uniform
 from ..core.model import SECOND
 from .schema import Stage
 
 Times = npt.NDArray[np.int64]
-
-_UNIT = float(1 << 32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +98,9 @@ def poisson_times(profile: Profile, stream: int, chunk: int) -> Iterator[Times]:
     reached, latest, index = 0, 0, 0
     while True:
         indices = np.arange(index, index + chunk, dtype=np.int64)
-        shares = (draw_block(stream, indices, 0, ARRIVAL) >> 10) * 2.0**-53
-        steps = [int(-math.log(1.0 - share) * _UNIT) for share in shares.tolist()]
-        sums = np.cumsum(np.array(steps, dtype=np.int64)) + reached
-        times, done = _invert_until_end(profile, sums / _UNIT)
+        steps = exponential_steps(draw_block(stream, indices, 0, ARRIVAL))
+        sums = np.cumsum(steps) + reached
+        times, done = _invert_until_end(profile, sums / STEP_UNIT)
         times = np.maximum.accumulate(np.maximum(times, latest))
         if len(times):
             yield times

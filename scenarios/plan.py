@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.demand import Mix
-from ..core.distributions import Distribution, sample
+from ..core.distributions import Distribution, samples
 from ..core.draws import CPU, ENDPOINT, HEADERS, IO, draw_block
 from ..core.model import EndpointSpec, FleetSpec
 from .arrivals import Times
 
 BLOCK = 65_536
-CHUNK = 8_192
+CHUNK = 16_384
 
 COLUMNS = ("time_ns", "source", "index", "endpoint", "cpu_ns", "io_ns", "headers")
 
@@ -72,7 +72,10 @@ class Plan:
 
     def _draw(self, source: OpenSource, times: Times, first: int) -> Block:
         indices = np.arange(first, first + len(times), dtype=np.int64)
-        endpoint = _choose(source.mix, draw_block(source.stream, indices, 0, ENDPOINT))
+        if len(source.mix) == 1:
+            endpoint = np.full(len(times), source.mix["endpoint"][0], dtype=np.int64)
+        else:
+            endpoint = _choose(source.mix, draw_block(source.stream, indices, 0, ENDPOINT))
         endpoints = self.fleet.endpoints
         headers = np.array(source.headers, dtype=np.int64)
         picked = np.zeros(len(times), dtype=np.int64)
@@ -129,6 +132,9 @@ def _merged(streams: list[Iterator[Block]]) -> Iterator[Block]:
     A row may be emitted when no stream can still bring an earlier one, or one at the same time: when its time is
     below the last one read of every stream that has not ended.
     """
+    if len(streams) == 1:
+        yield from streams[0]
+        return
     held: list[Block | None] = [None] * len(streams)
     open_streams = set(range(len(streams)))
     while True:
@@ -196,7 +202,5 @@ def _sample(
         chosen = endpoint == number
         if distribution is None or not chosen.any():
             continue
-        kind, a, b = distribution.kind, distribution.a, distribution.b
-        bits = draw_block(stream, indices[chosen], 1, purpose).tolist()
-        demand[chosen] = [sample(kind, a, b, value) for value in bits]
+        demand[chosen] = samples(distribution, draw_block(stream, indices[chosen], 1, purpose))
     return demand

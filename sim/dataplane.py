@@ -23,6 +23,7 @@ from .timeline import Timeline
 CONNECT_FAILED = int(Outcome.CONNECT_FAILED)
 UPSTREAM_RESET = int(Outcome.UPSTREAM_RESET)
 
+
 class DataPlane:
     """See the module's text."""
 

@@ -64,7 +64,7 @@ class Timeline:
     def set_now(self, time: int) -> None:
         """Something outside SimPy's heap happens at *time*, not after what is due next in it."""
         assert self.env._now <= time <= self.env.peek(), f"{time} ns is not between now and the next event"
-        self.env._now = time  # type: ignore[assignment]
+        self.env._now = time
 
     def run(self, finished: simpy.Event, advance: Callable[[int, int], bool]) -> None:
         """Let everything happen until *finished*. Before each event *advance* (time, priority) brings along what is not in the heap;

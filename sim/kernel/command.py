@@ -1,12 +1,12 @@
 """The kernel's one entry: every call from outside is a command to the world."""
 
+from .agenda import schedule
 from .appserver import account, stop
 from .clients import schedule_turn
 from .forwarding import forget
 from .layout import World
 from .loop import advance
 from .proxy import crash
-from .agenda import schedule
 from .rows import end_requests
 
 ADVANCE = 0

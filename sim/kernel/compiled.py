@@ -4,9 +4,11 @@ numba keys its cache by the file of the function that is compiled and does not n
 (numba issue 6061, "cache invalidation"). The folder is therefore named after a hash of every source that can take part, of numba's version and of the CPU.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,10 +16,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ...core.decision import enable_compilation
+from ...core.decision import enable_compilation, set_fast
+from ...core.distributions import fill_samples, fill_steps
 from . import command as entry
 from . import routine
 from .layout import World
+from .loop import advance
 
 KEPT = 8
 """So many compiled versions are kept."""
@@ -37,7 +41,7 @@ def fingerprint(folders: tuple[Path, ...] = SOURCES) -> str:
     for folder in folders:
         for path in sorted(folder.glob("*.py")):
             digest.update(f"{folder.name}/{path.name}\0".encode() + path.read_bytes() + b"\0")
-    facts = (numba.__version__, np.__version__, llvm.get_host_cpu_name(), os.sys.implementation.cache_tag)  # type: ignore[attr-defined]
+    facts = (numba.__version__, np.__version__, llvm.get_host_cpu_name(), sys.implementation.cache_tag)
     digest.update("/".join(map(str, facts)).encode())
     return digest.hexdigest()
 
@@ -66,7 +70,12 @@ def is_compiled() -> bool:
     """Whether the kernel starts at once: it is in the cache, or compilation is switched off."""
     import numba
 
-    return bool(numba.config.DISABLE_JIT) or any(cache_folder().rglob("*.nbc"))
+    return bool(numba.config.DISABLE_JIT) or any(cache_folder().rglob("outside*.nbc"))
+
+
+def prepare() -> None:
+    """Load what is compiled, or compile it (under a minute, once per version of the sources and machine)."""
+    _compiled_entry()
 
 
 class Kernel:
@@ -114,23 +123,45 @@ def _compiled_entry() -> Command:
     enable_compilation()
     for function in routine.inlined:
         register_jitable(forceinline=True)(function)
-    for function in (*routine.called, entry.advance, entry.command):
+    larger: list[Callable[..., Any]] = [*routine.called, advance, entry.command]
+    for function in larger:
         register_jitable(function)
+    integers = types.Array(types.int64, 1, "C")
+    with _cache() as folder:
+        made: Command = _compiled(from_outside, (integers, *[types.int64] * 4))
+        sampling = (types.int64, types.float64, types.float64, integers, integers)
+        set_fast(fill_samples, _compiled(fill_samples, sampling))
+        set_fast(fill_steps, _compiled(fill_steps, (integers, integers)))
+    _forget_old(folder)
+    return made
+
+
+@contextmanager
+def _cache() -> Iterator[Path]:
+    """Inside, functions are compiled into (or loaded from) the cache, by one process at a time."""
+    import numba
+
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     os.utime(folder)
     before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(folder)
-    try:
-        # Without reference counts: the world outlives every call, and counting costs five times the work itself.
-        made = numba.njit(cache=True, _nrt=False)(from_outside)
-    finally:
-        numba.config.CACHE_DIR = before
-    with _whole_program(from_outside.__name__):
-        made.compile((types.Array(types.int64, 1, "C"), *[types.int64] * 4))
-    _forget_old(folder)
-    compiled: Command = made
-    return compiled
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        numba.config.CACHE_DIR = str(folder)
+        try:
+            yield folder
+        finally:
+            numba.config.CACHE_DIR = before
+
+
+def _compiled(function: Callable[..., Any], signature: tuple[Any, ...]) -> Any:
+    """Without reference counts: the arrays outlive every call, and counting costs the kernel five times the work itself."""
+    import numba
+
+    made = numba.njit(cache=True, _nrt=False)(function)
+    with _whole_program(function.__name__):
+        made.compile(signature)
+    return made
 
 
 @contextmanager

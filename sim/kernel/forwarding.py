@@ -104,8 +104,8 @@ def affinity(w: World, a: int) -> int:
     """What consistent hashing hashes: the client's address, here its connection."""
     connection = w.connections[w.attempts[a]["connection"]]
     if connection["slot"] >= 0:
-        return (connection["source"] << 20) + connection["slot"]
-    return connection["id"]
+        return int((connection["source"] << 20) + connection["slot"])
+    return int(connection["id"])
 
 
 @routine

@@ -97,9 +97,7 @@ def budget(w: World) -> int:
     """
     s = w.state[0]
     capacity = s["capacity"]
-    slots = min(
-        min(s["request_left"], s["attempt_left"]), min(s["connection_left"], s["job_left"])
-    )
+    slots = min(min(s["request_left"], s["attempt_left"]), min(s["connection_left"], s["job_left"]))
     heap = len(w.heap) - 2 * capacity - s["heap_size"]
     late = min(len(w.late_requests) - s["late_requests"], len(w.late_attempts) - s["late_attempts"])
     window = len(w.window_requests) - (s["rows"] - s["window_from"])
@@ -117,7 +115,7 @@ def handle(w: World, time: int, major: int, minor: int, ref: int) -> None:
         cpu_done(w, ref)
     elif kind == APP_ARRIVE:
         arrive(w, ref)
-    elif kind == ANSWER or kind == UPSTREAM_FAILURE:
+    elif kind in (ANSWER, UPSTREAM_FAILURE):
         take_answer(w, ref)
     elif kind == SYN:
         take_syn(w, ref)

@@ -1,7 +1,6 @@
 """The kernel as a data plane: see sim.plane for the face, sim.dataplane for the reference."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -162,7 +161,9 @@ class KernelPlane:
         """See sim.plane.Plane."""
         state = self._state
         return bool(
-            state["unfinished"] == 0 and state["block_more"] == 0 and state["block_next"] == state["block_rows"]
+            state["unfinished"] == 0
+            and state["block_more"] == 0
+            and state["block_next"] == state["block_rows"]
         )
 
     def end(self) -> None:

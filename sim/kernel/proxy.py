@@ -1,6 +1,6 @@
 """The proxy's front (see sim.proxy): sockets, the accept queue, eviction, memory, the one event loop's CPU time."""
 
-from ...core import admission, draws
+from ...core import draws
 from ...core.admission import (
     ACCEPT,
     GO_DOWN,
@@ -279,7 +279,7 @@ def respond(w: World, a: int, outcome: int, status: int) -> None:
     connection = w.connections[c]
     assert connection["busy"] == a, "an answer for a request that its connection is not busy with"
     size = 0
-    if outcome == OK or outcome == APP_ERROR:
+    if outcome in (OK, APP_ERROR):
         size = w.endpoints[attempt["endpoint"]]["size"]
     unread = connection["mode"] == FLOOD
     if unread and outcome == OK:

@@ -50,14 +50,14 @@ WHOLE = ("calls", "mixes", "filled", "flood", "servers", "idle", "load")
 _PLACES = {name: place for place, name in enumerate(DTYPES)}
 
 
-class WorldType(types.Type):  # type: ignore[misc]
+class WorldType(types.Type):
     """The type of the pointer to the table."""
 
     def __init__(self) -> None:
         super().__init__(name="windtunnel.World")
 
 
-class RowsType(types.Type):  # type: ignore[misc]
+class RowsType(types.Type):
     """The type of a pointer to an entry of the table: rows of one record type."""
 
     def __init__(self, record: Any, size: int) -> None:
