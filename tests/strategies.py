@@ -209,3 +209,26 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     }
     made: dict[str, Any] = without_none(document)
     return made
+
+
+@st.composite
+def large_documents(draw: st.DrawFn) -> dict[str, Any]:
+    """Thousands of requests, tens of servers, hundreds of connections: what fills queues, tables and windows."""
+    document = draw(documents())
+    app, proxy = document["fleet"]["app"], document["fleet"]["proxy"]
+    app.update(initial=draw(st.integers(5, 40)), max=60, workers=draw(st.integers(1, 8)))
+    app.pop("memory", None)
+    for limit in ("memory", "max_connections", "circuit_breaker"):
+        if draw(st.booleans()):
+            proxy.pop(limit, None)
+    proxy["cpu_per_request"] = draw(st.sampled_from([0, "50us"]))
+    rate = draw(st.integers(500, 3000))
+    document["duration"] = "3s"
+    document["traffic"] = [
+        {"name": "crowd", "stages": [{"for": "1s", "rate": f"{rate}/s"}, {"for": "2s", "to": "10/s"}], "client": draw(CLIENT)},
+        {"name": "closed", "closed": {"concurrency": draw(st.integers(1, 200))}, "client": draw(CLIENT)},
+        {"name": "monkey", "flood": {"stages": [{"for": "2s", "rate": f"{rate // 2}/s"}], "connections": draw(st.integers(1, 900))},
+         "client": draw(st.sampled_from([{}, {"timeout": "300ms"}]))},
+    ][: draw(st.integers(1, 3))]  # fmt: skip
+    made: dict[str, Any] = without_none(document)
+    return made

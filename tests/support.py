@@ -1,8 +1,10 @@
 """What tests share: running a scenario from a mapping, in memory, on the twins."""
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
 import yaml
 from windtunnel.api import replay
 from windtunnel.reports.run import Run
@@ -21,9 +23,24 @@ def plan(document: dict[str, Any], seed: int = 1) -> Plan:
     return compile_plan(scenario(document, seed))
 
 
+TWINS: dict[str, Any] = {"registry": "memory", "cloud": "memory"}
+
+
 def run(document: dict[str, Any], seed: int = 1, **options: Any) -> Run:
     """Replay plain data on the twins."""
-    return replay(scenario(document, seed), **{"registry": "memory", "cloud": "memory", **options})
+    return replay(scenario(document, seed), **{"engine": engine[0], **TWINS, **options})
+
+
+engine = ["kernel"]
+"""What :func:`run` runs on."""
+
+
+@pytest.fixture(params=["kernel", "simpy"])
+def both_engines(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that uses this runs on the kernel and on the reference."""
+    before, engine[0] = engine[0], request.param
+    yield
+    engine[0] = before
 
 
 def outcomes(run: Run) -> Counter[str]:

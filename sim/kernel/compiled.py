@@ -1,7 +1,7 @@
 """Compilation: the kernel's routines, once per machine and version of the sources, kept in a cache.
 
-numba keys its cache by the file of the function that is compiled and does not notice an edited callee in another module
-(numba issue 6061, "cache invalidation"). The folder is therefore named after a hash of every source that can take part, of numba's version and of the CPU.
+numba keys its cache by the file of the function that is compiled and does not notice an edited callee in another module (its
+documentation, "Notes on caching", says so). The folder is therefore named after a hash of every source that can take part, of numba's version and of the CPU.
 """
 
 import fcntl
@@ -70,7 +70,7 @@ def is_compiled() -> bool:
     """Whether the kernel starts at once: it is in the cache, or compilation is switched off."""
     import numba
 
-    return bool(numba.config.DISABLE_JIT) or any(cache_folder().rglob("outside*.nbc"))
+    return bool(numba.config.DISABLE_JIT) or any(cache_folder().glob("from_outside*.nbc"))
 
 
 def prepare() -> None:
@@ -128,37 +128,41 @@ def _compiled_entry() -> Command:
         register_jitable(function)
     integers = types.Array(types.int64, 1, "C")
     with _cache() as folder:
-        made: Command = _compiled(from_outside, (integers, *[types.int64] * 4))
+        made: Command = _compiled(from_outside, (integers, *[types.int64] * 4), folder)
         sampling = (types.int64, types.float64, types.float64, integers, integers)
-        set_fast(fill_samples, _compiled(fill_samples, sampling))
-        set_fast(fill_steps, _compiled(fill_steps, (integers, integers)))
+        set_fast(fill_samples, _compiled(fill_samples, sampling, folder))
+        set_fast(fill_steps, _compiled(fill_steps, (integers, integers), folder))
     _forget_old(folder)
     return made
 
 
 @contextmanager
 def _cache() -> Iterator[Path]:
-    """Inside, functions are compiled into (or loaded from) the cache, by one process at a time."""
-    import numba
-
+    """The cache's folder, for one process at a time."""
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     os.utime(folder)
-    before = numba.config.CACHE_DIR
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        numba.config.CACHE_DIR = str(folder)
-        try:
-            yield folder
-        finally:
-            numba.config.CACHE_DIR = before
+        yield folder
 
 
-def _compiled(function: Callable[..., Any], signature: tuple[Any, ...]) -> Any:
-    """Without reference counts: the arrays outlive every call, and counting costs the kernel five times the work itself."""
+def _compiled(function: Callable[..., Any], signature: tuple[Any, ...], folder: Path) -> Any:
+    """Without reference counts: the arrays outlive every call, and counting costs the kernel five times the work itself.
+
+    The cache is told that the folder's name stands for the sources, so that every copy of them shares it.
+    """
     import numba
+    from numba.core.caching import IndexDataCacheFile
 
-    made = numba.njit(cache=True, _nrt=False)(function)
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(folder)
+    try:
+        made = numba.njit(cache=True, _nrt=False)(function)
+    finally:
+        numba.config.CACHE_DIR = before
+    made._cache._cache_path = str(folder)
+    made._cache._cache_file = IndexDataCacheFile(str(folder), function.__name__, folder.name)
     with _whole_program(function.__name__):
         made.compile(signature)
     return made

@@ -64,6 +64,10 @@ def argument(name: str, random: np.random.Generator, count: int) -> Any:
         return servers(random, count)
     if name == "connections":
         return connections(random)
+    if name == "many":
+        return random.integers(0, 2**63, count)
+    if name == "out":
+        return np.zeros(count, np.int64)
     if name == "mix":
         return demand.mix_of([(endpoint, int(random.integers(1, 9))) for endpoint in range(3)])
     if name == "count":

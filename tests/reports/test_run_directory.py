@@ -217,8 +217,9 @@ def test_figure_without_any_request(tmp_path: Path) -> None:
     assert (tmp_path / "empty.png").exists()
 
 
+@pytest.mark.parametrize("engine", ["kernel", "simpy"])
 def test_a_straggler_is_not_waited_for_and_still_in_its_place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A request that never ends must not keep those after it from being written."""
     document = (
@@ -229,9 +230,11 @@ def test_a_straggler_is_not_waited_for_and_still_in_its_place(
     )
     scenario = Scenario.parse(document)
     patient = replay(scenario, out=tmp_path / "patient", **TWINS)
-    monkeypatch.setattr("windtunnel.sim.recorder.WINDOW", 100)
+    for name, rows in (("rows.WINDOW", 100), ("recorder.BATCH", 50), ("kernel.begin.WINDOW", 64),
+                       ("kernel.window.WIDEST_WINDOW", 128)):  # fmt: skip
+        monkeypatch.setattr(f"windtunnel.sim.{name}", rows)
     monkeypatch.setattr("windtunnel.reports.sink.PART_ROWS", 300)
-    hasty = replay(scenario, out=tmp_path / "hasty", **TWINS)
+    hasty = replay(scenario, out=tmp_path / "hasty", engine=engine, **TWINS)
     assert hasty.summary["outcomes"]["unfinished"] > 3
     assert hasty.digest == patient.digest
     assert hasty.requests.to_pylist() == patient.requests.to_pylist()

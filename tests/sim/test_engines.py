@@ -1,5 +1,8 @@
 """Two engines, one result: the kernel and the reference agree on every row and every event."""
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -8,14 +11,12 @@ from hypothesis import strategies as st
 from windtunnel import Scenario, library
 from windtunnel.api import compare_runs, replay
 from windtunnel.scenarios.build import compile_plan
-from windtunnel.tests.strategies import documents
-from windtunnel.tests.support import scenario
+from windtunnel.tests.strategies import documents, large_documents
+from windtunnel.tests.support import TWINS, scenario
 
 RANDOM = settings(
     deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
-
-TWINS: dict[str, Any] = {"registry": "memory", "cloud": "memory"}
 
 
 def assert_same(made: Scenario, **options: Any) -> None:
@@ -33,11 +34,36 @@ def test_engines_agree(document: dict[str, Any], seed: int) -> None:
     assert_same(scenario(document, seed))
 
 
+@given(large_documents(), st.integers(0, 1000))
+@settings(RANDOM, max_examples=6)
+def test_engines_agree_on_larger_scenarios(document: dict[str, Any], seed: int) -> None:
+    assert_same(scenario(document, seed))
+
+
 @pytest.mark.long
 @given(documents(), st.integers(0, 2**62))
 @settings(RANDOM, max_examples=2000)
 def test_engines_agree_at_length(document: dict[str, Any], seed: int) -> None:
     assert_same(scenario(document, seed))
+
+
+@pytest.mark.long
+@given(large_documents(), st.integers(0, 2**62))
+@settings(RANDOM, max_examples=150)
+def test_engines_agree_on_larger_scenarios_at_length(document: dict[str, Any], seed: int) -> None:
+    assert_same(scenario(document, seed))
+
+
+@given(documents(), st.integers(0, 1000), st.integers(1, 40))
+@settings(RANDOM, max_examples=40)
+def test_a_kernel_that_begins_tiny_grows_without_a_trace(
+    document: dict[str, Any], seed: int, block: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("plane.CAPACITY", 8), ("begin.WINDOW", 32), ("begin.LATE", 16), ("window.LATE", 16),
+                            ("begin.SMALLEST_RING", 16), ("window.WIDEST_WINDOW", 128)):  # fmt: skip
+            patch.setattr(f"windtunnel.sim.kernel.{name}", value)
+        assert_same(scenario(document, seed), block=block)
 
 
 SHORT = {"chaos-monkey": ["duration=215s"]}
@@ -46,3 +72,22 @@ SHORT = {"chaos-monkey": ["duration=215s"]}
 @pytest.mark.parametrize("name", sorted(library()))
 def test_engines_agree_on_the_library(name: str) -> None:
     assert_same(Scenario.load(name, SHORT.get(name, [])))
+
+
+PLAIN = """
+import windtunnel
+run = windtunnel.replay(
+    windtunnel.Scenario.load("server-dies", ["duration=32s"]), registry="memory", cloud="memory"
+)
+print(run.digest)
+"""
+
+
+def test_without_compilation_the_kernel_still_runs() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PLAIN], env={**os.environ, "NUMBA_DISABLE_JIT": "1"}, capture_output=True,
+        text=True, check=True, timeout=200,
+    )  # fmt: skip
+    expected = replay(Scenario.load("server-dies", ["duration=32s"]), engine="simpy", **TWINS)
+    assert done.stdout.strip() == expected.digest
+    assert "Warning" not in done.stderr

@@ -13,11 +13,18 @@ from windtunnel.sim.appserver import AppServer
 from windtunnel.sim.forwarding import Forwarding
 from windtunnel.tests.sim.watch import BrokenLaw, watched
 from windtunnel.tests.strategies import documents
-from windtunnel.tests.support import plan, run, scenario
+from windtunnel.tests.support import plan, scenario
+from windtunnel.tests.support import run as run_on_any
 
 RANDOM = settings(
     deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
+
+
+def run(document: dict[str, Any], seed: int = 1, **options: Any) -> Run:
+    """On the reference, which can be watched; test_engines holds the kernel to it."""
+    return run_on_any(document, seed, engine="simpy", **options)
+
 
 FIRST = ("start_ns", "proxy_ns", "routed_ns", "arrived_ns", "started_ns", "cpu_done_ns", "served_ns")
 

@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 from windtunnel.core.model import SECOND
-from windtunnel.tests.support import happened, outcomes, run
+from windtunnel.tests.support import both_engines, happened, outcomes, run
+
+__all__ = ["both_engines"]
+pytestmark = pytest.mark.usefixtures("both_engines")
 
 MS = 1_000_000
 
