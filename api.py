@@ -73,15 +73,15 @@ def replay(
             shutil.copyfile(path, directory / copy)
     try:
         ended = world.run(plan, sink, block=block, progress=progress)
-        tables, digest = sink.finish(ended.end)
+        digest = sink.finish(ended.end)
     finally:
         if isinstance(sink, DirectorySink):
             sink.close()
-    summary = summarise(fleet, tables, digest, ended.end, ended.instance_ns, plan.fingerprint)
+    summary = summarise(fleet, sink.table, digest, ended.end, ended.instance_ns, plan.fingerprint)
     lines = tuple(sink.lines)
     if directory is not None:
         lines = tuple((directory / "events.jsonl").read_text(encoding="ascii").splitlines())
-    run = Run(**tables, lines=lines, summary=summary, directory=directory)
+    run = Run(sink.table, lines, summary, directory)
     if directory is not None:
         if figure:
             draw_figure(run, fleet, directory / "figures" / "run.png")

@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator, NullFo
 from ..core.model import SECOND, FleetSpec
 from ..core.outcomes import NAMES
 from .run import Run
-from .summary import per_second, percentiles_per_second, serving_sizes
+from .summary import per_bin, percentiles_per_bin, serving_sizes
 from .tables import STATES, codes, numbers
 
 ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PURPLE, GREY = (
@@ -48,6 +48,9 @@ MARKS = {
     "registry_unreachable": (RED, "registry away"),
 }
 
+MOST_POINTS = 1200
+"""A curve has at most so many points, about one per pixel: in longer runs each stands for several seconds."""
+
 MANY_SERVERS = 12
 """Above this, servers are drawn as a band (least, median, most) rather than a line each."""
 
@@ -61,11 +64,13 @@ def draw_figure(run: Run, fleet: FleetSpec, path: Path) -> None:
         figure = Figure(figsize=(11, 14), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots(6, 1, sharex=True, gridspec_kw={"height_ratios": [2.2, 2, 1.4, 1.6, 1.4, 1.5]})
-        _outcomes(axes[0], run, seconds)
-        _latency(axes[1], run, fleet, seconds)
-        _sizes(axes[2], run)
-        _per_server(axes[3], run, "requests", "requests/s per server", _request_marks(fleet))
-        _memory(axes[4], run, fleet)
+        width = -(-seconds // MOST_POINTS)
+        bins = -(-seconds // width)
+        _outcomes(axes[0], run, bins, width)
+        _latency(axes[1], run, fleet, bins, width)
+        _sizes(axes[2], run, width)
+        _per_server(axes[3], run, "requests", "requests/s per server", _request_marks(fleet), width)
+        _memory(axes[4], run, fleet, width)
         _happenings(axes[5], run)
         for axis in axes:
             axis.grid(axis="x", color="#dddddd", linewidth=0.6)
@@ -97,43 +102,45 @@ def _clock(value: float, _: Any) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
-def _outcomes(axis: Any, run: Run, seconds: int) -> None:
-    requests = run.requests
+def _outcomes(axis: Any, run: Run, bins: int, width: int) -> None:
+    requests = run.table("requests", ("time_ns", "outcome"))
     time = numbers(requests, "time_ns")
     outcome = codes(requests, "outcome", NAMES)
-    base = np.zeros(seconds)
-    x = np.arange(seconds)
+    base = np.zeros(bins)
+    x = np.arange(bins) * width
     order = [n for n in OUTCOME_COLOURS if NAMES.index(n) in set(np.unique(outcome).tolist())]
     for name in order:
-        counts = per_second(time[outcome == NAMES.index(name)], None, seconds)
+        counts = per_bin(time[outcome == NAMES.index(name)], None, bins, width)
         axis.fill_between(
             x, base, base + counts, step="post", color=OUTCOME_COLOURS[name], linewidth=0,
             label=name.replace("_", " "),
         )  # fmt: skip
         base = base + counts
-    attempts = per_second(numbers(run.attempts, "start_ns"), None, seconds)
+    attempts = per_bin(numbers(run.table("attempts", ("start_ns",)), "start_ns"), None, bins, width)
     axis.step(x, attempts, where="post", color="#000000", linewidth=0.8, label="sent, with retries")
     axis.set_ylabel("requests/s by outcome,\nat their planned time")
     axis.set_ylim(bottom=0)
     _legend(axis)
 
 
-def _latency(axis: Any, run: Run, fleet: FleetSpec, seconds: int) -> None:
-    outcome = codes(run.requests, "outcome", NAMES)
-    answered = outcome == NAMES.index("ok")
-    time = numbers(run.requests, "time_ns")[answered]
-    latency = numbers(run.requests, "latency_ns")[answered]
-    found = percentiles_per_second(time, latency, seconds, (0.5, 0.95, 0.99)) / 1e6
+def _latency(axis: Any, run: Run, fleet: FleetSpec, bins: int, width: int) -> None:
+    requests = run.table("requests", ("time_ns", "latency_ns", "outcome"))
+    answered = codes(requests, "outcome", NAMES) == NAMES.index("ok")
+    time = numbers(requests, "time_ns")[answered]
+    latency = numbers(requests, "latency_ns")[answered]
+    found = percentiles_per_bin(time, latency, bins, width, (0.5, 0.95, 0.99)) / 1e6
     styles = ((BLUE, "-", "p50"), (ORANGE, "--", "p95"), (RED, ":", "p99"))
     for values, (colour, style, label) in zip(found, styles, strict=True):
-        axis.step(np.arange(seconds), values, style, where="post", color=colour, linewidth=1.2, label=label)
+        axis.step(
+            np.arange(bins) * width, values, style, where="post", color=colour, linewidth=1.2, label=label
+        )
     for slo in fleet.slos:
         if slo.indicator.startswith("latency_p") and slo.below:
             axis.hlines(
                 slo.bound / 1e6, slo.start / SECOND, slo.end / SECOND, color=GREY, linewidth=1,
                 label=f"objective {slo.name}",
             )  # fmt: skip
-    if np.isfinite(found).any():
+    if (found > 0).any():
         axis.set_yscale("log")
         axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -142,7 +149,7 @@ def _latency(axis: Any, run: Run, fleet: FleetSpec, seconds: int) -> None:
     _legend(axis)
 
 
-def _sizes(axis: Any, run: Run) -> None:
+def _sizes(axis: Any, run: Run, width: int) -> None:
     metrics = run.metrics
     time = np.unique(numbers(metrics, "time_ns")) / SECOND
     if not len(time):
@@ -150,7 +157,14 @@ def _sizes(axis: Any, run: Run) -> None:
     state = codes(metrics, "state", STATES)
     every = numbers(metrics, "time_ns") / SECOND
     server = numbers(metrics, "server") > 0
-    axis.step(time, serving_sizes(metrics), where="post", color=GREEN, linewidth=1.6, label="serving")
+    axis.step(
+        time[::width],
+        serving_sizes(metrics)[::width],
+        where="post",
+        color=GREEN,
+        linewidth=1.6,
+        label="serving",
+    )
     styles = (
         ("pending", GREY, "--"),
         ("booting", BLUE, "--"),
@@ -162,7 +176,9 @@ def _sizes(axis: Any, run: Run) -> None:
         chosen = (state == STATES.index(name)) & server
         if chosen.any():
             counts = np.bincount(np.searchsorted(time, every[chosen]), minlength=len(time))
-            axis.step(time, counts, style, where="post", color=colour, linewidth=1.2, label=name)
+            axis.step(
+                time[::width], counts[::width], style, where="post", color=colour, linewidth=1.2, label=name
+            )
     axis.set_ylim(bottom=0)
     axis.yaxis.get_major_locator().set_params(integer=True)
     axis.set_ylabel("servers")
@@ -179,13 +195,15 @@ def _request_marks(fleet: FleetSpec) -> list[tuple[float, str]]:
     return [(value, label) for value, label in marks if value >= 0]
 
 
-def _per_server(axis: Any, run: Run, column: str, label: str, marks: list[tuple[float, str]]) -> None:
+def _per_server(
+    axis: Any, run: Run, column: str, label: str, marks: list[tuple[float, str]], width: int
+) -> None:
     metrics = run.metrics
     server = numbers(metrics, "server")
     time = numbers(metrics, "time_ns") / SECOND
     alive = np.isin(codes(metrics, "state", STATES), (2, 3, 4, 5)) & (server > 0)
     values = numbers(metrics, column)
-    _lines(axis, time[alive], server[alive], values[alive])
+    _lines(axis, time[alive], server[alive], values[alive], width)
     for value, text in marks:
         axis.axhline(value, color=GREY, linewidth=1, linestyle="--")
         axis.annotate(
@@ -195,29 +213,34 @@ def _per_server(axis: Any, run: Run, column: str, label: str, marks: list[tuple[
     axis.set_ylabel(label)
 
 
-def _lines(axis: Any, time: Any, server: Any, values: Any) -> None:
-    servers = np.unique(server)
+def _lines(axis: Any, time: Any, server: Any, values: Any, width: int) -> None:
+    """A line per server, or a band if there are many; a point is the mean over *width* seconds."""
+    servers, position = np.unique(server, return_inverse=True)
+    bins, place = np.unique((time - 1) // width, return_inverse=True)
+    cells, cell = np.unique(place * len(servers) + position, return_inverse=True)
+    means = np.bincount(cell, weights=values) / np.bincount(cell)
+    moments, owners = bins[cells // len(servers)] * width + 1, cells % len(servers)
     colours = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, "#000000", YELLOW)
     if len(servers) <= MANY_SERVERS:
-        for position, number in enumerate(servers):
-            chosen = server == number
-            style = "-" if position < len(colours) else "--"
+        for number, name in enumerate(servers):
+            chosen = owners == number
+            style = "-" if number < len(colours) else "--"
             axis.plot(
-                time[chosen], values[chosen], style, color=colours[position % len(colours)],
-                linewidth=0.9, label=f"server {number}",
+                moments[chosen], means[chosen], style, color=colours[number % len(colours)],
+                linewidth=0.9, label=f"server {name}",
             )  # fmt: skip
         _legend(axis)
         return
-    moments = np.unique(time)
-    band = np.array([np.percentile(values[time == moment], (0, 50, 100)) for moment in moments])
+    edges = np.flatnonzero(np.diff(moments, prepend=-1))
+    band = np.array([np.percentile(part, (0, 50, 100)) for part in np.split(means, edges[1:])])
     axis.fill_between(
-        moments, band[:, 0], band[:, 2], color=SKY, alpha=0.5, linewidth=0, label="least to most"
+        moments[edges], band[:, 0], band[:, 2], color=SKY, alpha=0.5, linewidth=0, label="least to most"
     )
-    axis.plot(moments, band[:, 1], color=BLUE, linewidth=1, label=f"median of {len(servers)} servers")
+    axis.plot(moments[edges], band[:, 1], color=BLUE, linewidth=1, label=f"median of {len(servers)} servers")
     _legend(axis)
 
 
-def _memory(axis: Any, run: Run, fleet: FleetSpec) -> None:
+def _memory(axis: Any, run: Run, fleet: FleetSpec, width: int) -> None:
     metrics = run.metrics
     server = numbers(metrics, "server")
     time = numbers(metrics, "time_ns") / SECOND
@@ -230,7 +253,7 @@ def _memory(axis: Any, run: Run, fleet: FleetSpec) -> None:
         axis.set_yticks([])
         axis.annotate("not modelled", (0.5, 0.5), xycoords="axes fraction", ha="center", color=GREY)
         return
-    _lines(axis, time[alive], server[alive], memory[alive] / scale)
+    _lines(axis, time[alive], server[alive], memory[alive] / scale, width)
     if total > 0 and fleet.autoscaler and fleet.autoscaler.policy.memory_high >= 0:
         axis.axhline(fleet.autoscaler.policy.memory_high * 100, color=GREY, linewidth=1, linestyle="--")
     axis.set_ylim(bottom=0)

@@ -1,8 +1,9 @@
 """A run, read back: from its directory, or from memory right after it ended."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..core.events import RollingDigest, run_digest
-from .sink import read_parts
-from .tables import Table, columns_digest, in_order, names_of
+from .sink import read_parquet, read_parts
+from .tables import TABLES, Reader, Table, columns_digest, in_order, names_of
 
 
 class RunError(Exception):
@@ -20,15 +21,28 @@ class RunError(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """What happened. Tables are Arrow; pandas and Polars read them. *directory* is None for a run kept in memory."""
+    """What happened. Tables are Arrow, read when they are asked for; pandas and Polars take them. *directory* is None for a run kept in memory."""
 
-    requests: pa.Table
-    attempts: pa.Table
-    metrics: pa.Table
+    table: Reader
     lines: tuple[str, ...]
     summary: dict[str, Any]
     directory: Path | None = None
     partial: bool = False
+
+    @cached_property
+    def requests(self) -> pa.Table:
+        """A row per request."""
+        return self.table("requests", None)
+
+    @cached_property
+    def attempts(self) -> pa.Table:
+        """A row per attempt."""
+        return self.table("attempts", None)
+
+    @cached_property
+    def metrics(self) -> pa.Table:
+        """A row per second and server."""
+        return self.table("metrics", None)
 
     @cached_property
     def events(self) -> list[dict[str, Any]]:
@@ -59,9 +73,8 @@ class Run:
             lines = log.read_text(encoding="ascii").splitlines()
             if not (folder / "summary.json").is_file():
                 return cls._open_partial(folder, lines)
-            tables = [
-                pq.read_table(folder / f"{name}.parquet") for name in ("requests", "attempts", "metrics")
-            ]
+            for name in TABLES:
+                pq.read_schema(folder / f"{name}.parquet")
             summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
         except (OSError, pa.ArrowInvalid, json.JSONDecodeError, UnicodeDecodeError) as error:
             raise RunError(f"{folder}: damaged run: {error}") from None
@@ -73,22 +86,21 @@ class Run:
         end = json.loads(lines[-1]) if lines else {}
         if not all(isinstance(end.get(field), str) for field in ("log", "columns")):
             raise RunError(f"{log}:{len(lines)}: damaged run: expected the event end in the last line")
-        return cls(tables[0], tables[1], tables[2], tuple(lines), summary, folder)
+        return cls(partial(read_parquet, folder), tuple(lines), summary, folder)
 
     @classmethod
     def _open_partial(cls, folder: Path, lines: list[str]) -> "Run":
         if lines and not _whole_line(lines[-1]):
             lines = lines[:-1]
-        tables = []
-        for name in ("requests", "attempts", "metrics"):
-            finished = folder / f"{name}.parquet"
-            if finished.is_file():
-                tables.append(pq.read_table(finished))
-                continue
-            empty = Table(name, names_of([], [])).take()
-            parts = read_parts(folder / "parts", name)
-            tables.append(in_order(name, pa.concat_tables(parts)) if parts else empty)
-        return cls(tables[0], tables[1], tables[2], tuple(lines), {}, folder, partial=True)
+
+        def table(name: str, columns: Sequence[str] | None = None) -> pa.Table:
+            if (folder / f"{name}.parquet").is_file():
+                return read_parquet(folder, name, columns)
+            parts = list(read_parts(folder / "parts", name))
+            whole = pa.concat_tables(parts) if parts else Table(name, names_of([], [])).take()
+            return in_order(name, whole if columns is None else whole.select(columns))
+
+        return cls(table, tuple(lines), {}, folder, partial=True)
 
     def recompute_digest(self, sources: list[str], endpoints: list[str]) -> str:
         """The digest from what the files hold now, to tell whether they were altered."""

@@ -5,7 +5,8 @@ another name first; only a run that ended turns them into Parquet.
 """
 
 import time as wall
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -28,6 +29,7 @@ class MemorySink:
         self.lines: list[str] = []
         self._names = names
         self._log = RollingDigest()
+        self._finished: dict[str, pa.Table] = {}
 
     def event(self, time: int, name: str, fields: Mapping[str, Any]) -> None:
         """See core.ports.Sink."""
@@ -50,19 +52,22 @@ class MemorySink:
         """See core.ports.Sink."""
         self.tables["metrics"].add(rows)
 
-    def finish(self, end: int) -> tuple[dict[str, pa.Table], str]:
-        """Close the log at *end* ns with the digests; all tables, and the run's digest."""
-        taken = {name: in_order(name, self._whole(table)) for name, table in self.tables.items()}
-        digests = {
-            name: table.digests() if table.ordered else table_digests(name, taken[name], self._names)
-            for name, table in self.tables.items()
-        }
+    def finish(self, end: int) -> str:
+        """Close the log at *end* ns with the digests of log and columns; the run's digest."""
+        digests = {name: self._finish_table(table) for name, table in self.tables.items()}
         log, columns = self._log.hex(), combined_digest(digests)
         self._write(encode(end, "end", {"log": log, "columns": columns}))
-        return taken, run_digest(log, columns)
+        return run_digest(log, columns)
 
-    def _whole(self, table: Table) -> pa.Table:
-        return table.take()
+    def _finish_table(self, table: Table) -> dict[str, str]:
+        whole = in_order(table.name, table.take())
+        self._finished[table.name] = whole
+        return table.digests() if table.ordered else table_digests(table.name, whole, self._names)
+
+    def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """A finished table, or some columns of it."""
+        whole = self._finished[name]
+        return whole if columns is None else whole.select(columns)
 
 
 class DirectorySink(MemorySink):
@@ -118,24 +123,40 @@ class DirectorySink(MemorySink):
         draft.rename(path)
         self._counts[name] += 1
 
-    def _whole(self, table: Table) -> pa.Table:
-        if len(table):
-            self._write_part(table.name, table.take())
-        empty = table.take()
-        return pa.concat_tables([*read_parts(self._parts, table.name), empty])
-
-    def finish(self, end: int) -> tuple[dict[str, pa.Table], str]:
-        """As in memory; and the parts become Parquet files."""
-        taken, digest = super().finish(end)
+    def finish(self, end: int) -> str:
+        """As in memory; and the parts become Parquet files, one part after another unless stragglers came late."""
+        digest = super().finish(end)
         self._log_file.close()
-        for name, table in taken.items():
-            draft = self.directory / f"{name}.draft"
-            pq.write_table(table, draft, compression="zstd")
-            draft.rename(self.directory / f"{name}.parquet")
         for part in sorted(self._parts.iterdir()):
             part.unlink()
         self._parts.rmdir()
-        return taken, digest
+        return digest
+
+    def _finish_table(self, table: Table) -> dict[str, str]:
+        last = table.take()
+        parts = chain(read_parts(self._parts, table.name), [last])
+        if table.ordered:
+            self._write_parquet(table.name, parts, last.schema)
+            return table.digests()
+        whole = in_order(table.name, pa.concat_tables(parts))
+        self._write_parquet(table.name, [whole], last.schema)
+        return table_digests(table.name, whole, self._names)
+
+    def _write_parquet(self, name: str, parts: Iterable[pa.Table], schema: pa.Schema) -> None:
+        """Whole numbers as differences, which are small; text by its codes."""
+        draft = self.directory / f"{name}.draft"
+        coded = [field.name for field in schema if pa.types.is_dictionary(field.type)]
+        wide = {field.name: "DELTA_BINARY_PACKED" for field in schema if field.type == pa.int64()}
+        with pq.ParquetWriter(
+            draft, schema, compression="zstd", use_dictionary=coded, column_encoding=wide
+        ) as writer:
+            for part in parts:
+                writer.write_table(part)
+        draft.rename(self.directory / f"{name}.parquet")
+
+    def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """A finished table, or some columns of it, from its file."""
+        return read_parquet(self.directory, name, columns)
 
     def close(self) -> None:
         """Keep what there is of a run that did not end."""
@@ -144,10 +165,14 @@ class DirectorySink(MemorySink):
             self._log_file.close()
 
 
-def read_parts(folder: Path, name: str) -> list[pa.Table]:
+def read_parquet(folder: Path, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """A finished table of a run's directory, or some columns of it."""
+    with pq.ParquetFile(folder / f"{name}.parquet") as file:
+        return file.read(columns=None if columns is None else list(columns))
+
+
+def read_parts(folder: Path, name: str) -> Iterator[pa.Table]:
     """The parts of table *name*, in order."""
-    tables = []
     for path in sorted(folder.glob(f"{name}-*.arrow")):
         with pa.memory_map(str(path)) as stream, pa.ipc.open_stream(stream) as reader:
-            tables.append(reader.read_all())
-    return tables
+            yield reader.read_all()

@@ -1,6 +1,6 @@
 """A run in figures: planned, sent, outcomes, percentiles, fleet, cost, verdict."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ import pyarrow as pa
 from ..core.model import FLOOD, SECOND, FleetSpec
 from ..core.outcomes import NAMES, Outcome
 from ..core.slo import Verdict, judge, percentile, unit_of
-from .tables import STATES, codes, numbers
+from .tables import STATES, Reader, codes, numbers
 
 PERCENTILES = (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999))
 
@@ -18,14 +18,14 @@ HOUR = 3600 * SECOND
 
 def summarise(
     fleet: FleetSpec,
-    tables: Mapping[str, pa.Table],
+    table: Reader,
     digest: str,
     end: int,
     instance_ns: int,
     fingerprint: str,
 ) -> dict[str, Any]:
     """The contents of summary.json."""
-    requests = tables["requests"]
+    requests = table("requests", ("time_ns", "latency_ns", "source", "outcome"))
     time, latency = numbers(requests, "time_ns"), numbers(requests, "latency_ns")
     source = codes(requests, "source", [spec.name for spec in fleet.sources])
     outcome = codes(requests, "outcome", NAMES)
@@ -42,7 +42,7 @@ def summarise(
         "end_ns": end,
         "slo": [_slo(verdict) for verdict in verdicts],
         "planned": len(time),
-        "sent": int(tables["attempts"].num_rows),
+        "sent": table("attempts", ("attempt",)).num_rows,
         "outcomes": _counts(outcome),
         "sources": {
             spec.name: {
@@ -53,7 +53,7 @@ def summarise(
             for number, spec in enumerate(fleet.sources)
         },
         "latency_ns": _latency(answered),
-        "fleet": _fleet(tables["metrics"]),
+        "fleet": _fleet(table("metrics", ("time_ns", "server", "state"))),
         "instance_hours": round(instance_ns / HOUR, 6),
     }
 
@@ -111,22 +111,24 @@ def serving_sizes(metrics: pa.Table) -> Any:
     return np.bincount(np.searchsorted(seconds, time[serving]), minlength=len(seconds))
 
 
-def per_second(time: Any, weights: Any, seconds: int) -> Any:
-    """Sum *weights* (None: count) by whole second."""
-    index = np.minimum(time // SECOND, seconds - 1).astype(np.int64)
-    return np.bincount(index, weights=weights, minlength=seconds)
+def per_bin(time: Any, weights: Any, bins: int, width: int) -> Any:
+    """Sum *weights* (None: count) by bins of *width* seconds, per second."""
+    index = np.minimum(time // (width * SECOND), bins - 1).astype(np.int64)
+    return np.bincount(index, weights=weights, minlength=bins) / width
 
 
-def percentiles_per_second(time: Any, latency: Any, seconds: int, shares: Sequence[float]) -> Any:
-    """Nearest-rank percentiles of latency for each second of *time*; NaN where there is none. Shape (shares, seconds)."""
-    found = np.full((len(shares), seconds), np.nan)
-    index = (time // SECOND).astype(np.int64)
-    order = np.lexsort((latency, index))
-    index, latency = index[order], latency[order]
-    starts = np.searchsorted(index, np.arange(seconds + 1))
-    for second in range(seconds):
-        block = latency[starts[second] : starts[second + 1]]
+def percentiles_per_bin(time: Any, latency: Any, bins: int, width: int, shares: Sequence[float]) -> Any:
+    """Nearest-rank percentiles of latency for bins of *width* seconds of *time*; NaN where there is none. Shape (shares, bins)."""
+    found = np.full((len(shares), bins), np.nan)
+    index = (time // (width * SECOND)).astype(np.int64)
+    places = np.searchsorted(index, np.arange(bins + 1)) if bool((np.diff(index) >= 0).all()) else None
+    if places is None:
+        order = np.argsort(index, kind="stable")
+        index, latency = index[order], latency[order]
+        places = np.searchsorted(index, np.arange(bins + 1))
+    for number in range(bins):
+        block = np.sort(latency[places[number] : places[number + 1]])
         if len(block):
             for row, share in enumerate(shares):
-                found[row, second] = percentile(block, share)
+                found[row, number] = percentile(block, share)
     return found
