@@ -8,13 +8,14 @@ pareto(scale a, shape b).
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .decision import decision, fast
-from .draws import open_uniform, uniform
+from .draws import draw, draw_block, open_uniform, uniform
+
+Numbers = npt.NDArray[np.int64]
 
 CONSTANT = 0
 EXPONENTIAL = 1
@@ -153,35 +154,39 @@ def exponential_step(bits: int) -> int:
 
 
 @decision
-def fill_samples(kind: int, a: float, b: float, many: npt.NDArray[Any], out: npt.NDArray[Any]) -> None:
-    """:func:`sample` for each of *many* bits."""
-    for place in range(len(many)):
-        out[place] = sample(kind, a, b, many[place])
+def fill_samples(
+    kind: int, a: float, b: float, stream: int, indices: Numbers, attempt: int, purpose: int, out: Numbers
+) -> None:
+    """:func:`sample` for the draw of each of *indices*."""
+    for place in range(len(indices)):
+        out[place] = sample(kind, a, b, draw(stream, indices[place], attempt, purpose))
 
 
 @decision
-def fill_steps(many: npt.NDArray[Any], out: npt.NDArray[Any]) -> None:
-    """:func:`exponential_step` for each of *many* bits."""
-    for place in range(len(many)):
-        out[place] = exponential_step(many[place])
+def fill_steps(stream: int, indices: Numbers, attempt: int, purpose: int, out: Numbers) -> None:
+    """:func:`exponential_step` for the draw of each of *indices*."""
+    for place in range(len(indices)):
+        out[place] = exponential_step(draw(stream, indices[place], attempt, purpose))
 
 
-def samples(distribution: Distribution, bits: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The values of *distribution* that each of *bits* selects; compiled, if this process compiles at all."""
+def samples(distribution: Distribution, stream: int, indices: Numbers, attempt: int, purpose: int) -> Numbers:
+    """The values of *distribution* for the draws of *indices*; in a compiled loop, if this process compiles at all."""
     kind, a, b = distribution.kind, distribution.a, distribution.b
     compiled = fast(fill_samples)
     if compiled is None:
-        return np.array([sample(kind, a, b, value) for value in bits.tolist()], dtype=np.int64)
-    out = np.empty(len(bits), dtype=np.int64)
-    compiled(kind, a, b, bits, out)
+        bits = draw_block(stream, indices, attempt, purpose).tolist()
+        return np.array([sample(kind, a, b, value) for value in bits], dtype=np.int64)
+    out = np.empty(len(indices), dtype=np.int64)
+    compiled(kind, a, b, stream, indices, attempt, purpose, out)
     return out
 
 
-def exponential_steps(bits: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """:func:`exponential_step` of each of *bits*, likewise."""
+def exponential_steps(stream: int, indices: Numbers, attempt: int, purpose: int) -> Numbers:
+    """:func:`exponential_step` for the draws of *indices*, likewise."""
     compiled = fast(fill_steps)
     if compiled is None:
-        return np.array([exponential_step(value) for value in bits.tolist()], dtype=np.int64)
-    out = np.empty(len(bits), dtype=np.int64)
-    compiled(bits, out)
+        bits = draw_block(stream, indices, attempt, purpose).tolist()
+        return np.array([exponential_step(value) for value in bits], dtype=np.int64)
+    out = np.empty(len(indices), dtype=np.int64)
+    compiled(stream, indices, attempt, purpose, out)
     return out

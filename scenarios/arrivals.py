@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.distributions import STEP_UNIT, exponential_steps
-from ..core.draws import ARRIVAL, OFFSET, RATE, below, draw, draw_block, uniform
+from ..core.draws import ARRIVAL, OFFSET, RATE, below, draw, uniform
 from ..core.model import SECOND
 from .schema import Stage
 
@@ -98,7 +98,7 @@ def poisson_times(profile: Profile, stream: int, chunk: int) -> Iterator[Times]:
     reached, latest, index = 0, 0, 0
     while True:
         indices = np.arange(index, index + chunk, dtype=np.int64)
-        steps = exponential_steps(draw_block(stream, indices, 0, ARRIVAL))
+        steps = exponential_steps(stream, indices, 0, ARRIVAL)
         sums = np.cumsum(steps) + reached
         times, done = _invert_until_end(profile, sums / STEP_UNIT)
         times = np.maximum.accumulate(np.maximum(times, latest))

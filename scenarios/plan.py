@@ -202,5 +202,5 @@ def _sample(
         chosen = endpoint == number
         if distribution is None or not chosen.any():
             continue
-        demand[chosen] = samples(distribution, draw_block(stream, indices[chosen], 1, purpose))
+        demand[chosen] = samples(distribution, stream, indices[chosen], 1, purpose)
     return demand

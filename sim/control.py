@@ -149,9 +149,8 @@ class ControlPlane:
              proxy.in_flight, proxy.queued, proxy.memory, 0, proxy.connections, proxy.descriptors)
         ]  # fmt: skip
         written = []
-        for number, instance in sorted(self.instances.by_number.items()):
-            if instance.state == State.GONE:
-                continue
+        for instance in self.instances.present():
+            number = instance.number
             sample = samples.get(number) or ServerSample(number, 0, 0, 0, 0, 0)
             rows.append(
                 (now, number, int(instance.state), sample.requests, sample.in_flight, sample.queued,

@@ -36,17 +36,24 @@ class Instance:
 
 
 class Instances:
-    """All instances that ever were in this run, by number."""
+    """All instances that ever were in this run, by number; and those of them that are not gone."""
 
     def __init__(self) -> None:
         self.by_number: dict[int, Instance] = {}
+        self._present: dict[int, Instance] = {}
 
     def add(self, cloud: CloudInstance, now: int) -> Instance:
         """A launch was granted."""
         assert cloud.number not in self.by_number, f"instance {cloud.number} launched twice"
         made = Instance(cloud, State.PENDING, now)
-        self.by_number[cloud.number] = made
+        self.by_number[cloud.number] = self._present[cloud.number] = made
         return made
+
+    def present(self) -> list[Instance]:
+        """Those that are not gone, by number."""
+        for number in [number for number, one in self._present.items() if one.state == State.GONE]:
+            del self._present[number]
+        return sorted(self._present.values(), key=lambda one: one.number)
 
     def at(self, address: str) -> Instance:
         """The instance at *address* (addresses are never used again)."""
@@ -54,7 +61,7 @@ class Instances:
 
     def in_state(self, *states: State) -> list[Instance]:
         """Those in any of *states*, by number."""
-        return [one for _, one in sorted(self.by_number.items()) if one.state in states]
+        return [one for one in self.present() if one.state in states]
 
     def paid_ns(self, end: int) -> int:
         """Instance time from launch to gone (or *end*), summed, in ns."""

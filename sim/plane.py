@@ -1,15 +1,13 @@
 """The face that every engine shows to the control plane."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 Emit = Callable[[int, str, Mapping[str, Any]], None]
 """Log a control event: time in ns, name, fields."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServerSample:
+class ServerSample(NamedTuple):
     """What a server's monitors see: requests and CPU time since the last sample, and the state now."""
 
     server: int
@@ -20,8 +18,7 @@ class ServerSample:
     cpu_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class ProxySample:
+class ProxySample(NamedTuple):
     """The proxy's own figures; requests since the last sample."""
 
     requests: int

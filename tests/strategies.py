@@ -227,8 +227,7 @@ def large_documents(draw: st.DrawFn) -> dict[str, Any]:
     document["traffic"] = [
         {"name": "crowd", "stages": [{"for": "1s", "rate": f"{rate}/s"}, {"for": "2s", "to": "10/s"}], "client": draw(CLIENT)},
         {"name": "closed", "closed": {"concurrency": draw(st.integers(1, 200))}, "client": draw(CLIENT)},
-        {"name": "monkey", "flood": {"stages": [{"for": "2s", "rate": f"{rate // 2}/s"}], "connections": draw(st.integers(1, 900))},
-         "client": draw(st.sampled_from([{}, {"timeout": "300ms"}]))},
+        {"name": "monkey", "flood": {"stages": [{"for": "2s", "rate": f"{rate // 2}/s"}], "connections": draw(st.integers(1, 900))}},
     ][: draw(st.integers(1, 3))]  # fmt: skip
     made: dict[str, Any] = without_none(document)
     return made

@@ -129,9 +129,10 @@ def _compiled_entry() -> Command:
     integers = types.Array(types.int64, 1, "C")
     with _cache() as folder:
         made: Command = _compiled(from_outside, (integers, *[types.int64] * 4), folder)
-        sampling = (types.int64, types.float64, types.float64, integers, integers)
+        drawing = (types.int64, integers, types.int64, types.int64, integers)
+        sampling = (types.int64, types.float64, types.float64, *drawing)
         set_fast(fill_samples, _compiled(fill_samples, sampling, folder))
-        set_fast(fill_steps, _compiled(fill_steps, (integers, integers), folder))
+        set_fast(fill_steps, _compiled(fill_steps, drawing, folder))
     _forget_old(folder)
     return made
 

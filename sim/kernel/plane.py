@@ -19,6 +19,7 @@ from .compiled import Kernel
 from .window import hand_over, nearly_full
 
 CAPACITY = 1024
+SAMPLED = ["requests", "jobs", "queue_length", "served", "cpu_used"]
 NAMES = {
     layout.EJECTED: "ejected",
     layout.UNEJECTED: "unejected",
@@ -140,18 +141,18 @@ class KernelPlane:
             int(state["descriptors"]),
         )
         state["requests"] = 0
-        rows = []
         memory = spec.app.memory
-        for number in np.flatnonzero(apps["alive"]).tolist():
-            app = apps[number]
-            jobs, served = int(app["jobs"]), int(app["served"])
-            used = memory_used(memory.base, memory.each, jobs, memory.leak, served)
-            rows.append(
-                ServerSample(
-                    number, int(app["requests"]), jobs, int(app["queue_length"]), used, int(app["cpu_used"])
-                )
+        alive = np.flatnonzero(apps["alive"])
+        found = zip(alive.tolist(), apps[alive][SAMPLED].tolist(), strict=True)
+        rows = [
+            ServerSample(
+                number, requests, jobs, queued,
+                memory_used(memory.base, memory.each, jobs, memory.leak, served), cpu,
             )
-            app["requests"] = app["cpu_used"] = 0
+            for number, (requests, jobs, queued, served, cpu) in found
+        ]  # fmt: skip
+        apps["requests"] = 0
+        apps["cpu_used"] = 0
         if self.sink.due():
             self._hand_over()
         return own, rows

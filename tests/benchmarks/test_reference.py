@@ -17,10 +17,10 @@ PEER_REQUESTS = 50_000
 
 CHILD = """
 import resource, time, windtunnel
-run = windtunnel.replay(windtunnel.Scenario.load("steady"), registry="memory", cloud="memory")
+run = windtunnel.replay(windtunnel.Scenario.load("steady"), engine="simpy", registry="memory", cloud="memory")
 scenario = windtunnel.Scenario.load("chaos-monkey")
 start = time.perf_counter()
-run = windtunnel.replay(scenario, registry="memory", cloud="memory")
+run = windtunnel.replay(scenario, engine="simpy", registry="memory", cloud="memory")
 print(time.perf_counter() - start, run.attempts.num_rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

@@ -64,8 +64,8 @@ def argument(name: str, random: np.random.Generator, count: int) -> Any:
         return servers(random, count)
     if name == "connections":
         return connections(random)
-    if name == "many":
-        return random.integers(0, 2**63, count)
+    if name == "indices":
+        return random.integers(0, 2**36, count)
     if name == "out":
         return np.zeros(count, np.int64)
     if name == "mix":

@@ -57,5 +57,5 @@ def test_the_kernel_sees_an_edited_callee_and_finds_its_cache_again(tmp_path: Pa
     assert child(copy, tmp_path / "cache") == ["False", "True", "4000000"]
     callee = copy / "core" / "network.py"
     callee.write_text(callee.read_text().replace("return latency\n", "return latency + 1\n"))
-    assert child(copy, tmp_path / "cache") == ["False", "True", "4000004"]
-    assert child(copy, tmp_path / "cache") == ["True", "True", "4000004"]
+    assert child(copy, tmp_path / "cache") == ["False", "True", "4000006"]
+    assert child(copy, tmp_path / "cache") == ["True", "True", "4000006"]

@@ -49,7 +49,7 @@ def test_engines_agree_at_length(document: dict[str, Any], seed: int) -> None:
 
 @pytest.mark.long
 @given(large_documents(), st.integers(0, 2**62))
-@settings(RANDOM, max_examples=150)
+@settings(RANDOM, max_examples=100)
 def test_engines_agree_on_larger_scenarios_at_length(document: dict[str, Any], seed: int) -> None:
     assert_same(scenario(document, seed))
 
