@@ -20,6 +20,9 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 demo: $(VENV)/.runtime
 	@rm -rf $(DEMO)
 	@$(BIN)/windtunnel replay classic-plan --out $(DEMO)
+	@echo && echo "Its first minute on the kernel, and again on the reference engine:"
+	@$(BIN)/windtunnel replay classic-plan --set duration=60s --no-figure --json --out $(DEMO)/first-minute >/dev/null || test $$? -eq 3
+	@$(BIN)/windtunnel verify $(DEMO)/first-minute --engine simpy
 	@echo && echo "Now look at $(DEMO)/figures/run.png"
 
 test: $(VENV)/.dev

@@ -148,8 +148,10 @@ class Difference:
         return f"{self.where}\n  recorded: {self.recorded}\n  rerun:    {self.rerun}"
 
 
-def verify(directory: str | Path, progress: Progress | None = None) -> tuple[Run, Difference | None]:
-    """Replay the scenario of a run's directory again, in memory, and compare every event and every row.
+def verify(
+    directory: str | Path, progress: Progress | None = None, engine: str = "kernel"
+) -> tuple[Run, Difference | None]:
+    """Replay the scenario of a run's directory again, in memory, on *engine*, and compare every event and every row.
 
     Returns the run on record, and the first difference or None. Raises RunError for a partial or damaged run.
     """
@@ -158,7 +160,7 @@ def verify(directory: str | Path, progress: Progress | None = None) -> tuple[Run
     if recorded.partial:
         raise RunError(f"{folder}: a partial run cannot be verified: it has no digest")
     scenario = Scenario.load(folder / "scenario.yaml")
-    rerun = replay(scenario, progress=progress)
+    rerun = replay(scenario, progress=progress, engine=engine)
     plan = compile_plan(scenario)
     return recorded, compare_runs(recorded, rerun, plan.fleet)
 

@@ -66,6 +66,7 @@ SeedsOption = Annotated[
         min=1, help="so many seeds from the scenario's on: a verdict per objective with its 95% interval"
     ),
 ]
+EngineOption = Annotated[str, typer.Option(help="kernel, or simpy, the reference: the same result")]
 JobsOption = Annotated[int, typer.Option(min=1, help="processes at once, with --seeds")]
 
 
@@ -131,7 +132,7 @@ def replay(
     out_: Annotated[
         Path | None, typer.Option("--out", help="new or empty directory for the run; default runs/NAME-SEED")
     ] = None,
-    engine: Annotated[str, typer.Option(help="kernel, or simpy, the reference: the same result")] = "kernel",
+    engine: EngineOption = "kernel",
     backend: Annotated[str, typer.Option(help="world to run in: sim")] = "sim",
     registry: Annotated[
         str | None, typer.Option(help="fakeredis or memory, instead of the scenario's")
@@ -222,16 +223,17 @@ def sweep(
         out.print(f"\nfigure: {directory / 'sweep.png'}", markup=False)
 
 
-@app.command(epilog="Example: windtunnel verify runs/monkey")
+@app.command(epilog="Example: windtunnel verify runs/monkey --engine simpy")
 def verify(
     directory: Annotated[Path, typer.Argument(help="a run's directory")],
+    engine: EngineOption = "kernel",
 ) -> None:
-    """Replay a run's scenario again and compare every event and every row with what it recorded."""
-    _prepare()
+    """Replay a run's scenario again, on either engine, and compare every event and every row with what it recorded."""
+    _prepare(engine)
     with _interruptible(), progress(True) as on_second:
-        recorded, difference = verify_run(directory, on_second)
+        recorded, difference = verify_run(directory, on_second, engine)
     if difference is None:
-        out.print(f"identical: {len(recorded.lines)} events, {recorded.requests.num_rows} requests, "
+        out.print(f"identical on {engine}: {len(recorded.lines)} events, {recorded.requests.num_rows} requests, "
                   f"{recorded.attempts.num_rows} attempts, digest {recorded.digest}")  # fmt: skip
         raise typer.Exit(PASSED)
     out.print(f"differs, first in {difference}", markup=False)

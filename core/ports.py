@@ -1,8 +1,9 @@
 """The ports: what the engine's drivers need from the world, as protocols, and the values that pass through them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 import numpy.typing as npt
 
@@ -23,8 +24,7 @@ class RegistryError(Exception):
     """The registry could not be reached or answered with something else than expected."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """What a server said of itself. *time* is ns since the scenario's start, None from a foreign server."""
 
     address: str
@@ -35,7 +35,7 @@ class Sample:
     in_flight: int = 0
     version: str = ""
     state: str = ""
-    custom: Mapping[str, float] = field(default_factory=dict)
+    custom: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from .timeline import Timeline
 
 Process = Generator[simpy.Event, Any, None]
 
+WORDS = {state: state.word for state in State}
 _ROLE_STATES = {"serving": State.SERVING, "canary": State.CANARY, "standby": State.STANDBY}
 _TARGET_STATES = {"app": State.SERVING, "canary": State.CANARY, "standby": State.STANDBY}
 
@@ -166,15 +167,17 @@ class ControlPlane:
 
     def _registry_sample(self, now: int, instance: Instance, sample: ServerSample) -> Sample:
         app = self.fleet.app
+        memory = sample.memory / app.memory.total if app.memory.total > 0 else 0.0
+        cpu = sample.cpu_ns / (SECOND * app.cores)
         return Sample(
-            address=instance.address,
-            time=now,
-            requests=sample.requests,
-            memory=sample.memory / app.memory.total if app.memory.total > 0 else 0.0,
-            cpu=sample.cpu_ns / (SECOND * app.cores),
-            in_flight=sample.in_flight,
-            version="1",
-            state=instance.state.word,
+            instance.cloud.address,
+            now,
+            sample.requests,
+            memory,
+            cpu,
+            sample.in_flight,
+            "1",
+            WORDS[instance.state],
         )
 
     def _refreshes(self) -> Process:

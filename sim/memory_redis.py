@@ -153,26 +153,44 @@ class _Pipeline:
         """MULTI."""
         self._immediate = False
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        command = getattr(self._store, name)
-
-        def call(*args: Any, **options: Any) -> Any:
-            if self._immediate:
-                return command(*args, **options)
-            self._commands.append((command, args, options))
-            return self
-
-        return call
-
     def execute(self, raise_on_error: bool = True) -> list[Any]:
         """Run what was gathered."""
+        store = self._store
         commands, self._commands = self._commands, []
         results: list[Any] = []
         for command, args, options in commands:
             try:
-                results.append(command(*args, **options))
+                results.append(command(store, *args, **options))
             except redis.ResponseError as error:
                 if raise_on_error:
                     raise
                 results.append(error)
         return results
+
+
+def _gathered(name: str) -> Callable[..., Any]:
+    command = getattr(MemoryRedis, name)
+
+    def call(pipeline: _Pipeline, *args: Any, **options: Any) -> Any:
+        if pipeline._immediate:
+            return command(pipeline._store, *args, **options)
+        pipeline._commands.append((command, args, options))
+        return pipeline
+
+    return call
+
+
+for _name in (
+    "get",
+    "set",
+    "incr",
+    "delete",
+    "lpush",
+    "lrem",
+    "lrange",
+    "rpoplpush",
+    "hset",
+    "hgetall",
+    "hdel",
+):
+    setattr(_Pipeline, _name, _gathered(_name))

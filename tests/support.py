@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,6 +42,35 @@ def both_engines(request: pytest.FixtureRequest) -> Iterator[None]:
     before, engine[0] = engine[0], request.param
     yield
     engine[0] = before
+
+
+TRAFFIC = Path(__file__).parents[2] / "shared" / "data" / "twitter-2021-08.rate.csv.gz"
+"""A day of real traffic, requests per second, if it lies beside the checkout."""
+
+DAY: dict[str, Any] = {
+    "duration": "24h",
+    "fleet": {
+        "app": {
+            "initial": 4, "min": 3, "max": 40, "workers": 4, "queue": 256,
+            "boot_time": {"lognormal": {"mean": "40s", "cv": 0.3}},
+        },
+        "proxy": {
+            "cpu_per_request": "50us", "upstream_timeout": "5s", "keepalive_timeout": "15s",
+            "health_check": {"interval": "1s", "timeout": "500ms"},
+        },
+        "network": {"client": {"latency": "20ms", "jitter": "5ms"}, "upstream": {"latency": "0.5ms"}},
+        "registry": {"backend": "memory"},
+        "cloud": {"backend": "memory"},
+    },
+    "endpoints": [{"path": "/", "cpu": {"exponential": {"mean": "40ms"}}}],
+    "traffic": [
+        {"name": "users", "rate_csv": str(TRAFFIC), "client": {"timeout": "5s", "connections": {"pool": 400}}}
+    ],
+    "autoscaler": {
+        "policy": "threshold", "interval": "10s", "requests_high": "50/s", "requests_low": "15/s", "cooldown": "60s",
+    },
+}  # fmt: skip
+"""That day on an autoscaled fleet."""
 
 
 def outcomes(run: Run) -> Counter[str]:

@@ -92,8 +92,13 @@ class Kernel:
 
     @world.setter
     def world(self, world: World) -> None:
+        """Exchange it."""
         self._world = world
         self._addresses = _addresses(world)
+
+    def close(self) -> None:
+        """Let go of the world; no command can follow."""
+        del self._world, self._addresses
 
     def __call__(self, what: int, one: int = 0, two: int = 0, three: int = 0) -> int:
         """See command.command."""

@@ -172,6 +172,8 @@ class KernelPlane:
         self._hand_over()
         self._kernel(do.END)
         self._hand_over()
+        # The planes of a process are in cycles, and few objects: the collector would let their arrays pile up.
+        self._kernel.close()
 
     # Between calls.
 

@@ -96,6 +96,7 @@ class _Attributes(AttributeTemplate):  # type: ignore[misc]
     key = WorldType
 
     def generic_resolve(self, kind: Any, name: str) -> Any:
+        """The type of attribute *name*."""
         return _KINDS.get(name)
 
 
@@ -120,6 +121,7 @@ def _get(context: Any, builder: Any, kind: Any, value: Any, name: str) -> Any:
 @infer_global(operator.getitem)
 class _RowTyping(AbstractTemplate):  # type: ignore[misc]
     def generic(self, arguments: Any, keywords: Any) -> Any:
+        """The signature for these arguments, or None."""
         rows, index = arguments
         if isinstance(rows, RowsType) and isinstance(index, types.Integer):
             return signature(rows.record, rows, types.int64)
@@ -137,6 +139,7 @@ def _row(context: Any, builder: Any, kind: Any, arguments: Any) -> Any:
 @infer_global(len)
 class _LengthTyping(AbstractTemplate):  # type: ignore[misc]
     def generic(self, arguments: Any, keywords: Any) -> Any:
+        """The signature for these arguments, or None."""
         (rows,) = arguments
         return signature(types.intp, rows) if isinstance(rows, RowsType) else None
 

@@ -18,11 +18,10 @@ from typing import Any
 import pytest
 from windtunnel.reports.tables import Rows
 from windtunnel.sim.world import Simulation
-from windtunnel.tests.support import plan
+from windtunnel.tests.support import DAY, TRAFFIC, plan, scenario
 
 PEERS = {"asyncflow-sim": "0.1.1", "happysim": "0.2.5"}
 MODELS = Path(__file__).with_name("peer_models.py")
-TRAFFIC = Path(__file__).parents[3] / "shared" / "data" / "twitter-2021-08.rate.csv.gz"
 ROUNDS = 5
 
 
@@ -138,22 +137,6 @@ def test_cost_of_more_servers() -> None:
         assert growth < limit
 
 
-DAY = """
-scenario: real-day
-duration: 24h
-fleet:
-  app: {{initial: 4, min: 3, max: 40, workers: 4, cores: 4, queue: 256, boot_time: {{lognormal: {{mean: 40s, cv: 0.3}}}}}}
-  proxy: {{cpu_per_request: 50us, upstream_timeout: 5s, keepalive_timeout: 15s, health_check: {{interval: 1s, timeout: 500ms}}}}
-  network: {{client: {{latency: 20ms, jitter: 5ms}}, upstream: {{latency: 0.5ms}}}}
-  registry: {{backend: memory}}
-  cloud: {{backend: memory}}
-endpoints:
-  - {{path: /, cpu: {{exponential: {{mean: 40ms}}}}}}
-traffic:
-  - {{name: users, rate_csv: {traffic}, client: {{timeout: 5s, connections: {{pool: 400}}}}}}
-autoscaler: {{policy: threshold, interval: 10s, requests_high: 50/s, requests_low: 15/s, cooldown: 60s}}
-"""
-
 CHILD = """
 import resource, sys, time, windtunnel
 start = time.perf_counter()
@@ -166,7 +149,7 @@ print(seconds, run.summary["planned"], resource.getrusage(resource.RUSAGE_SELF).
 @pytest.mark.benchmark
 @pytest.mark.skipif(not TRAFFIC.exists(), reason="a day of real traffic is not beside this checkout")
 def test_a_day_of_real_traffic(tmp_path: Path) -> None:
-    (tmp_path / "day.yaml").write_text(DAY.format(traffic=TRAFFIC))
+    (tmp_path / "day.yaml").write_text(scenario(DAY).to_yaml())
     done = subprocess.run(
         [sys.executable, "-c", CHILD, str(tmp_path / "day.yaml"), str(tmp_path / "run")],
         capture_output=True, text=True, check=True,

@@ -12,7 +12,7 @@ from windtunnel import Scenario, library
 from windtunnel.api import compare_runs, replay
 from windtunnel.scenarios.build import compile_plan
 from windtunnel.tests.strategies import documents, large_documents
-from windtunnel.tests.support import TWINS, scenario
+from windtunnel.tests.support import DAY, TRAFFIC, TWINS, scenario
 
 RANDOM = settings(
     deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -72,6 +72,25 @@ SHORT = {"chaos-monkey": ["duration=215s"]}
 @pytest.mark.parametrize("name", sorted(library()))
 def test_engines_agree_on_the_library(name: str) -> None:
     assert_same(Scenario.load(name, SHORT.get(name, [])))
+
+
+needs_traffic = pytest.mark.skipif(
+    not TRAFFIC.exists(), reason="a day of real traffic is not beside this checkout"
+)
+
+
+@needs_traffic
+def test_an_hour_of_real_traffic_is_the_same_on_twins_and_embedded_services() -> None:
+    hour = scenario({**DAY, "duration": "1h"})
+    twins = replay(hour)
+    assert twins.requests.num_rows > 150_000
+    assert len(twins.lines) > 20
+    assert replay(hour, registry="fakeredis", cloud="moto").lines == twins.lines
+
+
+@needs_traffic
+def test_engines_agree_on_real_traffic() -> None:
+    assert_same(scenario({**DAY, "duration": "3m"}))
 
 
 PLAIN = """
