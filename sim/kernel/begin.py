@@ -85,6 +85,12 @@ def with_room(w: World) -> World:
         return with_rings(w)
     if len(w.heap) - 2 * capacity - state["heap_size"] < 16:
         return w._replace(heap=_longer(w.heap, 2 * len(w.heap)))
+    late = max(state["late_requests"], state["late_attempts"])
+    if len(w.late_attempts) - capacity - late < 16:
+        rows = 2 * len(w.late_attempts)
+        return w._replace(
+            late_requests=_longer(w.late_requests, rows), late_attempts=_longer(w.late_attempts, rows)
+        )
     if len(w.log) - state["table_rows"] - state["log_rows"] < 16:
         return w._replace(log=_longer(w.log, 2 * len(w.log)))
     return w

@@ -22,7 +22,7 @@ def _row(integers: str, floats: str = "") -> np.dtype[Any]:
 
 STATE = _row(
     # The agenda: the next event if it is known (front), the heap's size.
-    "now front_time front_major front_minor front_ref heap_size budget "
+    "now front_time front_major front_minor front_ref heap_size budget handled "
     # Free slots: the first one, and how many.
     "request_free request_left attempt_free attempt_left connection_free connection_left "
     "job_free job_left timers_full "

@@ -73,6 +73,7 @@ def advance(w: World, until: int, until_major: int) -> int:
             s["budget"] = budget(w)
             if s["budget"] <= 0:
                 return ROOM
+            s["handled"] += 1
         s["now"] = time
         if origin == PLAN:
             start_open(w)

@@ -19,6 +19,8 @@ from .compiled import Kernel
 from .window import hand_over, nearly_full
 
 CAPACITY = 1024
+PATIENCE = 64
+"""The kernel may ask for room so many times without handling a single event."""
 SAMPLED = ["requests", "jobs", "queue_length", "served", "cpu_used"]
 NAMES = {
     layout.EJECTED: "ejected",
@@ -62,9 +64,13 @@ class KernelPlane:
     def advance(self, time: int, key: int) -> bool:
         """See sim.plane.Plane."""
         major = major_of(key)
+        before, in_vain = -1, 0
         while True:
             why = self._kernel(do.ADVANCE, time, major)
             if why == layout.ROOM:
+                in_vain = in_vain + 1 if self._state["handled"] == before else 0
+                assert in_vain < PATIENCE, f"the kernel finds no room: {self._state}"
+                before = int(self._state["handled"])
                 self._make_room()
             elif why == layout.BLOCK:
                 self._next_block()
@@ -105,6 +111,7 @@ class KernelPlane:
         world.apps["slot"] = -1
         world.apps["slot"][servers["id"]] = np.arange(count)
         state["table_rows"] = count
+        state["budget"] = 0
         load = build_index(servers) if needs_index(self.fleet.proxy.routing) else world.load
         self._kernel.world = world._replace(servers=servers if count else table.empty_table(1), load=load)
 

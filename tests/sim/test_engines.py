@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from windtunnel import Scenario, library
 from windtunnel.api import compare_runs, replay
 from windtunnel.scenarios.build import compile_plan
+from windtunnel.sim.kernel.plane import KernelPlane
 from windtunnel.tests.strategies import documents, large_documents
 from windtunnel.tests.support import DAY, TRAFFIC, TWINS, scenario
 
@@ -110,3 +111,40 @@ def test_without_compilation_the_kernel_still_runs() -> None:
     expected = replay(Scenario.load("server-dies", ["duration=32s"]), engine="simpy", **TWINS)
     assert done.stdout.strip() == expected.digest
     assert "Warning" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides"),
+    [
+        ("chaos-monkey", ["duration=240s"]),
+        ("chaos-monkey", ["duration=240s", "fleet.proxy.overload=refuse", "fleet.proxy.max_connections=300"]),
+        ("server-dies", ["traffic.users.client.timeout=40ms", "traffic.users.client.retries.attempts=2"]),
+        ("server-dies", ["fleet.proxy.upstream_timeout=30ms", "fleet.proxy.retries={attempts: 2}"]),
+    ],
+)
+def test_every_slot_is_given_back(name: str, overrides: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is still in use at the end is what is still in flight, and the free lists hold all the rest."""
+    seen: dict[str, int] = {}
+    end = KernelPlane.end
+
+    def watched(plane: KernelPlane) -> None:
+        w = plane._kernel.world
+        state = w.state[0]
+        for kind, rows in (("request", w.requests), ("attempt", w.attempts), ("connection", w.connections),
+                           ("job", w.jobs)):  # fmt: skip
+            free, slot = 0, int(state[f"{kind}_free"])
+            while 0 <= slot < len(rows) and free <= len(rows):
+                free, slot = free + 1, int(rows["next"][slot])
+            assert free == state[f"{kind}_left"]
+            seen[kind] = len(rows) - free
+        seen["open"] = int(w.sources["open"].sum())
+        seen["flooded"] = len(w.flood)
+        end(plane)
+
+    monkeypatch.setattr(KernelPlane, "end", watched)
+    found = replay(Scenario.load(name, overrides), **TWINS)
+    assert found.attempts.num_rows > 5000
+    assert seen["request"] == found.summary["outcomes"].get("unfinished", 0)
+    assert seen["attempt"] <= seen["request"] + 50
+    assert seen["job"] <= 50
+    assert seen["connection"] <= seen["open"] + seen["attempt"] + seen["flooded"] + 50
