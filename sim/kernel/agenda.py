@@ -2,7 +2,7 @@
 
 Most hops of a request take no time or are the next thing to happen anyway: such an event goes to the front and never sees the heap.
 Timers of one kind and delay fall due in the order in which they were set, and nearly all no longer matter by then: they wait in a ring,
-and those that no longer matter leave it unseen. A timer that does not come after the last one of its ring goes into the heap.
+and those that no longer matter leave it unseen, at its head or when it is full. A timer that does not come after the last one of its ring goes into the heap.
 """
 
 from ...core.order import Kind, major_key
@@ -24,7 +24,7 @@ CLIENT_RINGS = 3
 """The ring of source 0's client timeouts."""
 
 SPARE = 8
-"""A ring is called full when so few places are left."""
+"""A ring is full when so few places are left."""
 
 RING_SHIFT = 40
 SLOT_MASK = (1 << RING_SHIFT) - 1
@@ -121,6 +121,8 @@ def drop_top(w: World) -> None:
 def set_timer(w: World, which: int, time: int, slot: int, ident: int) -> None:
     """A timer of ring *which* about *slot*, which is *ident*."""
     ring = w.rings[which]
+    if ring["length"] + SPARE >= ring["size"] and w.state[0]["timers_full"] == 0:
+        compact(w, which)
     length = ring["length"]
     if length > 0 and (time <= ring["last"] or length == ring["size"]):
         schedule_timer(w, which, time, slot, ident, 0)
@@ -131,10 +133,29 @@ def set_timer(w: World, which: int, time: int, slot: int, ident: int) -> None:
     timer["ident"] = ident
     ring["last"] = time
     ring["length"] = length + 1
-    if length + SPARE >= ring["size"]:
-        w.state[0]["timers_full"] = 1
     if length == 0:
         schedule_timer(w, which, time, slot, ident, which + 1)
+
+
+@subroutine
+def compact(w: World, which: int) -> None:
+    """Drop the timers of a full ring that no longer matter; if few go, it must become larger."""
+    ring = w.rings[which]
+    start, head, mask = ring["start"], ring["head"], ring["size"] - 1
+    kept = 1
+    for offset in range(1, ring["length"]):
+        timer = w.timers[start + ((head + offset) & mask)]
+        if matters(w, which, timer["time"], timer["ref"], timer["ident"]):
+            place = w.timers[start + ((head + kept) & mask)]
+            place["time"] = timer["time"]
+            place["ref"] = timer["ref"]
+            place["ident"] = timer["ident"]
+            kept += 1
+    if ring["length"] > 0:
+        ring["length"] = kept
+    if 2 * kept > ring["size"]:
+        w.state[0]["timers_full"] = 1
+        w.state[0]["budget"] = 0
 
 
 @subroutine

@@ -20,7 +20,7 @@ WINDOW, WIDEST_WINDOW = 16_384, 524_288
 LATE = 8_192
 """Late rows that are kept before they are handed over."""
 
-SMALLEST_RING = 256
+SMALLEST_RING = 1024
 
 
 def first_world(plan: Plan, capacity: int) -> World:
@@ -107,7 +107,7 @@ def with_window(w: World) -> World:
 def with_rings(w: World) -> World:
     """The same world with twice the places in each ring of timers that is nearly full."""
     rings = w.rings.copy()
-    full = rings["length"] + 2 * SPARE >= rings["size"]
+    full = 2 * (rings["length"] + SPARE) >= rings["size"]
     rings["size"] = np.where(full, np.maximum(2 * rings["size"], SMALLEST_RING), rings["size"])
     rings["start"] = np.cumsum(rings["size"]) - rings["size"]
     rings["head"] = 0
