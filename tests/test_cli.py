@@ -33,7 +33,7 @@ def test_replay_then_verify(tmp_path: Path) -> None:
         assert text in done.stdout
     verified = windtunnel("verify", "runs/total-outage-3", folder=tmp_path)
     assert verified.returncode == 0, verified.stderr
-    assert verified.stdout.startswith("identical: ")
+    assert verified.stdout.startswith("identical on kernel: ")
     again = windtunnel(
         "replay", "total-outage", "--seed", "3", *TWINS, "--set", "duration=22s", folder=tmp_path
     )
