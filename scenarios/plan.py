@@ -199,8 +199,12 @@ def _sample(
     demand = np.zeros(len(indices), dtype=np.int64)
     for number, spec in enumerate(endpoints):
         distribution: Distribution | None = spec.cpu if purpose == CPU else spec.io
+        if distribution is None:
+            continue
         chosen = endpoint == number
-        if distribution is None or not chosen.any():
+        if chosen.all():
+            return samples(distribution, stream, indices, 1, purpose)
+        if not chosen.any():
             continue
         demand[chosen] = samples(distribution, stream, indices[chosen], 1, purpose)
     return demand

@@ -98,7 +98,7 @@ def moto_cloud(fleet: str, now: Callable[[], int], pending: int = 0) -> Iterator
         from botocore.config import Config
         from moto import mock_aws
 
-        with mock_aws():
+        with _endpoints_read_once(), mock_aws():
             client: Any = boto3.session.Session(
                 aws_access_key_id="rehearsal", aws_secret_access_key="rehearsal"
             ).client("ec2", region_name=REGION, config=Config(retries={"total_max_attempts": 1}))
@@ -109,3 +109,24 @@ def moto_cloud(fleet: str, now: Callable[[], int], pending: int = 0) -> Iterator
             del os.environ[_AMI_SWITCH]
         else:
             os.environ[_AMI_SWITCH] = before
+
+
+@contextmanager
+def _endpoints_read_once() -> Iterator[None]:
+    """botocore parses its list of endpoints anew for each session, of which moto's modules make several when they are imported."""
+    from botocore.loaders import JSONFileLoader
+
+    original, read = JSONFileLoader.load_file, {}
+
+    def load_file(loader: Any, path: str) -> Any:
+        if not path.endswith("endpoints"):
+            return original(loader, path)
+        if path not in read:
+            read[path] = original(loader, path)
+        return read[path]
+
+    JSONFileLoader.load_file = load_file
+    try:
+        yield
+    finally:
+        JSONFileLoader.load_file = original

@@ -77,8 +77,7 @@ class Simulation:
         with ExitStack() as stack:
             redis = stack.enter_context(_redis(self.registry, timeline))
             provider = stack.enter_context(_cloud(self.cloud, fleet, timeline))
-            if self.engine == "simpy":
-                stack.enter_context(_few_collections())
+            stack.enter_context(_few_collections())
 
             sink.event(0, "run", {"scenario": fleet.name, "scenario_hash": plan.fingerprint, "seed": fleet.seed,
                                   "duration": fleet.duration, "format": FORMAT})  # fmt: skip
@@ -124,9 +123,8 @@ def _cloud(kind: str, fleet: FleetSpec, timeline: Timeline) -> Iterator[Cloud]:
 
 @contextmanager
 def _few_collections() -> Iterator[None]:
-    """Collect garbage rarely while millions of short-lived objects come and go."""
+    """Collect garbage rarely, and only what is made inside, while millions of short-lived objects come and go."""
     before = gc.get_threshold()
-    gc.collect()
     gc.freeze()
     gc.set_threshold(500_000, 20, 100)
     try:

@@ -14,7 +14,7 @@ from . import layout
 from .agenda import CLIENT_RINGS, SPARE
 from .layout import Rows, World
 
-WINDOW, WIDEST_WINDOW = 16_384, 524_288
+WINDOW, WIDEST_WINDOW = 32_768, 524_288
 """Rows that may be between the first one that is not finished and the next one: at first, and at most."""
 
 LATE = 8_192
@@ -48,7 +48,12 @@ def first_world(plan: Plan, capacity: int) -> World:
         apps=np.zeros(0, layout.APP),
         servers=table.empty_table(1),
         load=np.zeros(1, np.int64),
-        block=np.zeros(1, layout.PLANNED),
+        block_time=np.zeros(1, np.int64),
+        block_source=np.zeros(1, np.int64),
+        block_index=np.zeros(1, np.int64),
+        block_endpoint=np.zeros(1, np.int64),
+        block_cpu=np.zeros(1, np.int64),
+        block_io=np.zeros(1, np.int64),
         window_requests=np.zeros(WINDOW, layout.OUT_REQUEST),
         window_attempts=np.zeros(WINDOW, layout.OUT_ATTEMPT),
         late_requests=np.zeros(0, layout.OUT_REQUEST),

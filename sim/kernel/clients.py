@@ -41,9 +41,11 @@ ENDPOINT = draws.ENDPOINT
 def start_open(w: World) -> None:
     """The next open row begins."""
     s = w.state[0]
-    row = w.block[s["block_next"]]
-    s["block_next"] += 1
-    start(w, row["source"], row["index"], row["endpoint"], row["cpu"], row["io"])
+    row = s["block_next"]
+    s["block_next"] = row + 1
+    start(
+        w, w.block_source[row], w.block_index[row], w.block_endpoint[row], w.block_cpu[row], w.block_io[row]
+    )
 
 
 @subroutine

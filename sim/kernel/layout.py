@@ -78,7 +78,6 @@ APP = _row(
     "alive booted slot busy queue_head queue_tail queue_length cores_busy run_head run_tail jobs_head jobs served requests "
     "cpu_used cpu_since"
 )
-PLANNED = _row("time source index endpoint cpu io")
 LOG = _row("time what server value lost")
 OUT_REQUEST = np.dtype(list(REQUESTS))
 OUT_ATTEMPT = np.dtype(list(ATTEMPTS))
@@ -107,7 +106,12 @@ class World(NamedTuple):
     apps: Rows
     servers: Rows
     load: Rows
-    block: Rows
+    block_time: Rows
+    block_source: Rows
+    block_index: Rows
+    block_endpoint: Rows
+    block_cpu: Rows
+    block_io: Rows
     window_requests: Rows
     window_attempts: Rows
     late_requests: Rows

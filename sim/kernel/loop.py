@@ -56,11 +56,11 @@ def advance(w: World, until: int, until_major: int) -> int:
         else:
             time, major, minor, ref = NEVER, 0, 0, 0
         if s["block_next"] < s["block_rows"]:
-            row = w.block[s["block_next"]]
-            planned = row["time"]
+            row = s["block_next"]
+            planned = w.block_time[row]
             if planned <= time:
-                own_major = major_key(START, row["source"])
-                own_minor = minor_key(row["source"], row["index"], 1, 0)
+                own_major = major_key(START, w.block_source[row])
+                own_minor = minor_key(w.block_source[row], w.block_index[row], 1, 0)
                 if before(planned, own_major, own_minor, time, major, minor):
                     origin = PLAN
                     time, major, minor = planned, own_major, own_minor

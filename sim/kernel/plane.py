@@ -200,13 +200,13 @@ class KernelPlane:
         if columns is None:
             state["block_more"] = state["block_rows"] = 0
             return
-        block = np.zeros(len(columns["time_ns"]), layout.PLANNED)
-        for name in ("time", "cpu", "io"):
-            block[name] = columns[f"{name}_ns"]
-        for name in ("source", "index", "endpoint"):
-            block[name] = columns[name]
-        state["block_rows"] = len(block)
-        self._kernel.world = self._kernel.world._replace(block=block)
+        state["block_rows"] = len(columns["time_ns"])
+        names = {"time": "time_ns", "cpu": "cpu_ns", "io": "io_ns"}
+        block = {
+            f"block_{name}": np.ascontiguousarray(columns[names.get(name, name)], dtype=np.int64)
+            for name in ("time", "source", "index", "endpoint", "cpu", "io")
+        }
+        self._kernel.world = self._kernel.world._replace(**block)
 
     def _tell(self, cause: str = "memory") -> None:
         """The control plane hears what happened, in order."""

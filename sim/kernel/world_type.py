@@ -32,19 +32,23 @@ from .layout import World
 
 _WORD = ir.IntType(64)
 
+BLOCK_COLUMNS = ("time", "source", "index", "endpoint", "cpu", "io")
+
 DTYPES: dict[str, Any] = {
     "state": layout.STATE, "config": layout.CONFIG, "sources": layout.SOURCE, "endpoints": layout.ENDPOINT,
     "calls": np.dtype(np.int64), "mixes": MIX, "dependencies": layout.DEPENDENCY,
     "filled": np.dtype(np.int64), "flood": np.dtype(np.int64), "heap": layout.EVENT, "timers": layout.TIMER,
     "rings": layout.RING, "requests": layout.REQUEST, "attempts": layout.ATTEMPT,
     "connections": layout.CONNECTION, "idle": admission.CONNECTION, "jobs": layout.JOB, "apps": layout.APP,
-    "servers": table.SERVER, "load": np.dtype(np.int64), "block": layout.PLANNED,
+    "servers": table.SERVER, "load": np.dtype(np.int64), **{f"block_{name}": np.dtype(np.int64) for name in BLOCK_COLUMNS},
     "window_requests": layout.OUT_REQUEST, "window_attempts": layout.OUT_ATTEMPT,
     "late_requests": layout.OUT_REQUEST, "late_attempts": layout.OUT_ATTEMPT, "log": layout.LOG,
 }  # fmt: skip
 assert tuple(DTYPES) == World._fields, "the world and its types differ"
 
-WHOLE = ("calls", "mixes", "filled", "flood", "servers", "idle", "load")
+WHOLE = (
+    "calls", "mixes", "filled", "flood", "servers", "idle", "load", *(f"block_{name}" for name in BLOCK_COLUMNS),
+)  # fmt: skip
 """What is an array to compiled code too."""
 
 _PLACES = {name: place for place, name in enumerate(DTYPES)}
