@@ -3,7 +3,6 @@
 from .agenda import schedule
 from .appserver import account, stop
 from .clients import schedule_turn
-from .forwarding import forget
 from .layout import World
 from .loop import advance
 from .proxy import crash
@@ -15,8 +14,7 @@ CRASH = 2
 END = 3
 ACCOUNT = 4
 TURN = 5
-FORGET = 6
-SCHEDULE = 7
+SCHEDULE = 6
 
 
 def command(w: World, what: int, one: int, two: int, three: int) -> int:
@@ -35,8 +33,6 @@ def command(w: World, what: int, one: int, two: int, three: int) -> int:
                 account(w, server)
     elif what == TURN:
         schedule_turn(w, one, two, three)
-    elif what == FORGET:
-        forget(w)
     elif what == SCHEDULE:
         schedule(w, one, two, 0, three)
     return 0

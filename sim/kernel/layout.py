@@ -30,7 +30,7 @@ STATE = _row(
     "rows connections_made unfinished block_next block_rows block_more window_from late_requests late_attempts "
     # Proxy.
     "down descriptors connections requests cpu_free queue_head queue_tail queue_length "
-    "active retrying sequence last_serving last_canary table_rows health_turn "
+    "active retrying sequence last_serving last_canary table_rows "
     # What the control plane must hear.
     "log_rows signal capacity"
 )
@@ -41,7 +41,7 @@ CONFIG = _row(
     "routing canary_every upstream_timeout keepalive_timeout write_timeout retry_attempts max_in_flight slow_start "
     "health_interval health_timeout healthy_threshold unhealthy_threshold "
     "consecutive_5xx base_ejection_time max_ejection_percent "
-    "workers cores queue app_total app_base app_each app_leak sources",
+    "workers cores queue app_total app_base app_each app_leak",
     "retry_budget",
 )
 
