@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
+from ..core.columns import Rows
 from ..core.events import RollingDigest, encode, run_digest
-from .tables import Names, Rows, Table, combined_digest, in_order, table_digests
+from .tables import Names, Table, combined_digest, in_order, table_digests
 
 PART_ROWS = 65_536
 PART_SECONDS = 2.0

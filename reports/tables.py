@@ -5,22 +5,29 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from ..core.columns import ATTEMPTS, METRICS, REQUESTS
+from ..core.columns import (
+    ATTEMPT_ROW,
+    ATTEMPTS,
+    METRIC_ROW,
+    METRICS,
+    REQUEST_ROW,
+    REQUESTS,
+    Rows,
+    opaque,
+)
 from ..core.events import DIGEST_BYTES
 from ..core.lifecycle import State
 from ..core.outcomes import NAMES
 
 TABLES = {"requests": REQUESTS, "attempts": ATTEMPTS, "metrics": METRICS}
+ROWS = {"requests": REQUEST_ROW, "attempts": ATTEMPT_ROW, "metrics": METRIC_ROW}
 
 Names = Mapping[str, Sequence[str]]
 """What the numbers of a coded column stand for, by column."""
 
 STATES = tuple(state.word for state in State)
-
-Rows = npt.NDArray[Any]
 
 Reader = Callable[[str, Sequence[str] | None], pa.Table]
 """Gives a finished table by name, or some of its columns."""
@@ -44,7 +51,7 @@ class Table:
         self._names = names
         self._blocks: list[Rows] = []
         self._length = 0
-        self._dtype = np.dtype(list(self._columns))
+        self._dtype = ROWS[name]
         self._digests = {column: hashlib.blake2b(digest_size=DIGEST_BYTES) for column, _ in self._columns}
         self._last = -1
 
@@ -65,10 +72,8 @@ class Table:
 
     def take(self) -> pa.Table:
         """The rows kept since the last time."""
-        # As opaque bytes, which numpy moves faster than fields.
-        opaque = np.dtype((np.void, self._dtype.itemsize))
         blocks = [np.zeros(0, self._dtype), *self._blocks]
-        rows = np.concatenate([block.view(opaque) for block in blocks]).view(self._dtype)
+        rows = np.concatenate([opaque(block) for block in blocks]).view(self._dtype)
         self._blocks, self._length = [], 0
         arrays = []
         for column, _ in self._columns:

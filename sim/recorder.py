@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from ..core.columns import ATTEMPT_ROW, REQUEST_ROW
 from ..core.ports import Sink
 from .entities import Request
-from .rows import ATTEMPT_ROW, REQUEST_ROW, RowOrder
+from .rows import RowOrder
 
 BATCH = 8_192
 

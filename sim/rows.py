@@ -3,17 +3,12 @@
 import numpy as np
 import numpy.typing as npt
 
-from ..core.columns import ATTEMPTS, REQUESTS
+from ..core.columns import ATTEMPT_ROW, REQUEST_ROW, Rows, opaque
 from ..core.draws import ATTEMPT_LIMIT
 from ..core.ports import Sink
 
-REQUEST_ROW = np.dtype(list(REQUESTS))
-ATTEMPT_ROW = np.dtype(list(ATTEMPTS))
-
 WINDOW = 262_144
 """So many rows may wait for one before them; then that one is a straggler, and no longer waited for."""
-
-Block = npt.NDArray[np.void]
 
 
 class RowOrder:
@@ -24,28 +19,32 @@ class RowOrder:
         self._requests = np.zeros(0, REQUEST_ROW)
         self._attempts = np.zeros(0, ATTEMPT_ROW)
 
-    def add(self, requests: Block, attempts: Block, watermark: int) -> None:
+    def add(self, requests: Rows, attempts: Rows, watermark: int) -> None:
         """Finished rows, copied; every request below *watermark* is among them, or was."""
         requests, attempts = _joined(self._requests, requests), _joined(self._attempts, attempts)
-        keys = requests["request"]
-        places = np.argsort(keys, kind="stable")
-        attempt_keys = attempts["request"] * ATTEMPT_LIMIT + attempts["attempt"]
-        attempt_places = np.argsort(attempt_keys, kind="stable")
-        ready = int(np.count_nonzero(keys < watermark))
-        ended = int(np.count_nonzero(attempt_keys < watermark * ATTEMPT_LIMIT))
-        if len(keys) - ready > WINDOW:
+        places, attempt_places = order_of(requests), order_of(attempts)
+        ready = int(np.count_nonzero(requests["request"] < watermark))
+        ended = int(np.count_nonzero(attempts["request"] < watermark))
+        if len(requests) - ready > WINDOW:
             ready, ended = len(requests), len(attempts)
-        self._requests = _picked(requests, places[ready:])
-        self._attempts = _picked(attempts, attempt_places[ended:])
+        self._requests = picked(requests, places[ready:])
+        self._attempts = picked(attempts, attempt_places[ended:])
         if ready or ended:
-            self._sink.rows(_picked(requests, places[:ready]), _picked(attempts, attempt_places[:ended]))
+            self._sink.rows(picked(requests, places[:ready]), picked(attempts, attempt_places[:ended]))
 
 
-def _joined(held: Block, rows: Block) -> Block:
+def order_of(rows: Rows) -> npt.NDArray[np.intp]:
+    """The places of *rows* by request and, if they have one, attempt."""
+    keys = rows["request"] * ATTEMPT_LIMIT
+    if rows.dtype == ATTEMPT_ROW:
+        keys = keys + rows["attempt"]
+    return np.argsort(keys, kind="stable")
+
+
+def picked(rows: Rows, places: npt.NDArray[np.intp]) -> Rows:
+    """A copy of *rows* at *places*."""
+    return opaque(rows)[places].view(rows.dtype)
+
+
+def _joined(held: Rows, rows: Rows) -> Rows:
     return np.concatenate((held, rows)) if len(held) else rows
-
-
-def _picked(rows: Block, places: npt.NDArray[np.intp]) -> Block:
-    """A copy of *rows* at *places*; as opaque bytes, which numpy moves faster than fields."""
-    opaque = rows.view(np.dtype((np.void, rows.dtype.itemsize)))
-    return opaque[places].view(rows.dtype)

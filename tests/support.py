@@ -47,6 +47,10 @@ def both_engines(request: pytest.FixtureRequest) -> Iterator[None]:
 TRAFFIC = Path(__file__).parents[2] / "shared" / "data" / "twitter-2021-08.rate.csv.gz"
 """A day of real traffic, requests per second, if it lies beside the checkout."""
 
+needs_traffic = pytest.mark.skipif(
+    not TRAFFIC.exists(), reason="the day of real traffic is not beside this checkout"
+)
+
 DAY: dict[str, Any] = {
     "duration": "24h",
     "fleet": {

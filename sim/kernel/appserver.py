@@ -11,7 +11,7 @@ from .forwarding import current, job_delay
 from .layout import LOST, OUT_OF_MEMORY, World
 from .log import note
 from .routine import routine, subroutine
-from .slots import drop_job
+from .slots import drop_job, next_job, queue_job
 
 OK = int(Outcome.OK)
 APP_ERROR = int(Outcome.APP_ERROR)
@@ -89,13 +89,7 @@ def arrive(w: World, slot: int) -> None:
     elif verdict == START:
         start_job(w, server, slot)
     else:
-        j["next"] = -1
-        if app["queue_length"] == 0:
-            app["queue_head"] = slot
-        else:
-            w.jobs[app["queue_tail"]]["next"] = slot
-        app["queue_tail"] = slot
-        app["queue_length"] += 1
+        queue_job(w, app, slot)
 
 
 @routine
@@ -103,7 +97,6 @@ def enter(w: World, server: int, slot: int) -> None:
     """The job is in flight at the server."""
     app, j = w.apps[server], w.jobs[slot]
     app["jobs"] += 1
-    j["inside"] = 1
     j["older"] = -1
     j["newer"] = app["jobs_head"]
     if app["jobs_head"] >= 0:
@@ -116,7 +109,6 @@ def leave_server(w: World, server: int, slot: int) -> None:
     """The job is in flight at the server no more."""
     app, j = w.apps[server], w.jobs[slot]
     app["jobs"] -= 1
-    j["inside"] = 0
     if j["older"] < 0:
         app["jobs_head"] = j["newer"]
     else:
@@ -212,10 +204,7 @@ def finish_job(w: World, slot: int, outcome: int, status: int) -> None:
     if out_of_memory(memory(w, server), w.config[0]["app_total"]):
         die(w, server)
     elif app["queue_length"] > 0:
-        following = app["queue_head"]
-        app["queue_head"] = w.jobs[following]["next"]
-        app["queue_length"] -= 1
-        start_job(w, server, following)
+        start_job(w, server, next_job(w, app))
 
 
 @subroutine
@@ -264,7 +253,6 @@ def stop(w: World, server: int) -> int:
     slot = app["jobs_head"]
     while slot >= 0:
         following = w.jobs[slot]["newer"]
-        w.jobs[slot]["inside"] = 0
         fail(w, slot, UPSTREAM_RESET)
         slot = following
     lost = int(app["jobs"])
@@ -297,13 +285,7 @@ def call(w: World, number: int, slot: int) -> None:
     elif verdict == START:
         serve(w, number, slot)
     else:
-        w.jobs[slot]["next"] = -1
-        if dependency["queue_length"] == 0:
-            dependency["queue_head"] = slot
-        else:
-            w.jobs[dependency["queue_tail"]]["next"] = slot
-        dependency["queue_tail"] = slot
-        dependency["queue_length"] += 1
+        queue_job(w, dependency, slot)
 
 
 @routine
@@ -344,9 +326,7 @@ def call_done(w: World, number: int, slot: int) -> None:
     if entry >= 0:
         w.filled[dependency["filled_from"] + entry] = w.state[0]["now"] + dependency["ttl"]
     while dependency["queue_length"] > 0 and dependency["busy"] < dependency["concurrency"]:
-        following = dependency["queue_head"]
-        dependency["queue_head"] = w.jobs[following]["next"]
-        dependency["queue_length"] -= 1
+        following = next_job(w, dependency)
         if w.apps[w.jobs[following]["server"]]["alive"] == 1:
             serve(w, number, following)
         else:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from ...core import admission, table
+from ...core.columns import ATTEMPT_ROW, REQUEST_ROW, Rows
 from ...core.demand import MIX
 from ...core.distributions import Distribution
 from ...core.model import FleetSpec
@@ -12,7 +13,7 @@ from ...core.order import Kind, major_key
 from ...scenarios.plan import Plan
 from . import layout
 from .agenda import CLIENT_RINGS, SPARE
-from .layout import Rows, World
+from .layout import World
 
 WINDOW, WIDEST_WINDOW = 32_768, 524_288
 """Rows that may be between the first one that is not finished and the next one: at first, and at most."""
@@ -54,10 +55,10 @@ def first_world(plan: Plan, capacity: int) -> World:
         block_endpoint=np.zeros(1, np.int64),
         block_cpu=np.zeros(1, np.int64),
         block_io=np.zeros(1, np.int64),
-        window_requests=np.zeros(WINDOW, layout.OUT_REQUEST),
-        window_attempts=np.zeros(WINDOW, layout.OUT_ATTEMPT),
-        late_requests=np.zeros(0, layout.OUT_REQUEST),
-        late_attempts=np.zeros(0, layout.OUT_ATTEMPT),
+        window_requests=np.zeros(WINDOW, REQUEST_ROW),
+        window_attempts=np.zeros(WINDOW, ATTEMPT_ROW),
+        late_requests=np.zeros(0, REQUEST_ROW),
+        late_attempts=np.zeros(0, ATTEMPT_ROW),
         log=np.zeros(256, layout.LOG),
     )  # fmt: skip
     return with_apps(with_rings(with_capacity(empty, capacity)), 64)

@@ -132,7 +132,6 @@ def send_job(w: World, a: int) -> None:
             j["io"] = io_demand(e["io_kind"], e["io_a"], e["io_b"], stream, index, number)
     j["call"] = 0
     j["server"] = attempt["server"]
-    j["inside"] = 0
     j["refs"] = 1
     time = w.state[0]["now"] + job_delay(w, slot, UPSTREAM_LATENCY)
     schedule(w, time, major_key(APP_ARRIVE, j["server"]), j["minor"], slot)

@@ -7,11 +7,8 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from ...core.columns import ATTEMPTS, REQUESTS
-
-Rows = npt.NDArray[Any]
+from ...core.columns import Rows
 
 
 def _row(integers: str, floats: str = "") -> np.dtype[Any]:
@@ -72,15 +69,13 @@ CONNECTION = _row(
     "outbox_tail inbox_tail queued next older newer"
 )
 JOB = _row(
-    "attempt tries stream index number minor endpoint cpu io call server outcome status entry inside refs next older newer"
+    "attempt tries stream index number minor endpoint cpu io call server outcome status entry refs next older newer"
 )
 APP = _row(
     "alive booted slot busy queue_head queue_tail queue_length cores_busy run_head run_tail jobs_head jobs served requests "
     "cpu_used cpu_since"
 )
 LOG = _row("time what server value lost")
-OUT_REQUEST = np.dtype(list(REQUESTS))
-OUT_ATTEMPT = np.dtype(list(ATTEMPTS))
 
 
 class World(NamedTuple):

@@ -109,9 +109,7 @@ def accept(w: World, c: int) -> int:
             oldest,
         )
         if verdict == MAKE_ROOM:
-            release(w, oldest - 1)
-            notify(w, oldest - 1, EVICTED)
-            drop_connection(w, oldest - 1)
+            close_connection(w, oldest - 1, EVICTED)
             continue
         if verdict == ACCEPT:
             connection = w.connections[c]
@@ -196,6 +194,14 @@ def notify(w: World, c: int, cause: int) -> None:
 
 
 @subroutine
+def close_connection(w: World, c: int, cause: int) -> None:
+    """The proxy closes an accepted connection, and its client will hear of it."""
+    release(w, c)
+    notify(w, c, cause)
+    drop_connection(w, c)
+
+
+@subroutine
 def client_close(w: World, c: int) -> None:
     """The client's close arrives: what it asked for is abandoned."""
     connection = w.connections[c]
@@ -230,9 +236,7 @@ def keepalive(w: World, c: int, id: int, time: int) -> None:
         return
     if connection["idle_since"] + w.config[0]["keepalive_timeout"] != time:
         return
-    release(w, c)
-    notify(w, c, EVICTED)
-    drop_connection(w, c)
+    close_connection(w, c, EVICTED)
     if w.state[0]["queue_length"] > 0:
         admit_waiting(w)
 
@@ -326,9 +330,7 @@ def write_timed_out(w: World, c: int, id: int) -> None:
     """A stalled connection is given up."""
     connection = w.connections[c]
     if connection["id"] == id and connection["stalled"] == 1:
-        release(w, c)
-        notify(w, c, EVICTED)
-        drop_connection(w, c)
+        close_connection(w, c, EVICTED)
         if w.state[0]["queue_length"] > 0:
             admit_waiting(w)
 
@@ -350,9 +352,7 @@ def crash(w: World, cause: int) -> None:
         if connection["id"] >= 0 and connection["accepted"] == 1 and connection["proxy_closed"] == 0:
             if connection["busy"] >= 0 and connection["stalled"] == 0:
                 disown(w, connection["busy"])
-            release(w, c)
-            notify(w, c, REFUSED)
-            drop_connection(w, c)
+            close_connection(w, c, REFUSED)
     while s["queue_length"] > 0:
         c = s["queue_head"]
         if w.connections[c]["gone"] == 0:

@@ -4,8 +4,9 @@ A request and its first attempt have their places in a window over the rows, so 
 what began before the window, are late and written one behind another.
 """
 
+from ...core.columns import Rows
 from ...core.outcomes import Outcome
-from .layout import Rows, World
+from .layout import World
 from .routine import routine, subroutine
 from .slots import free_request
 

@@ -1,5 +1,7 @@
 """Slots taken and given back, and the lists that run through rows."""
 
+from typing import Any
+
 from .layout import World
 from .routine import routine, subroutine
 
@@ -168,3 +170,24 @@ def pool_remove(w: World, source: int, c: int) -> None:
     if older >= 0:
         w.connections[older]["newer"] = newer
     connection["idle"] = 0
+
+
+@routine
+def queue_job(w: World, station: Any, slot: int) -> None:
+    """Job *slot* waits last at *station*, the row of an app server or a dependency."""
+    w.jobs[slot]["next"] = -1
+    if station["queue_length"] == 0:
+        station["queue_head"] = slot
+    else:
+        w.jobs[station["queue_tail"]]["next"] = slot
+    station["queue_tail"] = slot
+    station["queue_length"] += 1
+
+
+@routine
+def next_job(w: World, station: Any) -> int:
+    """The job that waits first at *station*, which has one, waits no more."""
+    slot = int(station["queue_head"])
+    station["queue_head"] = w.jobs[slot]["next"]
+    station["queue_length"] -= 1
+    return slot

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from ...core.draws import ATTEMPT_LIMIT
+from ...core.columns import Rows, opaque
 from ...core.ports import Sink
+from ..rows import order_of, picked
 from .begin import LATE, WIDEST_WINDOW, with_window
-from .layout import Rows, World
+from .layout import World
 
 
 def nearly_full(w: World) -> bool:
@@ -53,12 +54,8 @@ def _merged(rows: Rows, late: Rows) -> Rows:
     if not len(late):
         return _copy(rows)
     whole = np.concatenate((rows, late))
-    keys = whole["request"] * ATTEMPT_LIMIT
-    if "attempt" in (whole.dtype.names or ()):
-        keys = keys + whole["attempt"]
-    return whole[np.argsort(keys, kind="stable")]
+    return picked(whole, order_of(whole))
 
 
 def _copy(rows: Rows) -> Rows:
-    """A copy of *rows*; as opaque bytes, which numpy moves faster than fields."""
-    return rows.view(np.dtype((np.void, rows.dtype.itemsize))).copy().view(rows.dtype)
+    return opaque(rows).copy().view(rows.dtype)

@@ -26,6 +26,7 @@ from numba.extending import (
 from numba.np.arrayobj import make_array, populate_array
 
 from ...core import admission, table
+from ...core.columns import ATTEMPT_ROW, REQUEST_ROW
 from ...core.demand import MIX
 from . import layout
 from .layout import World
@@ -41,8 +42,8 @@ DTYPES: dict[str, Any] = {
     "rings": layout.RING, "requests": layout.REQUEST, "attempts": layout.ATTEMPT,
     "connections": layout.CONNECTION, "idle": admission.CONNECTION, "jobs": layout.JOB, "apps": layout.APP,
     "servers": table.SERVER, "load": np.dtype(np.int64), **{f"block_{name}": np.dtype(np.int64) for name in BLOCK_COLUMNS},
-    "window_requests": layout.OUT_REQUEST, "window_attempts": layout.OUT_ATTEMPT,
-    "late_requests": layout.OUT_REQUEST, "late_attempts": layout.OUT_ATTEMPT, "log": layout.LOG,
+    "window_requests": REQUEST_ROW, "window_attempts": ATTEMPT_ROW,
+    "late_requests": REQUEST_ROW, "late_attempts": ATTEMPT_ROW, "log": layout.LOG,
 }  # fmt: skip
 assert tuple(DTYPES) == World._fields, "the world and its types differ"
 

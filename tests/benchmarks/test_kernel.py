@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from windtunnel.reports.tables import Rows
+from windtunnel.core.columns import Rows
 from windtunnel.sim.world import Simulation
-from windtunnel.tests.support import DAY, TRAFFIC, plan, scenario
+from windtunnel.tests.support import DAY, needs_traffic, plan, scenario
 
 PEERS = {"asyncflow-sim": "0.1.1", "happysim": "0.2.5"}
 MODELS = Path(__file__).with_name("peer_models.py")
@@ -147,7 +147,7 @@ print(seconds, run.summary["planned"], resource.getrusage(resource.RUSAGE_SELF).
 
 
 @pytest.mark.benchmark
-@pytest.mark.skipif(not TRAFFIC.exists(), reason="a day of real traffic is not beside this checkout")
+@needs_traffic
 def test_a_day_of_real_traffic(tmp_path: Path) -> None:
     (tmp_path / "day.yaml").write_text(scenario(DAY).to_yaml())
     done = subprocess.run(

@@ -17,10 +17,9 @@ from windtunnel.scenarios.build import compile_plan
 from windtunnel.scenarios.plan import COLUMNS, Plan
 from windtunnel.scenarios.scenario import Scenario
 from windtunnel.tests.strategies import documents
-from windtunnel.tests.support import plan
+from windtunnel.tests.support import TRAFFIC, needs_traffic, plan
 
 SECOND = 10**9
-REAL = Path(__file__).parents[3] / "shared" / "data" / "twitter-2021-08.rate.csv.gz"
 
 
 def rows(made: Plan, size: int = 65536) -> dict[str, np.ndarray]:
@@ -116,9 +115,9 @@ def test_recorded_rates(tmp_path: Path, packed: bool) -> None:
     assert len(rows(csv_plan(path, ", arrivals: constant, scale: 3"))["time_ns"]) == 135
 
 
-@pytest.mark.skipif(not REAL.exists(), reason="the day of real traffic is not beside this checkout")
+@needs_traffic
 def test_a_day_of_real_traffic_is_planned_in_blocks() -> None:
-    made = csv_plan(REAL, ", scale: 0.02")
+    made = csv_plan(TRAFFIC, ", scale: 0.02")
     counts = [len(block["time_ns"]) for block in made.blocks(1000)]
     assert set(counts[:-1]) == {1000}
     assert sum(counts) == pytest.approx(5_574_781 * 0.02, rel=0.02)

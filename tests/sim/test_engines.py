@@ -13,7 +13,7 @@ from windtunnel.api import compare_runs, replay
 from windtunnel.scenarios.build import compile_plan
 from windtunnel.sim.kernel.plane import KernelPlane
 from windtunnel.tests.strategies import documents, large_documents
-from windtunnel.tests.support import DAY, TRAFFIC, TWINS, scenario
+from windtunnel.tests.support import DAY, TWINS, needs_traffic, scenario
 
 RANDOM = settings(
     deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -73,11 +73,6 @@ SHORT = {"chaos-monkey": ["duration=215s"]}
 @pytest.mark.parametrize("name", sorted(library()))
 def test_engines_agree_on_the_library(name: str) -> None:
     assert_same(Scenario.load(name, SHORT.get(name, [])))
-
-
-needs_traffic = pytest.mark.skipif(
-    not TRAFFIC.exists(), reason="a day of real traffic is not beside this checkout"
-)
 
 
 @needs_traffic
