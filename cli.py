@@ -1,6 +1,8 @@
 """The command line. Exit codes: 0 passed, 1 internal error, 2 bad usage or scenario, 3 an SLO violated, 4 a backend failed,
 5 verify differs, 130 interrupted."""
 
+import atexit
+import gc
 import itertools
 import json
 import shlex
@@ -72,6 +74,8 @@ JobsOption = Annotated[int, typer.Option(min=1, help="processes at once, with --
 
 def main() -> None:
     """The entry point: every expected failure is one sentence and an exit code."""
+    # The interpreter's last collections would look at everything that moto and matplotlib hold, for a second.
+    atexit.register(gc.freeze)
     try:
         app(standalone_mode=True)
     except ScenarioError as error:

@@ -111,21 +111,27 @@ class RedisRegistry:
 
         def run() -> None:
             pipe = self._redis.pipeline(transaction=False)
+            requests: dict[str, Any] = {}
+            memory: dict[str, Any] = {}
             for sample in samples:
-                fields: dict[str, Any] = {
+                address = sample.address
+                requests[address] = sample.requests
+                memory[address] = repr(sample.memory)
+                fields = {
                     "requests": sample.requests,
-                    "memory": repr(sample.memory),
+                    "memory": memory[address],
                     "cpu": repr(sample.cpu),
                     "in_flight": sample.in_flight,
                     "version": sample.version,
                     "state": sample.state,
-                    **{name: repr(float(value)) for name, value in sample.custom.items()},
                 }
+                for name, value in sample.custom.items():
+                    fields[name] = repr(float(value))
                 if sample.time is not None:
                     fields["time"] = sample.time
-                pipe.hset(self._key(bare(sample.address)), mapping=fields)
-            pipe.hset(self._key(REQUEST_LOAD), mapping={s.address: s.requests for s in samples})
-            pipe.hset(self._key(MEMORY_LOAD), mapping={s.address: repr(s.memory) for s in samples})
+                pipe.hset(self._key(bare(address)), mapping=fields)
+            pipe.hset(self._key(REQUEST_LOAD), mapping=requests)
+            pipe.hset(self._key(MEMORY_LOAD), mapping=memory)
             pipe.execute()
 
         _guard(run)

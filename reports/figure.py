@@ -61,7 +61,7 @@ def draw_figure(run: Run, fleet: FleetSpec, path: Path) -> None:
     with mpl.rc_context(
         {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "windtunnel"}
     ):
-        figure = Figure(figsize=(11, 14), layout="constrained")
+        figure = Figure(figsize=(11, 14), dpi=110, layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots(6, 1, sharex=True, gridspec_kw={"height_ratios": [2.2, 2, 1.4, 1.6, 1.4, 1.5]})
         width = -(-seconds // MOST_POINTS)
@@ -86,7 +86,10 @@ def draw_figure(run: Run, fleet: FleetSpec, path: Path) -> None:
             f"{fleet.name}, seed {fleet.seed}: {verdict}", fontsize=12, fontweight="bold", x=0.01, ha="left"
         )
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=110, metadata={"Software": None} if path.suffix == ".png" else None)
+        # Laid out here, savefig need not draw everything twice.
+        figure.get_layout_engine().execute(figure)  # type: ignore[union-attr]
+        figure.set_layout_engine("none")
+        figure.savefig(path, metadata={"Software": None} if path.suffix == ".png" else None)
 
 
 def _tick_seconds(seconds: int) -> int:

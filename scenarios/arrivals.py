@@ -1,15 +1,12 @@
 """When requests come: arrival times of open sources, as pure functions of seed and position.
 
-Theory of operation
--------------------
-A rate profile is a list of segments with linear rates; its integral L(t) counts expected requests. The k-th arrival of a
-Poisson source comes when L reaches the sum of k unit exponentials (time change of a Poisson process, e.g. Cinlar, "Introduction to
-Stochastic Processes", 1975, ch. 4.7); of a constant source when it reaches k - 1/2. The exponentials are summed as integers, so that the sum does not
+The k-th arrival of a Poisson source comes when the integral of its rate (core.rates) reaches the sum of k unit exponentials; of a
+constant source when it reaches k - 1/2. The exponentials are summed as integers, so that the sum does not
 depend on where a block ends.
 """
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,50 +14,8 @@ import numpy.typing as npt
 from ..core.distributions import STEP_UNIT, exponential_steps
 from ..core.draws import ARRIVAL, OFFSET, RATE, below, draw, uniform
 from ..core.model import SECOND
+from ..core.rates import SEGMENT, Profile, Times, expected_requests, profile_of, times_at
 from .schema import Stage
-
-Times = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """Segments: start (ns), length (s), rate at both ends (requests/s), and requests expected before each (one more)."""
-
-    start: npt.NDArray[np.int64]
-    length: npt.NDArray[np.float64]
-    first: npt.NDArray[np.float64]
-    last: npt.NDArray[np.float64]
-    before: npt.NDArray[np.float64]
-
-    @classmethod
-    def of(cls, segments: list[tuple[int, int, float, float]]) -> "Profile":
-        """From (start ns, end ns, first rate, last rate), in order and without gaps."""
-        table = np.array(segments, dtype=np.float64).reshape(-1, 4)
-        start = np.array([segment[0] for segment in segments], dtype=np.int64)
-        length = (table[:, 1] - table[:, 0]) / SECOND
-        expected = length * (table[:, 2] + table[:, 3]) / 2
-        before = np.concatenate(([0.0], np.cumsum(expected)))
-        return cls(start, length, table[:, 2], table[:, 3], before)
-
-    @property
-    def expected(self) -> float:
-        """Requests expected in all."""
-        return float(self.before[-1])
-
-    def invert(self, position: npt.NDArray[np.float64]) -> Times:
-        """Times (ns) at which the integral reaches each of *position* (below ``expected``)."""
-        segment = np.searchsorted(self.before, position, side="right") - 1
-        segment = np.minimum(segment, len(self.length) - 1)
-        rest = position - self.before[segment]
-        first = self.first[segment]
-        length = self.length[segment]
-        slope = (self.last[segment] - first) / length
-        root = np.sqrt(np.maximum(first * first + 2.0 * slope * rest, 0.0))
-        denominator = first + root
-        seconds = np.divide(2.0 * rest, denominator, out=np.zeros_like(rest), where=denominator > 0)
-        offset = np.floor(np.minimum(seconds, length) * SECOND).astype(np.int64)
-        times: Times = self.start[segment] + offset
-        return times
 
 
 def staged_profile(stages: list[Stage], start: int, stream: int) -> Profile:
@@ -82,50 +37,50 @@ def staged_profile(stages: list[Stage], start: int, stream: int) -> Profile:
                 rate = spread.min + (spread.max - spread.min) * luck
                 segments.append((begin, min(begin + stage.rate.every, end), rate, rate))
         time = end
-    return Profile.of(segments)
+    return profile_of(segments)
 
 
 def recorded_profile(requests: npt.NDArray[np.float64], scale: float, start: int) -> Profile:
     """The profile of requests per second as recorded."""
-    begin = start + np.arange(len(requests), dtype=np.int64) * SECOND
-    rates = requests * scale
-    before = np.concatenate(([0.0], np.cumsum(rates)))
-    return Profile(begin, np.ones(len(rates)), rates, rates, before)
+    profile = np.zeros(len(requests), SEGMENT)
+    profile["start"] = start + np.arange(len(requests), dtype=np.int64) * SECOND
+    profile["length"] = 1.0
+    profile["first"] = profile["last"] = requests * scale
+    profile["before"][1:] = np.cumsum(profile["first"])[:-1]
+    return profile
 
 
 def poisson_times(profile: Profile, stream: int, chunk: int) -> Iterator[Times]:
     """Arrival times in chunks of up to *chunk*, ascending."""
+    expected = expected_requests(profile)
+    chunk = min(chunk, _enough(expected))
     reached, latest, index = 0, 0, 0
     while True:
         indices = np.arange(index, index + chunk, dtype=np.int64)
-        steps = exponential_steps(stream, indices, 0, ARRIVAL)
-        sums = np.cumsum(steps) + reached
-        times, done = _invert_until_end(profile, sums / STEP_UNIT)
-        times = np.maximum.accumulate(np.maximum(times, latest))
-        if len(times):
+        sums = np.cumsum(exponential_steps(stream, indices, 0, ARRIVAL)) + reached
+        positions = sums / STEP_UNIT
+        inside = int(np.searchsorted(positions, expected, side="left"))
+        if inside:
+            times = times_at(profile, positions[:inside], latest)
             yield times
             latest = int(times[-1])
-        if done:
+        if inside < chunk:
             return
         reached, index = int(sums[-1]), index + chunk
 
 
+def _enough(expected: float) -> int:
+    """So many draws are nearly always enough for a source of so many requests."""
+    return int(expected + 4 * math.sqrt(expected)) + 16
+
+
 def constant_times(profile: Profile, chunk: int) -> Iterator[Times]:
     """Evenly spaced arrival times (in terms of the rate), in chunks."""
-    index = 0
-    while True:
-        position = np.arange(index, index + chunk, dtype=np.float64) + 0.5
-        times, done = _invert_until_end(profile, position)
-        if len(times):
-            yield times
-        if done:
-            return
-        index += chunk
-
-
-def _invert_until_end(profile: Profile, position: npt.NDArray[np.float64]) -> tuple[Times, bool]:
-    inside = int(np.searchsorted(position, profile.expected, side="left"))
-    return profile.invert(position[:inside]), inside < len(position)
+    expected = expected_requests(profile)
+    whole = max(0, math.ceil(expected - 0.5))
+    for index in range(0, whole, chunk):
+        positions = np.arange(index, min(index + chunk, whole), dtype=np.float64) + 0.5
+        yield times_at(profile, positions, 0)
 
 
 def timer_times(

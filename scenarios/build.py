@@ -31,9 +31,9 @@ from ..core.model import (
     SourceSpec,
 )
 from ..core.order import SOURCE_BITS
+from ..core.rates import Times
 from ..core.routing import ALGORITHMS
 from .arrivals import (
-    Times,
     constant_times,
     poisson_times,
     recorded_profile,

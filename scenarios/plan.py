@@ -18,10 +18,9 @@ from ..core.demand import Mix
 from ..core.distributions import Distribution, samples
 from ..core.draws import CPU, ENDPOINT, HEADERS, IO, draw_block
 from ..core.model import EndpointSpec, FleetSpec
-from .arrivals import Times
+from ..core.rates import Times
 
 BLOCK = 65_536
-CHUNK = 16_384
 
 COLUMNS = ("time_ns", "source", "index", "endpoint", "cpu_ns", "io_ns", "headers")
 
@@ -58,14 +57,14 @@ class Plan:
             while rows >= size:
                 whole = _concatenate(held)
                 yield {name: column[:size] for name, column in whole.items()}
-                held = [{name: column[size:] for name, column in whole.items()}]
                 rows -= size
+                held = [{name: column[size:] for name, column in whole.items()}] if rows else []
         if rows:
             yield _concatenate(held)
 
     def _parts(self, source: OpenSource) -> Iterator[Block]:
         index = 0
-        for times in source.times(CHUNK):
+        for times in source.times(BLOCK):
             if len(times):
                 yield self._draw(source, times, index)
                 index += len(times)
@@ -77,11 +76,10 @@ class Plan:
         else:
             endpoint = _choose(source.mix, draw_block(source.stream, indices, 0, ENDPOINT))
         endpoints = self.fleet.endpoints
-        headers = np.array(source.headers, dtype=np.int64)
-        picked = np.zeros(len(times), dtype=np.int64)
-        if len(headers) > 1:
+        headers = np.full(len(times), source.headers[0], dtype=np.int64)
+        if len(source.headers) > 1:
             bits = draw_block(source.stream, indices, 0, HEADERS)
-            picked = (((bits >> 31) * len(headers)) >> 32).astype(np.int64)
+            headers = np.array(source.headers, dtype=np.int64)[((bits >> 31) * len(source.headers)) >> 32]
         return {
             "time_ns": times,
             "source": np.full(len(times), source.source, dtype=np.int64),
@@ -89,7 +87,7 @@ class Plan:
             "endpoint": endpoint,
             "cpu_ns": _sample(endpoints, endpoint, source.stream, indices, CPU),
             "io_ns": _sample(endpoints, endpoint, source.stream, indices, IO),
-            "headers": headers[picked],
+            "headers": headers,
         }
 
     def summary(self) -> dict[str, Any]:

@@ -103,13 +103,15 @@ class MemoryRedis:
         self, key: str, field: str | None = None, value: Any = None, mapping: Mapping[str, Any] | None = None
     ) -> int:
         """HSET."""
-        held: dict[str, str] = self._value(key, dict) or {}
+        held: dict[str, str] | None = self._value(key, dict)
+        if held is None:
+            held = self._data[key] = {}
         before = len(held)
         if field is not None:
             held[field] = str(value)
         if mapping:
-            held.update(zip(mapping, map(str, mapping.values()), strict=True))
-        self._data[key] = held
+            for name, one in mapping.items():
+                held[name] = one if one.__class__ is str else str(one)
         return len(held) - before
 
     def hgetall(self, key: str) -> dict[str, str]:

@@ -22,6 +22,8 @@ class Scaling:
         self.engine = engine.Autoscaler(spec)
         self._reconciled = -1
         self._token = 0
+        self._lease = max(LEASE_TTL, 3 * spec.interval)
+        self._renew = 0
         self._reason = ""
 
     def process(self) -> Process:
@@ -43,12 +45,8 @@ class Scaling:
             self.control.emit("decision", {"reason": "unreachable", "error": error})
 
     def _tick(self, now: int) -> None:
-        token = self.registry.acquire_lease(OWNER, max(LEASE_TTL, 3 * self.spec.interval))
-        if token is None:
+        if now >= self._renew and not self._acquire(now):
             return
-        if token != self._token:
-            self._token = token
-            self.engine.last_action = self.registry.load_state(OWNER).get("last_action", -1)
         if self._reconciled < 0 or now - self._reconciled >= self.spec.reconcile_interval:
             self.engine.adopt(now, self.control.cloud.list())
             self._reconciled = now
@@ -61,7 +59,20 @@ class Scaling:
         for action in decision.actions:
             self._perform(now, action)
         if self.engine.last_action != before:
-            self.registry.save_state(OWNER, {"last_action": self.engine.last_action}, token)
+            saved = self.registry.save_state(OWNER, {"last_action": self.engine.last_action}, self._token)
+            if not saved:
+                self._renew = now
+
+    def _acquire(self, now: int) -> bool:
+        """Take the lease, or renew it, which is due after a third of its time; False while somebody else has it."""
+        token = self.registry.acquire_lease(OWNER, self._lease)
+        if token is None:
+            return False
+        if token != self._token:
+            self._token = token
+            self.engine.last_action = self.registry.load_state(OWNER).get("last_action", -1)
+        self._renew = now + self._lease // 3
+        return True
 
     def _log(self, decision: engine.Decision) -> None:
         """A line for each decision that does something, or that something begins to prevent."""

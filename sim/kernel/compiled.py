@@ -18,6 +18,7 @@ from typing import Any
 
 from ...core.decision import enable_compilation, set_fast
 from ...core.distributions import fill_samples, fill_steps
+from ...core.rates import SEGMENT, fill_times
 from . import command as entry
 from . import routine
 from .layout import World
@@ -138,6 +139,10 @@ def _compiled_entry() -> Command:
         sampling = (types.int64, types.float64, types.float64, *drawing)
         set_fast(fill_samples, _compiled(fill_samples, sampling, folder))
         set_fast(fill_steps, _compiled(fill_steps, drawing, folder))
+        floats = types.Array(types.float64, 1, "C")
+        profile = types.Array(numba.from_dtype(SEGMENT), 1, "C")
+        placing = (profile, floats, types.int64, integers)
+        set_fast(fill_times, _compiled(fill_times, placing, folder))
     _forget_old(folder)
     return made
 

@@ -21,7 +21,7 @@ from .window import hand_over, nearly_full
 CAPACITY = 1024
 PATIENCE = 64
 """The kernel may ask for room so many times without handling a single event."""
-SAMPLED = ["requests", "jobs", "queue_length", "served", "cpu_used"]
+SAMPLED = ("requests", "jobs", "queue_length", "served", "cpu_used")
 NAMES = {
     layout.EJECTED: "ejected",
     layout.UNEJECTED: "unejected",
@@ -150,13 +150,13 @@ class KernelPlane:
         state["requests"] = 0
         memory = spec.app.memory
         alive = np.flatnonzero(apps["alive"])
-        found = zip(alive.tolist(), apps[alive][SAMPLED].tolist(), strict=True)
+        found = zip(alive.tolist(), *(apps[field][alive].tolist() for field in SAMPLED), strict=True)
         rows = [
             ServerSample(
                 number, requests, jobs, queued,
                 memory_used(memory.base, memory.each, jobs, memory.leak, served), cpu,
             )
-            for number, (requests, jobs, queued, served, cpu) in found
+            for number, requests, jobs, queued, served, cpu in found
         ]  # fmt: skip
         apps["requests"] = 0
         apps["cpu_used"] = 0

@@ -30,29 +30,39 @@ def hand_over(w: World, sink: Sink) -> World:
     late_attempts = w.late_attempts[: state["late_attempts"]]
     held_up = begun - ready >= len(w.window_requests) // 2
     widest = len(w.window_requests) >= WIDEST_WINDOW
-    if not (held_up and widest):
-        requests, attempts = w.window_requests[:ready], w.window_attempts[:ready]
-    else:
-        ready = begun
-        requests, attempts = w.window_requests[:begun], w.window_attempts[:begun]
+    everything = held_up and widest
+    ready = begun if everything else ready
+    requests, window_requests = _cut(w.window_requests, ready, begun)
+    attempts, window_attempts = _cut(w.window_attempts, ready, begun)
+    if everything:
         requests, attempts = requests[requests["outcome"] > 0], attempts[attempts["outcome"] > 0]
     now = late_attempts["request"] < first + ready
     sink.rows(_merged(requests, late_requests), _merged(attempts, late_attempts[now]))
     later = late_attempts[~now]
     w.late_attempts[: len(later)] = later
     state["late_requests"], state["late_attempts"] = 0, len(later)
-    for rows in (w.window_requests, w.window_attempts):
-        rows[: begun - ready] = _copy(rows[ready:begun])
-        rows["outcome"][begun - ready : begun] = 0
+    w = w._replace(window_requests=window_requests, window_attempts=window_attempts)
     state["window_from"] = first + ready
     state["budget"] = 0
     return with_window(w) if held_up and not widest else w
 
 
+def _cut(window: Rows, ready: int, begun: int) -> tuple[Rows, Rows]:
+    """The first *ready* of *begun* rows, to keep, and a window that begins behind them; many rows leave with their window, uncopied."""
+    if ready >= len(window) // 4:
+        fresh = np.zeros(len(window), window.dtype)
+        opaque(fresh)[: begun - ready] = opaque(window)[ready:begun]
+        return window[:ready], fresh
+    rows = _copy(window[:ready])
+    window[: begun - ready] = _copy(window[ready:begun])
+    window["outcome"][begun - ready : begun] = 0
+    return rows, window
+
+
 def _merged(rows: Rows, late: Rows) -> Rows:
-    """Both by request and attempt, as a copy."""
+    """Both by request and attempt."""
     if not len(late):
-        return _copy(rows)
+        return rows
     whole = np.concatenate((rows, late))
     return picked(whole, order_of(whole))
 

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 import pytest
 import windtunnel.core
-from windtunnel.core import admission, demand, load_index, table
+from windtunnel.core import admission, demand, load_index, rates, table
 from windtunnel.core.decision import decisions, enable_compilation
 
 for _module in pkgutil.iter_modules(windtunnel.core.__path__):
@@ -49,6 +49,14 @@ def connections(random: np.random.Generator) -> admission.Connections:
     return made
 
 
+def staircase(random: np.random.Generator) -> rates.Profile:
+    """A rate profile of a few segments, level and sloping ones, some at rate 0."""
+    ends = np.cumsum(random.integers(1, 9, 5)) * 10**9
+    levels = random.integers(0, 4, (4, 2)) * 10.0
+    sections = zip(ends[:-1].tolist(), ends[1:].tolist(), *levels.T.tolist(), strict=True)
+    return rates.profile_of(list(sections))
+
+
 def argument(name: str, random: np.random.Generator, count: int) -> Any:
     """A value for a parameter, by its name: one word means one thing throughout core."""
     integers = {
@@ -66,6 +74,10 @@ def argument(name: str, random: np.random.Generator, count: int) -> Any:
         return connections(random)
     if name == "indices":
         return random.integers(0, 2**36, count)
+    if name == "profile":
+        return staircase(random)
+    if name == "positions":
+        return np.sort(random.random(count) * rates.expected_requests(staircase(random)) * 0.5)
     if name == "out":
         return np.zeros(count, np.int64)
     if name == "mix":
