@@ -178,9 +178,17 @@ class RedisRegistry:
         found: list[Any] = pipe.execute(raise_on_error=False)
         return found
 
-    def next_number(self) -> int:
+    def next_number(self, above: int = 0) -> int:
         """See core.ports.Registry."""
-        return _guard(lambda: int(self._redis.incr(self._key(NUMBERS))))
+
+        def run() -> int:
+            number = int(self._redis.incr(self._key(NUMBERS)))
+            if number <= above:
+                number = above + 1
+                self._redis.set(self._key(NUMBERS), number)
+            return number
+
+        return _guard(run)
 
     def add_instance(self, provider_id: str) -> None:
         """See core.ports.Registry."""

@@ -1,6 +1,7 @@
 """What an app server does with an arriving request, and when it runs out of memory."""
 
 from .decision import decision
+from .draws import uniform
 
 START = 0
 QUEUE = 1
@@ -33,3 +34,17 @@ def out_of_memory(used: int, total: int) -> bool:
 def cache_hit(filled_until: int, now: int) -> bool:
     """Whether a cached entry that expires at *filled_until* (ns) still answers at *now*."""
     return filled_until > now
+
+
+@decision
+def slowed(demand: int, factor: float) -> int:
+    """CPU or service time (ns) while everything takes *factor* times as long."""
+    if factor == 1.0:
+        return demand
+    return int(demand * factor)
+
+
+@decision
+def fails_early(share: float, bits: int) -> bool:
+    """Whether a faulty server answers this request with an error at once; *share* of them are."""
+    return uniform(bits) < share

@@ -36,6 +36,11 @@ OFFSET = 18
 BOOT_TIME = 19
 BOOT_FAILURE = 20
 TARGET = 21
+ERROR = 22
+FAULT_TIME = 23
+TOXIC_BOOT = 24
+CAPACITY = 25
+CHECK = 26
 # A dependency call uses two purposes each: base + 2 * position and base + 2 * position + 1.
 CALL = 64
 # Retransmitted SYNs (the k-th uses SYN_RETRY + k) and repeated upstream tries (stride TRY).

@@ -198,15 +198,33 @@ class AutoscalerSpec:
 
 @dataclass(frozen=True, slots=True)
 class FaultSpec:
-    """One fault of the timeline. *count* targets are drawn at the time unless *address* names one."""
+    """One occurrence of a fault. *count* servers are drawn at the time (-1: all, later ones too) unless *address* names one.
+
+    *until*: when it is over, -1: never, or at once. *upstream* and *downstream*: which messages of a link. *attributes* are those of its
+    type (core.faults), in ns, bytes, per second and shares.
+    """
 
     name: str
     type: str
     at: int
     role: str
+    until: int = NONE
     count: int = 1
     address: str = ""
+    dependency: int = NONE
     stream: int = 0
+    upstream: bool = True
+    downstream: bool = True
+    toxicity: float = 1.0
+    attributes: tuple[tuple[str, float | str], ...] = ()
+
+    def number(self, name: str) -> float:
+        """The attribute called so, a number."""
+        return float(dict(self.attributes)[name])
+
+    def word(self, name: str) -> str:
+        """The attribute called so, a word."""
+        return str(dict(self.attributes)[name])
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +255,7 @@ class FleetSpec:
     upstream_link: Link = Link()
     socket_buffer: int = NONE
     refresh_interval: int = SECOND
+    reregister: int = NONE
     key_prefix: str = ""
     pending: int = 0
     dependencies: tuple[DependencySpec, ...] = ()

@@ -94,8 +94,8 @@ class Registry(Protocol):
         """The latest sample of each address that has one; foreign servers' included."""
         ...
 
-    def next_number(self) -> int:
-        """A fresh instance number, from 1."""
+    def next_number(self, above: int = 0) -> int:
+        """A fresh instance number, from 1; *above* the last one known, should the registry have forgotten."""
         ...
 
     def add_instance(self, provider_id: str) -> None:

@@ -19,7 +19,6 @@ from ..core.model import (
     ClientSpec,
     DependencySpec,
     EndpointSpec,
-    FaultSpec,
     FleetSpec,
     HealthSpec,
     Link,
@@ -41,6 +40,7 @@ from .arrivals import (
     take_until,
     timer_times,
 )
+from .fault_timeline import fault_timeline
 from .header_sets import MIXED
 from .loadtest_file import Loadtest, read_loadtest
 from .plan import OpenSource, Plan
@@ -246,13 +246,14 @@ def _fleet(document: Document, builder: _Builder) -> FleetSpec:
         upstream_link=Link(fleet.network.upstream.latency, fleet.network.upstream.jitter),
         socket_buffer=_none(fleet.network.socket_buffer),
         refresh_interval=fleet.registry.refresh_interval,
+        reregister=_none(fleet.registry.reregister),
         key_prefix=fleet.registry.key_prefix,
         pending=fleet.cloud.pending,
         dependencies=_dependencies(document),
         endpoints=builder.endpoints,
         sources=tuple(builder.sources),
         autoscaler=_autoscaler(document),
-        faults=_faults(document),
+        faults=fault_timeline(document),
         slos=tuple(_slo(slo, document, builder) for slo in document.slo),
         header_sets=tuple(builder.header_sets),
     )
@@ -354,21 +355,6 @@ def _autoscaler(document: Document) -> AutoscalerSpec | None:
 
 def _mark(value: float | None) -> float:
     return float(NONE) if value is None else value
-
-
-def _faults(document: Document) -> tuple[FaultSpec, ...]:
-    return tuple(
-        FaultSpec(
-            name=fault.name,
-            type=fault.type,
-            at=fault.at,
-            role=fault.target.role,
-            count=fault.target.count or 1,
-            address=fault.target.address or "",
-            stream=draws.key(document.seed, f"fault/{fault.name}"),
-        )
-        for fault in sorted(document.faults, key=lambda fault: fault.at)
-    )
 
 
 def _slo(slo: Slo, document: Document, builder: _Builder) -> SloSpec:

@@ -11,6 +11,9 @@ from .units import show
 
 Path = tuple[str | int, ...]
 
+MANY_WORDS = 10
+"""More words than these are not listed when one of them was probably meant."""
+
 
 def spell(path: Path) -> str:
     """``traffic[0].client.timeout``."""
@@ -79,7 +82,8 @@ def describe(error: Mapping[str, Any], document: type[BaseModel]) -> str:
     if kind == "literal_error":
         known = [word.strip("' ") for word in context["expected"].replace(" or ", ", ").split(",")]
         guess = nearest(value, known) if isinstance(value, str) else ""
-        return f"expected {context['expected']}, got {show(value)}{guess}"
+        expected = f"one of {len(known)} words" if guess and len(known) > MANY_WORDS else context["expected"]
+        return f"expected {expected}, got {show(value)}{guess}"
     if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
         word = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
         limits = " and ".join(f"{word[k]} {v:g}" for k, v in context.items() if k in word)

@@ -1,4 +1,4 @@
-"""The reference of the scenario file, from the schema: every field with unit, default and meaning."""
+"""The references of the scenario file, from the schema, and of the faults, from their table."""
 
 import types
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from ..core.faults import FAULTS
 from .schema import Document
 from .schema_base import Distribution, StageRate
 
@@ -113,3 +114,26 @@ def _default(field: FieldInfo) -> str:
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     return f"`{value}`" if value not in ("", [], {}) else "empty"
+
+
+def faults_markdown() -> str:
+    """Markdown, a section per family of faults and a paragraph per type."""
+    lines: list[str] = []
+    for family in dict.fromkeys(fault.family for fault in FAULTS.values()):
+        lines.append(f"## {family.capitalize()}\n")
+        for name, fault in FAULTS.items():
+            if fault.family != family:
+                continue
+            lines += [f"### {name}\n", fault.does, "", f"*What you should see:* {fault.see}", ""]
+            takes = [f"target {' or '.join(f'`{role}`' for role in fault.roles)}"]
+            takes += ["`for`"] * fault.lasts
+            takes += [f"`toxicity` ({fault.toxicity})"] * bool(fault.toxicity)
+            takes += ["`stream`"] * fault.stream
+            takes += [
+                f"`{key}` ({attribute.unit}: {attribute.meaning}"
+                + ("" if attribute.default in (None, "") else f"; {attribute.default:g} if omitted")
+                + ")"
+                for key, attribute in fault.attributes
+            ]
+            lines += [f"Takes {', '.join(takes)}.", ""]
+    return "\n".join(lines)

@@ -106,9 +106,30 @@ def _slos(document: Document) -> Iterator[Found]:
 
 
 def _faults(document: Document) -> Iterator[Found]:
+    known = [d.name for d in document.fleet.dependencies]
+    cached = [d.name for d in document.fleet.dependencies if d.cache]
     for index, fault in enumerate(document.faults):
-        if fault.target.role == "proxy" and (fault.target.count or 1) > 1:
-            yield ("faults", index, "target", "count"), "expected at most 1: there is one proxy"
+        where = ("faults", index)
+        if fault.role == "dependency":
+            name = fault.target.name
+            if name is not None and name not in known:
+                hint = nearest(name, known) or f"; known are {', '.join(known) or 'none'}"
+                yield (*where, "target", "name"), f"no dependency {name!r}{hint}"
+            elif not known:
+                yield (*where, "type"), f"expected a dependency for {fault.type}: fleet.dependencies is empty"
+            elif fault.type == "cache_flush" and (name or known[0]) not in cached:
+                yield (*where, "type"), f"expected a cache to flush: dependency {name or known[0]!r} has none"
+        if fault.role == "autoscaler" and document.autoscaler is None:
+            yield (*where, "type"), f"expected an autoscaler for {fault.type}: the scenario has none"
+        peer = fault.attributes.get("from")
+        peers = {"proxy": ("clients", "registry"), "autoscaler": ("registry",)}.get(
+            fault.role, ("proxy", "registry")
+        )
+        if peer is not None and peer not in peers:
+            yield (
+                (*where, "attributes"),
+                f"expected role {fault.role} to be cut off from {' or '.join(peers)}, got {peer!r}",
+            )
 
 
 def _autoscaler(document: Document) -> Iterator[Found]:
@@ -132,7 +153,7 @@ def warnings(document: Document) -> list[str]:
             if marked and document.fleet.app.memory.total is None
             else []
         ),
-        *(f"fault {f.name!r} is due after the end" for f in document.faults if f.at >= end),
+        *(f"fault {f.name!r} is due after the end" for f in document.faults if (f.at or 0) >= end),
         *(f"traffic {t.name!r} begins after the end" for t in document.traffic if t.start >= end),
         *(f"objective {s.name!r} looks at a time after the end" for s in document.slo if s.from_ >= end),
     ]

@@ -16,6 +16,7 @@ from pydantic_core import CoreSchema
 
 from ..core.slo import SIMPLE_INDICATORS, is_indicator, unit_of
 from .schema_base import Distribution, Model, Name, Number, Positive, StageRate
+from .schema_faults import Fault
 from .schema_fleet import Endpoint, Fleet
 from .units import (
     Duration,
@@ -247,35 +248,6 @@ class AutoscalerModel(Model):
 
                 data["target"] = format_share(self.target)
         return data
-
-
-class Target(Model):
-    """Whom a fault hits."""
-
-    role: Literal["app", "canary", "standby", "proxy"] = Field("app", description="role")
-    count: Positive | None = Field(None, description="so many, drawn at random; omitted: 1")
-    address: Name | None = Field(
-        None, description="this one, such as http://10.0.0.1, instead of role and count"
-    )
-
-
-class Fault(Model):
-    """A fault."""
-
-    name: Name = Field(description="name, unique")
-    type: Literal["kill"] = Field(
-        description="`kill`: the process dies at once with everything in flight; the registry is not told"
-    )
-    at: Duration = Field(description="when")
-    target: Target = Field(default_factory=Target, description="whom")
-    attributes: dict[str, Any] = Field({}, description="settings of the type; `kill` has none")
-
-    @field_validator("attributes")
-    @classmethod
-    def _none_for_kill(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if value:
-            raise ValueError(f"expected no attributes for type kill, got {', '.join(sorted(value))}")
-        return value
 
 
 class Slo(Model):

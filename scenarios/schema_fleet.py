@@ -194,6 +194,11 @@ class Registry(Model):
     refresh_interval: Duration = Field(
         1_000_000_000, gt=0, description="how often the proxy reads the lists of servers"
     )
+    reregister: Duration | None = Field(
+        None,
+        gt=0,
+        description="how often a server looks whether it is still listed, and registers again if not; omitted: never, as in the classic fleet",
+    )
     key_prefix: str = Field("", max_length=100, description="put before every key")
     backend: Literal["fakeredis", "memory"] = Field(
         "fakeredis",

@@ -4,6 +4,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from ..core import appserver as rules
+from ..core import draws
 from ..core.model import AppSpec
 from ..core.order import Kind
 from ..core.outcomes import Outcome
@@ -35,6 +36,12 @@ class AppServer:
         self.jobs: dict[Job, None] = {}
         self.served = 0
         self.requests = 0
+        self.slow = 1.0
+        self.error_share, self.error_status = 0.0, 0
+        self.leaked = 0
+        self.pauses = 0
+        self._paused_at = self._frozen = 0
+        self._parked: list[tuple[Kind, Job, int]] = []
         self._cpu_used = 0
         self._cpu_since = timeline.now()
 
@@ -42,10 +49,14 @@ class AppServer:
     def memory(self) -> int:
         """Bytes in use."""
         memory = self.spec.memory
-        return rules.memory_used(memory.base, memory.each, len(self.jobs), memory.leak, self.served)
+        used = rules.memory_used(memory.base, memory.each, len(self.jobs), memory.leak, self.served)
+        return used + self.leaked
 
     def arrive(self, job: Job) -> None:
         """A request arrives: it is served, waits, or is turned away."""
+        if self.pauses:
+            self._parked.append((Kind.APP_ARRIVE, job, 0))
+            return
         self.requests += 1
         if job.current:
             job.attempt.arrived = self.timeline.now()
@@ -66,32 +77,53 @@ class AppServer:
         assert self.busy <= self.spec.workers, f"server {self.number} has more busy workers than workers"
         if job.current:
             job.attempt.started = self.timeline.now()
+        if self.error_share > 0.0 and rules.fails_early(self.error_share, self._error_bits(job)):
+            job.error = self.error_status
         if self.cores_busy < self.spec.cores:
             self._run(job)
         else:
             self.run_queue.append(job)
 
+    def _error_bits(self, job: Job) -> int:
+        request = job.attempt.request
+        purpose = draws.ERROR + draws.TRY * job.tries
+        return draws.draw(request.stream, request.index, job.attempt.number, purpose)
+
     def _run(self, job: Job) -> None:
         now = self._account()
         self.cores_busy += 1
-        self.timeline.at(now + job.cpu, Kind.CPU_DONE, self.number, job.number, job.lane, self._cpu_done, job)
+        job.frozen = self._frozen
+        time = now if job.error else now + rules.slowed(job.cpu, self.slow)
+        self.timeline.at(time, Kind.CPU_DONE, self.number, job.number, job.lane, self._cpu_done, job)
 
     def _account(self) -> int:
         now = self.timeline.now()
-        self._cpu_used += self.cores_busy * (now - self._cpu_since)
+        if not self.pauses:
+            self._cpu_used += self.cores_busy * (now - self._cpu_since)
         self._cpu_since = now
         return now
 
     def _cpu_done(self, job: Job) -> None:
         if not self.alive:
             return
-        now = self._account()
+        now = self.timeline.now()
+        owed = self._frozen - job.frozen
+        if self.pauses:
+            self._parked.append((Kind.CPU_DONE, job, now - self._paused_at + owed))
+            return
+        if owed:
+            job.frozen = self._frozen
+            self.timeline.at(
+                now + owed, Kind.CPU_DONE, self.number, job.number, job.lane, self._cpu_done, job
+            )
+            return
+        self._account()
         self.cores_busy -= 1
         if self.run_queue:
             self._run(self.run_queue.popleft())
         if job.current:
             job.attempt.cpu_done = now
-        if job.endpoint.io is not None:
+        if job.endpoint.io is not None and not job.error:
             self.timeline.at(
                 now + job.io, Kind.IO_DONE, self.number, job.number, job.lane, self._io_done, job
             )
@@ -99,11 +131,17 @@ class AppServer:
             self._call_next(job)
 
     def _io_done(self, job: Job) -> None:
-        if self.alive:
+        if not self.alive:
+            return
+        if self.pauses:
+            self._parked.append((Kind.IO_DONE, job, 0))
+        else:
             self._call_next(job)
 
     def _call_next(self, job: Job) -> None:
-        if job.call == len(job.endpoint.calls):
+        if job.error:
+            self._finish(job, APP_ERROR, job.error)
+        elif job.call == len(job.endpoint.calls):
             self._finish(job, APP_ERROR if job.endpoint.status >= 500 else OK, job.endpoint.status)
         else:
             self.plane.call(self, job)
@@ -113,10 +151,9 @@ class AppServer:
         if not self.alive:
             return
         job.call += 1
-        if succeeded:
-            self._call_next(job)
-        else:
-            self._finish(job, APP_ERROR, 500)
+        if not succeeded:
+            job.error = 500
+        self._io_done(job)
 
     def _finish(self, job: Job, outcome: int, status: int) -> None:
         if job.current:
@@ -130,10 +167,42 @@ class AppServer:
         elif self.queue:
             self._start(self.queue.popleft())
 
+    def pause(self) -> None:
+        """Everything stands still."""
+        self._account()
+        self.pauses += 1
+        if self.pauses == 1:
+            self._paused_at = self.timeline.now()
+
+    def resume(self) -> None:
+        """What fell due meanwhile is due now, CPU work after what is left of it."""
+        now = self._account()
+        self.pauses -= 1
+        if self.pauses:
+            return
+        self._frozen += now - self._paused_at
+        parked, self._parked = self._parked, []
+        for kind, job, left in parked:
+            job.frozen = self._frozen
+            handler = {
+                Kind.APP_ARRIVE: self.plane.arrive, Kind.CPU_DONE: self._cpu_done, Kind.IO_DONE: self._io_done
+            }[kind]  # fmt: skip
+            self.timeline.at(now + left, kind, self.number, job.number, job.lane, handler, job)
+
+    def leak(self, size: int) -> None:
+        """So many bytes are lost."""
+        self.leaked += size
+        if rules.out_of_memory(self.memory, self.spec.memory.total):
+            self.plane.out_of_memory(self)
+
     def stop(self) -> list[Job]:
-        """The process ends at once; what it had in flight."""
+        """The process ends at once; what it had in flight. Requests that nobody took up have no connection any more."""
         self._account()
         self.alive = False
+        parked, self._parked = self._parked, []
+        for kind, job, _ in parked:
+            if kind == Kind.APP_ARRIVE:
+                self.plane.arrive(job)
         lost, self.jobs = list(self.jobs), {}
         self.queue.clear()
         self.run_queue.clear()

@@ -12,6 +12,7 @@ from ..core.network import link_delay
 from ..core.order import Kind, lane, request_number
 from ..core.outcomes import Outcome, retryable
 from ..core.retries import backoff
+from ..core.toxics import disturbance, healthy
 from ..scenarios.plan import COLUMNS, Plan
 from .entities import PENDING, Attempt, Connection, Request
 from .recorder import Recorder
@@ -45,6 +46,7 @@ class Clients:
         self.plan = plan
         self.sources = plan.fleet.sources
         self.link: Link = plan.fleet.client_link
+        self.toxics = healthy(1)
         self.timeline = timeline
         self.recorder = recorder
         self.pools = [Pool(source) for source in self.sources]
@@ -210,14 +212,17 @@ class Clients:
     def delay(self, attempt: Attempt, purpose: int) -> int:
         """The time of a message about an attempt between client and proxy."""
         request = attempt.request
-        return link_delay(
-            self.link.latency, self.link.jitter, request.stream, request.index, attempt.number, purpose
-        )
+        return self._delay(request.stream, request.index, attempt.number, purpose)
 
     def connection_delay(self, connection: Connection, purpose: int) -> int:
         """The time of a connection's own message (SYN, close, ...) between client and proxy."""
         stream, index, attempt = connection.origin[:3]
-        return link_delay(self.link.latency, self.link.jitter, stream, index, attempt, purpose)
+        return self._delay(stream, index, attempt, purpose)
+
+    def _delay(self, stream: int, index: int, attempt: int, purpose: int) -> int:
+        delay = link_delay(self.link.latency, self.link.jitter, stream, index, attempt, purpose)
+        now = self.timeline.now()
+        return delay + disturbance(self.toxics, 0, now, stream, index, attempt, purpose)
 
     def _connect(self, attempt: Attempt) -> Connection:
         self._connections += 1

@@ -9,9 +9,10 @@ from typing import Any
 
 import simpy
 
-from ..core.draws import BOOT_FAILURE, BOOT_TIME, TARGET, draw, key, uniform
-from ..core.lifecycle import ALIVE, State
-from ..core.model import SECOND, FaultSpec, FleetSpec
+from ..core.appserver import slowed
+from ..core.draws import BOOT_FAILURE, BOOT_TIME, draw, key, uniform
+from ..core.lifecycle import ALIVE, READY, State
+from ..core.model import SECOND, FleetSpec
 from ..core.order import Kind
 from ..core.ports import Cloud, Registry, RegistryError, Sample, Sink
 from ..core.table import CANARY, SERVING
@@ -19,12 +20,15 @@ from .embedded_cloud import number_of
 from .instances import Instance, Instances
 from .plane import Plane, ServerSample
 from .timeline import Timeline
+from .troubles import REGISTRY_TIMEOUT, TroubledCloud, Troubles
 
 Process = Generator[simpy.Event, Any, None]
 
 WORDS = {state: state.word for state in State}
+LATER = 1 << 24
+"""Above every instance number: the entity of what is not about one."""
+_ROLES = {State.SERVING: "serving", State.CANARY: "canary", State.STANDBY: "standby"}
 _ROLE_STATES = {"serving": State.SERVING, "canary": State.CANARY, "standby": State.STANDBY}
-_TARGET_STATES = {"app": State.SERVING, "canary": State.CANARY, "standby": State.STANDBY}
 
 
 class ControlPlane:
@@ -38,11 +42,16 @@ class ControlPlane:
         self.timeline = timeline
         self.plane = plane
         self.registry = registry
-        self.cloud = cloud
+        self.troubles = Troubles()
+        self.cloud = TroubledCloud(cloud, self.troubles, timeline.now)
         self.sink = sink
         self.instances = Instances()
         self.finished = timeline.env.event()
         self.each_second: Callable[[int], None] = lambda now: None
+        self.joined: Callable[[Instance], None] = lambda instance: None
+        self._frozen: dict[int, ServerSample] = {}
+        self._written = 0
+        self._restart_after = fleet.proxy.restart_after
         self._boot_stream = key(fleet.seed, "boot")
         self._reachable = True
         plane.lost = self._lost
@@ -64,15 +73,14 @@ class ControlPlane:
         env.process(self._end())
         env.process(self._monitors())
         env.process(self._refreshes())
-        for number, fault in enumerate(self.fleet.faults):
-            if fault.at < self.fleet.duration + self.fleet.drain:
-                env.process(self._fault(number, fault))
+        if self.fleet.reregister >= 0:
+            env.process(self._heartbeats())
 
     # Instances.
 
     def launch(self, role: str) -> Instance:
         """Ask the cloud for an instance of *role*. Raises CloudError."""
-        number = self.registry.next_number()
+        number = self.registry.next_number(max(self.instances.by_number, default=0))
         cloud = self.cloud.launch(number, role, f"{self.fleet.name}-{self.fleet.seed}-{number}")
         self.registry.add_instance(cloud.provider_id)
         instance = self.instances.add(cloud, self.timeline.now())
@@ -90,12 +98,13 @@ class ControlPlane:
         instance.become(State.BOOTING)
         self.emit("booting", {"server": instance.number})
         bits = draw(self._boot_stream, instance.number, 0, BOOT_TIME)
-        time = self.timeline.now() + self.fleet.app.boot_time.sample(bits)
+        length = slowed(self.fleet.app.boot_time.sample(bits), self.troubles.boot_factor)
+        time = self.timeline.now() + length
         yield self.timeline.until(time, Kind.READY, instance.number)
         if not instance.is_in(State.BOOTING):
             return
         luck = uniform(draw(self._boot_stream, instance.number, 0, BOOT_FAILURE))
-        if luck < self.fleet.app.boot_failure:
+        if luck < self.fleet.app.boot_failure or self.troubles.boot_fails(instance.number):
             instance.become(State.FAILED)
             self.emit("boot_failed", {"server": instance.number})
         else:
@@ -106,8 +115,43 @@ class ControlPlane:
         instance.become(_ROLE_STATES[instance.cloud.role])
         instance.ready = self.timeline.now()
         self.plane.boot(instance.number)
-        self.registry.register(instance.address, instance.cloud.role)
+        if not self._register(instance):
+            self.timeline.env.process(self._register_later(instance))
         self.emit("ready", {"server": instance.number, "role": instance.cloud.role})
+        self.joined(instance)
+
+    def _register(self, instance: Instance) -> bool:
+        """The instance puts itself into its role's list; False if it cannot reach the registry."""
+        try:
+            self.troubles.reach_registry(instance.number)
+            self.registry.register(instance.address, _ROLES[instance.state])
+        except RegistryError as error:
+            self._unreachable(error)
+            return False
+        return True
+
+    def _register_later(self, instance: Instance) -> Process:
+        """It tries again each second."""
+        while instance.is_in(*READY):
+            yield self.timeline.until(self.timeline.now() + SECOND, Kind.READY, LATER + instance.number)
+            if not instance.is_in(*READY) or self._register(instance):
+                return
+
+    def _heartbeats(self) -> Process:
+        """Servers that the registry has forgotten register again."""
+        turn = 0
+        while True:
+            turn += 1
+            yield self.timeline.until(turn * self.fleet.reregister, Kind.READY, 2 * LATER)
+            try:
+                self.troubles.reach_registry("heartbeats")
+                servers = self.registry.servers()
+            except RegistryError:
+                continue
+            listed = {*servers.serving, *servers.canary, *servers.standby}
+            for instance in self.instances.in_state(*sorted(READY)):
+                if instance.address not in listed and not self.troubles.silent[instance.number]:
+                    self._register(instance)
 
     def terminate(self, number: int, provider_id: str, reason: str) -> None:
         """End an instance, whatever it is doing. Raises CloudError."""
@@ -157,11 +201,30 @@ class ControlPlane:
                 (now, number, int(instance.state), sample.requests, sample.in_flight, sample.queued,
                  sample.memory, sample.cpu_ns, 0, 0)
             )  # fmt: skip
-            if instance.state in ALIVE:
-                written.append(self._registry_sample(now, instance, sample))
+            if instance.state in ALIVE and not (self.troubles.silent[number] or self.troubles.cut[number]):
+                written.append(self._registry_sample(now, instance, self._shown(sample)))
         self.sink.metrics(rows)
+        late = max(now + self.troubles.registry_latency, self._written)
+        if late > now and self.troubles.registry_latency < REGISTRY_TIMEOUT:
+            self._written = late
+            self.timeline.env.process(self._write_later(late, written))
+        else:
+            self._write(written)
+
+    def _shown(self, sample: ServerSample) -> ServerSample:
+        """What the server's monitor writes: what it sees, unless it is stuck."""
+        if not self.troubles.stuck[sample.server]:
+            self._frozen[sample.server] = sample
+        return self._frozen.get(sample.server, sample)
+
+    def _write_later(self, time: int, samples: list[Sample]) -> Process:
+        yield self.timeline.until(time, Kind.MONITOR, LATER)
+        self._write(samples)
+
+    def _write(self, samples: list[Sample]) -> None:
         try:
-            self.registry.write_samples(written)
+            self.troubles.reach_registry("monitors")
+            self.registry.write_samples(samples)
         except RegistryError as error:
             self._unreachable(error)
 
@@ -184,12 +247,16 @@ class ControlPlane:
         turn = 0
         while True:
             yield self.timeline.until(turn * self.fleet.refresh_interval, Kind.REFRESH)
+            late = self.troubles.registry_latency
+            if 0 < late < min(REGISTRY_TIMEOUT, self.fleet.refresh_interval):
+                yield self.timeline.until(self.timeline.now() + late, Kind.REFRESH)
             self._refresh()
             turn += 1
 
     def _refresh(self) -> None:
         """The proxy reads the lists; when it cannot, it keeps the table that it has."""
         try:
+            self.troubles.reach_registry("proxy")
             servers = self.registry.servers()
         except RegistryError as error:
             self._unreachable(error)
@@ -207,36 +274,19 @@ class ControlPlane:
             self._reachable = False
             self.emit("registry_unreachable", {"error": str(error)})
 
-    # Faults.
+    # The proxy's death and return.
 
-    def _fault(self, number: int, fault: FaultSpec) -> Process:
-        yield self.timeline.until(fault.at, Kind.FAULT, number)
-        if fault.role == "proxy" and not fault.address:
-            self.emit("fault", {"name": fault.name, "type": fault.type, "targets": ["proxy"]})
-            self.plane.kill_proxy(fault.name)
-            return
-        targets = self._targets(fault)
-        self.emit("fault", {"name": fault.name, "type": fault.type, "targets": [t.number for t in targets]})
-        for instance in targets:
-            lost = self.plane.stop(instance.number)
-            instance.become(State.FAILED)
-            self.emit("killed", {"server": instance.number, "lost": lost})
-
-    def _targets(self, fault: FaultSpec) -> list[Instance]:
-        """The instances that *fault* hits: the one at its address, or some of its role, drawn by its own stream."""
-        if fault.address:
-            alive = self.instances.in_state(*sorted(ALIVE))
-            return [instance for instance in alive if instance.address == fault.address]
-        able = self.instances.in_state(_TARGET_STATES[fault.role])
-        able.sort(key=lambda instance: draw(fault.stream, instance.number, 0, TARGET))
-        return sorted(able[: fault.count], key=lambda instance: instance.number)
+    def restart_proxy(self, cause: str, after: int) -> None:
+        """The proxy's process ends; a new one takes over *after* so many ns."""
+        self._restart_after = after
+        self.plane.kill_proxy(cause)
+        self._restart_after = self.fleet.proxy.restart_after
 
     def _proxy_down(self) -> None:
-        if self.fleet.proxy.restart_after >= 0:
-            self.timeline.env.process(self._restart_proxy())
+        if self._restart_after >= 0:
+            self.timeline.env.process(self._return_of_proxy(self.timeline.now() + self._restart_after))
 
-    def _restart_proxy(self) -> Process:
-        time = self.timeline.now() + self.fleet.proxy.restart_after
+    def _return_of_proxy(self, time: int) -> Process:
         yield self.timeline.until(time, Kind.PROXY_RESTART)
         self.plane.restart_proxy()
         self._refresh()

@@ -6,7 +6,7 @@ The control plane knows it by its face (sim.plane) alone; sim.kernel has the sam
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..core import draws
+from ..core import draws, toxics
 from ..core.order import Kind
 from ..core.outcomes import Outcome
 from ..core.ports import Sink
@@ -41,6 +41,8 @@ class DataPlane:
         self.clients.proxy = self.proxy
         self.forwarding = self.proxy.forwarding
         self.servers: dict[int, AppServer] = {}
+        self.toxics = toxics.healthy(1)
+        self.clients.toxics = self.forwarding.toxics = self.toxics
         self.dependencies = [
             Dependency(number, spec, timeline) for number, spec in enumerate(fleet.dependencies)
         ]
@@ -99,6 +101,44 @@ class DataPlane:
         """See sim.plane.Plane."""
         self.proxy.restart()
 
+    def pause(self, number: int) -> None:
+        """See sim.plane.Plane."""
+        if self.servers[number].alive:
+            self.servers[number].pause()
+
+    def resume(self, number: int) -> None:
+        """See sim.plane.Plane."""
+        server = self.servers[number]
+        if server.alive:
+            server.resume()
+
+    def disturb_server(self, number: int, factor: float, share: float, status: int) -> None:
+        """See sim.plane.Plane."""
+        server = self.servers[number]
+        server.slow, server.error_share, server.error_status = factor, share, status
+
+    def leak(self, number: int, size: int) -> None:
+        """See sim.plane.Plane."""
+        if self.servers[number].alive:
+            self.servers[number].leak(size)
+
+    def disturb_link(self, number: int, toxic: Sequence[Mapping[str, float]]) -> None:
+        """See sim.plane.Plane."""
+        self.toxics = toxics.with_link(self.toxics, number, toxic)
+        self.clients.toxics = self.forwarding.toxics = self.toxics
+
+    def disturb_proxy(self, factor: float) -> None:
+        """See sim.plane.Plane."""
+        self.proxy.slow = factor
+
+    def disturb_dependency(self, number: int, factor: float, down: bool) -> None:
+        """See sim.plane.Plane."""
+        self.dependencies[number].disturb(factor, down)
+
+    def flush_cache(self, number: int) -> None:
+        """See sim.plane.Plane."""
+        self.dependencies[number].flush()
+
     @property
     def down(self) -> bool:
         """See sim.plane.Plane."""
@@ -140,9 +180,9 @@ class DataPlane:
     # What its parts tell each other.
 
     def answers(self, number: int) -> bool:
-        """Whether the server answers a health check."""
+        """Whether the server answers."""
         server = self.servers.get(number)
-        return server is not None and server.alive
+        return server is not None and server.alive and not server.pauses
 
     def arrive(self, job: Job) -> None:
         """A request arrives at an instance, whether or not anybody listens there."""

@@ -4,7 +4,7 @@ from collections import deque
 from typing import Protocol
 
 from ..core import draws
-from ..core.appserver import REJECT, START, admit_request, cache_hit
+from ..core.appserver import REJECT, START, admit_request, cache_hit, slowed
 from ..core.model import DependencySpec
 from ..core.order import Kind
 from .entities import Job
@@ -29,6 +29,8 @@ class Dependency:
         self.spec = spec
         self.timeline = timeline
         self.busy = 0
+        self.slow = 1.0
+        self.down = False
         self.queue: deque[tuple[Job, int, Caller]] = deque()
         self.filled_until = spec.cache.warm() if spec.cache else []
 
@@ -37,6 +39,9 @@ class Dependency:
         entry = self._entry(job)
         if entry >= 0 and cache_hit(self.filled_until[entry], self.timeline.now()):
             caller.called(job, True)
+            return
+        if self.down:
+            caller.called(job, False)
             return
         verdict = admit_request(self.busy, self.spec.concurrency, len(self.queue), self.spec.queue)
         if verdict == REJECT:
@@ -63,13 +68,16 @@ class Dependency:
 
     def _serve(self, job: Job, entry: int, caller: Caller) -> None:
         self.busy += 1
-        time = self.timeline.now() + self.spec.service.sample(self._draw(job, 0))
+        time = self.timeline.now() + slowed(self.spec.service.sample(self._draw(job, 0)), self.slow)
         self.timeline.at(
             time, Kind.DEPENDENCY_DONE, self.number, job.number, job.lane, self._done, job, entry, caller
         )
 
     def _done(self, job: Job, entry: int, caller: Caller) -> None:
         self.busy -= 1
+        if self.down:
+            caller.called(job, False)
+            return
         if entry >= 0 and self.spec.cache is not None:
             self.filled_until[entry] = self.timeline.now() + self.spec.cache.ttl
         while self.queue and self.busy < self.spec.concurrency:
@@ -77,3 +85,14 @@ class Dependency:
             if following[2].alive:  # The connection of a dead caller is closed, and its call with it.
                 self._serve(*following)
         caller.called(job, True)
+
+    def disturb(self, factor: float, down: bool) -> None:
+        """It is slow, or down, or well again; a dependency that is down fails what waits for it."""
+        self.slow, self.down = factor, down
+        while down and self.queue:
+            job, _, caller = self.queue.popleft()
+            caller.called(job, False)
+
+    def flush(self) -> None:
+        """The cache is empty."""
+        self.filled_until = [0] * len(self.filled_until)

@@ -121,9 +121,11 @@ class Connection:
 
 
 class Job:
-    """An attempt's upstream try at an app server."""
+    """An attempt's upstream try at an app server. *error*: the status it will fail with, 0 if it does not; *frozen*: how long its server had
+    been paused in all when its CPU time began (ns)."""
 
-    __slots__ = ("attempt", "call", "cpu", "endpoint", "io", "lane", "number", "server", "tries")
+    __slots__ = ("attempt", "call", "cpu", "endpoint", "error", "frozen", "io", "lane", "number", "server",
+                 "tries")  # fmt: skip
 
     def __init__(self, attempt: Attempt, endpoint: EndpointSpec, server: int, cpu: int, io: int) -> None:
         self.attempt = attempt
@@ -135,6 +137,8 @@ class Job:
         self.cpu = cpu
         self.io = io
         self.call = 0
+        self.error = 0
+        self.frozen = 0
 
     @property
     def current(self) -> bool:

@@ -9,6 +9,7 @@ from ..core.model import FleetSpec
 from ..core.network import link_delay
 from ..core.order import Kind, lane
 from ..core.outcomes import STATUS, Outcome
+from ..core.toxics import check_time, disturbance, healthy
 from .entities import Attempt, Connection, Job
 from .timeline import Timeline
 
@@ -37,6 +38,7 @@ class Forwarding:
         self.plane = plane
         self.servers = table.empty_table(0)
         self.load = no_index()
+        self.toxics = healthy(1)
         self.active = 0
         self.retrying = 0
         self.sequence = 0
@@ -133,11 +135,12 @@ class Forwarding:
 
     def delay(self, job: Job, purpose: int) -> int:
         """A message's time between proxy and app server."""
-        link, request = self.fleet.upstream_link, job.attempt.request
-        return link_delay(
-            link.latency, link.jitter, request.stream, request.index, job.attempt.number,
-            purpose + draws.TRY * job.tries,
-        )  # fmt: skip
+        link, request, number = self.fleet.upstream_link, job.attempt.request, job.attempt.number
+        now, purpose = self.timeline.now(), purpose + draws.TRY * job.tries
+        delay = link_delay(link.latency, link.jitter, request.stream, request.index, number, purpose)
+        return delay + disturbance(
+            self.toxics, job.server, now, request.stream, request.index, number, purpose
+        )
 
     # What comes back.
 
@@ -246,8 +249,10 @@ class Forwarding:
             if not self.servers["listed"][slot]:
                 continue
             server = int(self.servers["id"][slot])
-            in_time = 2 * self.fleet.upstream_link.latency <= spec.timeout
-            passed = in_time and self.plane.answers(server)
+            round_trip = check_time(
+                self.fleet.upstream_link.latency, self.toxics, server, self.timeline.now()
+            )
+            passed = round_trip <= spec.timeout and self.plane.answers(server)
             change = health.check(
                 self.servers, slot, passed, spec.healthy_threshold, spec.unhealthy_threshold
             )

@@ -75,6 +75,38 @@ class Plane(Protocol):
         """Whether the proxy is down."""
         ...
 
+    def pause(self, number: int) -> None:
+        """The application on instance *number* hangs; pauses count, each is ended by a :meth:`resume`."""
+        ...
+
+    def resume(self, number: int) -> None:
+        """It goes on where it was."""
+        ...
+
+    def disturb_server(self, number: int, factor: float, share: float, status: int) -> None:
+        """CPU work that begins from now on takes *factor* times as long (1: none); *share* of the requests fail at once with *status*."""
+        ...
+
+    def leak(self, number: int, size: int) -> None:
+        """The application on instance *number* loses so many bytes, and perhaps dies of it."""
+        ...
+
+    def disturb_link(self, number: int, toxic: Sequence[Mapping[str, float]]) -> None:
+        """What is wrong with a link from now on, towards the server and back: fields of core.toxics.TOXIC; 0 is the clients' link."""
+        ...
+
+    def disturb_proxy(self, factor: float) -> None:
+        """Requests that the proxy reads from now on take it *factor* times as long."""
+        ...
+
+    def disturb_dependency(self, number: int, factor: float, down: bool) -> None:
+        """Calls that begin from now on take *factor* times as long; or they fail, and those under way do too."""
+        ...
+
+    def flush_cache(self, number: int) -> None:
+        """The cache in front of dependency *number* is empty."""
+        ...
+
     def sample(self) -> tuple[ProxySample, Sequence[ServerSample]]:
         """What the monitors see; counters start anew."""
         ...

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..core import admission, draws
+from ..core.appserver import slowed
 from ..core.model import FLOOD, PER_REQUEST, FleetSpec
 from ..core.order import Kind
 from ..core.outcomes import Outcome
@@ -39,6 +40,7 @@ class Proxy:
         self.connections = 0
         self.requests = 0
         self.cpu_free = 0
+        self.slow = 1.0
         self.accept_queue: deque[Connection] = deque()
         self._idle = admission.empty_connections(64)
         self._rows: list[Connection | None] = [None]
@@ -212,7 +214,7 @@ class Proxy:
         admission.idle_remove(self._idle, connection.row)
         self.requests += 1
         self.forwarding.active += 1
-        self.cpu_free = max(now, self.cpu_free) + self.spec.cpu_per_request
+        self.cpu_free = max(now, self.cpu_free) + slowed(self.spec.cpu_per_request, self.slow)
         self.timeline.at(
             self.cpu_free, Kind.ROUTE, connection.id, attempt.request.number, attempt.lane,
             self.forwarding.route, connection, attempt,

@@ -25,6 +25,23 @@ class Scaling:
         self._lease = max(LEASE_TTL, 3 * spec.interval)
         self._renew = 0
         self._reason = ""
+        self._crashes = 0
+        self._down = 0
+
+    def crash(self) -> None:
+        """The process dies, with all that it knew."""
+        self._down += 1
+
+    def restart(self) -> None:
+        """A new process takes over; it has to wait for the old one's lease to run out."""
+        self._down -= 1
+        if self._down:
+            return
+        self._crashes += 1
+        self.engine = engine.Autoscaler(self.spec)
+        self._reconciled = self._token = -1
+        self._renew = 0
+        self._reason = ""
 
     def process(self) -> Process:
         """Decide at every interval."""
@@ -33,7 +50,13 @@ class Scaling:
         while True:
             turn += 1
             yield timeline.until(turn * self.spec.interval, Kind.AUTOSCALER)
+            late = self.control.troubles.registry_latency
+            if 0 < late < self.spec.interval:
+                yield timeline.until(timeline.now() + late, Kind.AUTOSCALER)
+            if self._down:
+                continue
             try:
+                self.control.troubles.reach_registry(OWNER)
                 self._tick(timeline.now())
             except (RegistryError, CloudError) as error:
                 self._hold(str(error))
@@ -65,7 +88,7 @@ class Scaling:
 
     def _acquire(self, now: int) -> bool:
         """Take the lease, or renew it, which is due after a third of its time; False while somebody else has it."""
-        token = self.registry.acquire_lease(OWNER, self._lease)
+        token = self.registry.acquire_lease(f"{OWNER}-{self._crashes}", self._lease)
         if token is None:
             return False
         if token != self._token:

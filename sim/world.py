@@ -16,6 +16,7 @@ from .control import ControlPlane
 from .dataplane import DataPlane
 from .embedded_cloud import MemoryCloud, Overlay, moto_cloud
 from .embedded_redis import virtual_redis
+from .faults.schedule import Faults
 from .memory_redis import MemoryRedis
 from .plane import Plane
 from .scaling import Scaling
@@ -86,9 +87,12 @@ class Simulation:
             control = ControlPlane(fleet, timeline, plane, registry, provider, sink)
             if progress is not None:
                 control.each_second = lambda now: progress(now, fleet.duration)
+            scaling = None if fleet.autoscaler is None else Scaling(fleet.autoscaler, control)
+            faults = Faults(control, scaling, redis.flushall)
             control.begin()
-            if fleet.autoscaler is not None:
-                timeline.env.process(Scaling(fleet.autoscaler, control).process())
+            faults.begin()
+            if scaling is not None:
+                timeline.env.process(scaling.process())
             plane.begin()
             timeline.run(control.finished, plane.advance)
             plane.end()

@@ -175,18 +175,68 @@ AUTOSCALER = st.one_of(
     ),
 )  # fmt: skip
 
-FAULT = st.builds(
+KILL = st.builds(
     lambda at, role, count: {"type": "kill", "at": at, "target": {"role": role, "count": 1 if role == "proxy" else count}},
     durations(0, 4000), st.sampled_from(["app", "canary", "standby", "proxy"]), st.integers(1, 3),
 )  # fmt: skip
+SERVERS = st.builds(
+    lambda role, count: {"role": role, "count": count},
+    st.sampled_from(["app", "app", "canary", "standby"]),
+    st.sampled_from([1, 2, "all"]),
+)
+PROXY_TARGET = st.just({"role": "proxy"})
+TOXICITY = st.sampled_from([None, "20%", "70%"])
+STREAM = st.sampled_from([None, "upstream", "downstream"])
+FACTOR = st.sampled_from([1.5, 4, 30]).map(lambda factor: {"factor": factor})
+
+
+def lasting(kind: str, **more: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """A fault of a type that lasts, for some time or to the end."""
+    return st.fixed_dictionaries(
+        {"type": st.just(kind), "at": durations(0, 3000), "for": optional(durations(50, 2500)), **more}
+    )
+
+
+def at_once(kind: str, **more: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({"type": st.just(kind), "at": durations(0, 3000), **more})
+
+
+LATENCY = st.sampled_from([{"latency": "30ms"}, {"latency": "200ms", "jitter": "150ms"}])
+FAULT = st.one_of(
+    KILL,
+    lasting("pause", target=SERVERS),
+    lasting("slow", target=st.one_of(SERVERS, PROXY_TARGET), attributes=FACTOR),
+    lasting("memory_leak", target=SERVERS, attributes=st.just({"rate": "20MiB"})),
+    lasting("error", target=SERVERS, toxicity=TOXICITY, attributes=st.sampled_from([{}, {"status": 503}])),
+    lasting("latency", target=st.one_of(SERVERS, PROXY_TARGET), toxicity=TOXICITY, stream=STREAM, attributes=LATENCY),
+    lasting("loss", target=st.one_of(SERVERS, PROXY_TARGET), toxicity=TOXICITY, stream=STREAM),
+    lasting("partition", target=st.one_of(SERVERS, PROXY_TARGET)),
+    lasting("partition", target=st.one_of(SERVERS, PROXY_TARGET), attributes=st.just({"from": "registry"})),
+    lasting("registry_down"),
+    lasting("registry_slow", attributes=st.sampled_from([{"latency": "80ms"}, {"latency": "3s"}])),
+    at_once("registry_flush"),
+    lasting("boot_failure", toxicity=TOXICITY),
+    lasting("slow_boot", attributes=FACTOR),
+    lasting("capacity_error", toxicity=TOXICITY),
+    lasting("api_throttling", attributes=st.just({"rate": "1/s", "burst": 2})),
+    lasting("monitor_silent", target=SERVERS),
+    lasting("monitor_stuck", target=SERVERS),
+    at_once("proxy_restart", attributes=st.sampled_from([{}, {"after": "200ms"}])),
+)  # fmt: skip
+OF_DEPENDENCY = st.one_of(lasting("dependency_down"), lasting("dependency_slow", attributes=FACTOR))
+OF_AUTOSCALER = lasting("autoscaler_crash")
 
 
 @st.composite
 def documents(draw: st.DrawFn) -> dict[str, Any]:
     """A scenario as plain data: at most four seconds and a few hundred requests."""
     sources = draw(st.lists(SOURCE, max_size=3))
-    faults = draw(st.lists(FAULT, max_size=2))
     dependency = draw(optional(DEPENDENCY))
+    autoscaler = draw(optional(AUTOSCALER))
+    kinds = [FAULT, *([OF_DEPENDENCY] if dependency else []), *([OF_AUTOSCALER] if autoscaler else [])]
+    if dependency and dependency["cache"]:
+        kinds.append(at_once("cache_flush"))
+    faults = draw(st.lists(st.one_of(kinds), max_size=4))
     endpoints = [
         {"path": "/", "weight": 3, "cpu": draw(distributions()), "response_size": "600B",
          "calls": draw(st.sampled_from([[], ["db"], ["db", "db"]])) if dependency else []},
@@ -199,12 +249,15 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
             "app": draw(APP),
             "proxy": draw(PROXY),
             "network": draw(NETWORK),
-            "registry": {"refresh_interval": draw(st.sampled_from(["100ms", "1s"]))},
+            "registry": {
+                "refresh_interval": draw(st.sampled_from(["100ms", "1s"])),
+                "reregister": draw(st.sampled_from([None, "700ms"])),
+            },
             "dependencies": [dependency] if dependency else [],
         },
         "endpoints": endpoints,
         "traffic": [{"name": f"source{n}", **source} for n, source in enumerate(sources)],
-        "autoscaler": draw(optional(AUTOSCALER)),
+        "autoscaler": autoscaler,
         "faults": [{"name": f"fault{n}", **fault} for n, fault in enumerate(faults)],
     }
     made: dict[str, Any] = without_none(document)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from windtunnel.scenarios.reference import reference_markdown
+from windtunnel.scenarios.reference import faults_markdown, reference_markdown
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("core", "scenarios", "backends", "sim", "reports")
@@ -160,6 +160,7 @@ def test_every_package_is_listed() -> None:
 def test_the_reference_is_the_schema() -> None:
     text = (ROOT / "docs" / "scenarios.md").read_text()
     assert reference_markdown() in text, "run `make docs`"
+    assert faults_markdown() in (ROOT / "docs" / "faults.md").read_text(), "run `make docs`"
 
 
 def test_the_scenario_in_the_docs_is_valid() -> None:

@@ -1,9 +1,16 @@
-"""The app servers and their dependencies (see sim.appserver, sim.dependency)."""
+"""The app servers (see sim.appserver)."""
 
 from ...core import draws
-from ...core.appserver import REJECT, START, admit_request, cache_hit, memory_used, out_of_memory
-from ...core.distributions import sample
-from ...core.draws import below_again, draw, uniform
+from ...core.appserver import (
+    REJECT,
+    START,
+    admit_request,
+    fails_early,
+    memory_used,
+    out_of_memory,
+    slowed,
+)
+from ...core.draws import draw
 from ...core.order import Kind, major_key
 from ...core.outcomes import Outcome
 from .agenda import schedule
@@ -21,12 +28,12 @@ CONNECT_FAILED = int(Outcome.CONNECT_FAILED)
 
 ANSWER = int(Kind.ANSWER)
 UPSTREAM_FAILURE = int(Kind.UPSTREAM_FAILURE)
+APP_ARRIVE = int(Kind.APP_ARRIVE)
 CPU_DONE = int(Kind.CPU_DONE)
 IO_DONE = int(Kind.IO_DONE)
 DEPENDENCY_CALL = int(Kind.DEPENDENCY_CALL)
-DEPENDENCY_DONE = int(Kind.DEPENDENCY_DONE)
 
-CALL = draws.CALL
+ERROR = draws.ERROR
 TRY = draws.TRY
 ANSWER_LATENCY = draws.ANSWER_LATENCY
 
@@ -55,14 +62,16 @@ def fail(w: World, slot: int, outcome: int) -> None:
 def memory(w: World, server: int) -> int:
     """Bytes in use."""
     app, spec = w.apps[server], w.config[0]
-    return memory_used(spec["app_base"], spec["app_each"], app["jobs"], spec["app_leak"], app["served"])
+    used = memory_used(spec["app_base"], spec["app_each"], app["jobs"], spec["app_leak"], app["served"])
+    return int(used + app["leaked"])
 
 
 @routine
 def account(w: World, server: int) -> None:
     """Bring the CPU time used up to now."""
     app, now = w.apps[server], w.state[0]["now"]
-    app["cpu_used"] += app["cores_busy"] * (now - app["cpu_since"])
+    if app["pauses"] == 0:
+        app["cpu_used"] += app["cores_busy"] * (now - app["cpu_since"])
     app["cpu_since"] = now
 
 
@@ -74,6 +83,9 @@ def arrive(w: World, slot: int) -> None:
     app = w.apps[server]
     if app["alive"] == 0:
         fail(w, slot, CONNECT_FAILED)
+        return
+    if app["pauses"] > 0:
+        park(w, slot, APP_ARRIVE, 0)
         return
     app["requests"] += 1
     if current(w, slot):
@@ -125,6 +137,10 @@ def start_job(w: World, server: int, slot: int) -> None:
     assert app["busy"] <= spec["workers"], "more busy workers than workers"
     if current(w, slot):
         w.attempts[j["attempt"]]["started"] = w.state[0]["now"]
+    if app["error_share"] > 0.0:
+        bits = draw(j["stream"], j["index"], j["number"], ERROR + TRY * j["tries"])
+        if fails_early(app["error_share"], bits):
+            j["error"] = app["error_status"]
     if app["cores_busy"] < spec["cores"]:
         run(w, server, slot)
     else:
@@ -140,9 +156,13 @@ def start_job(w: World, server: int, slot: int) -> None:
 def run(w: World, server: int, slot: int) -> None:
     """A core takes the job."""
     account(w, server)
-    w.apps[server]["cores_busy"] += 1
-    j = w.jobs[slot]
-    schedule(w, w.state[0]["now"] + j["cpu"], major_key(CPU_DONE, server), j["minor"], slot)
+    app, j = w.apps[server], w.jobs[slot]
+    app["cores_busy"] += 1
+    j["frozen"] = app["frozen"]
+    time = w.state[0]["now"]
+    if j["error"] == 0:
+        time += slowed(j["cpu"], app["slow"])
+    schedule(w, time, major_key(CPU_DONE, server), j["minor"], slot)
 
 
 @routine
@@ -154,26 +174,37 @@ def cpu_done(w: World, slot: int) -> None:
     if app["alive"] == 0:
         drop_job(w, slot)
         return
+    now = w.state[0]["now"]
+    owed = app["frozen"] - j["frozen"]
+    if app["pauses"] > 0:
+        park(w, slot, CPU_DONE, now - app["paused_at"] + owed)
+        return
+    if owed > 0:
+        j["frozen"] = app["frozen"]
+        schedule(w, now + owed, major_key(CPU_DONE, server), j["minor"], slot)
+        return
     account(w, server)
     app["cores_busy"] -= 1
     if app["run_head"] >= 0:
         following = app["run_head"]
         app["run_head"] = w.jobs[following]["next"]
         run(w, server, following)
-    now = w.state[0]["now"]
     if current(w, slot):
         w.attempts[j["attempt"]]["cpu_done"] = now
-    if w.endpoints[j["endpoint"]]["io"] == 1:
+    if w.endpoints[j["endpoint"]]["io"] == 1 and j["error"] == 0:
         schedule(w, now + j["io"], major_key(IO_DONE, server), j["minor"], slot)
     else:
         call_next(w, slot)
 
 
-@routine
+@subroutine
 def io_done(w: World, slot: int) -> None:
-    """The job has waited for its io."""
-    if w.apps[w.jobs[slot]["server"]]["alive"] == 0:
+    """The job has waited for its io, or for a dependency."""
+    app = w.apps[w.jobs[slot]["server"]]
+    if app["alive"] == 0:
         drop_job(w, slot)
+    elif app["pauses"] > 0:
+        park(w, slot, IO_DONE, 0)
     else:
         call_next(w, slot)
 
@@ -183,7 +214,9 @@ def call_next(w: World, slot: int) -> None:
     """The job calls its next dependency, or is done."""
     j = w.jobs[slot]
     e = w.endpoints[j["endpoint"]]
-    if j["call"] == e["calls"]:
+    if j["error"] > 0:
+        finish_job(w, slot, APP_ERROR, j["error"])
+    elif j["call"] == e["calls"]:
         finish_job(w, slot, APP_ERROR if e["status"] >= 500 else OK, e["status"])
     else:
         dependency = w.calls[e["calls_from"] + j["call"]]
@@ -211,14 +244,62 @@ def finish_job(w: World, slot: int, outcome: int, status: int) -> None:
 def called(w: World, slot: int, succeeded: bool) -> None:
     """A dependency has answered, or refused."""
     j = w.jobs[slot]
-    if w.apps[j["server"]]["alive"] == 0:
-        drop_job(w, slot)
-        return
     j["call"] += 1
-    if succeeded:
-        call_next(w, slot)
-    else:
-        finish_job(w, slot, APP_ERROR, 500)
+    if not succeeded:
+        j["error"] = 500
+    io_done(w, slot)
+
+
+# What goes wrong with it.
+
+
+@subroutine
+def park(w: World, slot: int, kind: int, left: int) -> None:
+    """A paused server's event has come: it will be due *left* ns after the pause. The list takes over the event's reference."""
+    j = w.jobs[slot]
+    app = w.apps[j["server"]]
+    j["parked"] = kind
+    j["left"] = left
+    j["next"] = app["parked_head"]
+    app["parked_head"] = slot
+
+
+@subroutine
+def pause(w: World, server: int) -> None:
+    """Everything stands still."""
+    account(w, server)
+    app = w.apps[server]
+    app["pauses"] += 1
+    if app["pauses"] == 1:
+        app["paused_at"] = w.state[0]["now"]
+
+
+@subroutine
+def resume(w: World, server: int) -> None:
+    """What fell due meanwhile is due now, CPU work after what is left of it."""
+    account(w, server)
+    s, app = w.state[0], w.apps[server]
+    app["pauses"] -= 1
+    if app["pauses"] > 0:
+        return
+    s["budget"] = 0
+    app["frozen"] += s["now"] - app["paused_at"]
+    slot = app["parked_head"]
+    app["parked_head"] = -1
+    while slot >= 0:
+        j = w.jobs[slot]
+        following = j["next"]
+        j["frozen"] = app["frozen"]
+        schedule(w, s["now"] + j["left"], major_key(j["parked"], server), j["minor"], slot)
+        slot = following
+
+
+@subroutine
+def leak(w: World, server: int, size: int) -> None:
+    """So many bytes are lost."""
+    w.apps[server]["leaked"] += size
+    if out_of_memory(memory(w, server), w.config[0]["app_total"]):
+        die(w, server)
 
 
 @subroutine
@@ -235,7 +316,7 @@ def die(w: World, server: int) -> None:
 def stop(w: World, server: int) -> int:
     """The process ends at once; how many requests it had in flight.
 
-    A job that waits in the server keeps one reference, for the news; one that an event or a dependency holds gets a second.
+    A job that waits in the server, or is parked there, keeps one reference, for the news; one that an event or a dependency holds gets a second.
     """
     app = w.apps[server]
     account(w, server)
@@ -245,6 +326,15 @@ def stop(w: World, server: int) -> int:
     while slot >= 0:
         w.jobs[slot]["refs"] += 1
         slot = w.jobs[slot]["newer"]
+    slot = app["parked_head"]
+    while slot >= 0:
+        following = w.jobs[slot]["next"]
+        if w.jobs[slot]["parked"] == APP_ARRIVE:
+            fail(w, slot, CONNECT_FAILED)
+        else:
+            w.jobs[slot]["refs"] -= 1
+        slot = following
+    app["parked_head"] = -1
     for head in (app["queue_head"] if app["queue_length"] > 0 else -1, app["run_head"]):
         slot = head
         while slot >= 0:
@@ -263,72 +353,3 @@ def stop(w: World, server: int) -> int:
     app["busy"] = 0
     app["cores_busy"] = 0
     return lost
-
-
-# Dependencies.
-
-
-@subroutine
-def call(w: World, number: int, slot: int) -> None:
-    """A call arrives at dependency *number*."""
-    dependency = w.dependencies[number]
-    entry = cache_entry(w, number, slot)
-    w.jobs[slot]["entry"] = entry
-    if entry >= 0 and cache_hit(w.filled[dependency["filled_from"] + entry], w.state[0]["now"]):
-        called(w, slot, True)
-        return
-    verdict = admit_request(
-        dependency["busy"], dependency["concurrency"], dependency["queue_length"], dependency["queue"]
-    )
-    if verdict == REJECT:
-        called(w, slot, False)
-    elif verdict == START:
-        serve(w, number, slot)
-    else:
-        queue_job(w, dependency, slot)
-
-
-@routine
-def call_bits(w: World, slot: int, which: int) -> int:
-    """The bits for a job's current call."""
-    j = w.jobs[slot]
-    return draw(j["stream"], j["index"], j["number"], CALL + 2 * j["call"] + which + TRY * j["tries"])
-
-
-@routine
-def cache_entry(w: World, number: int, slot: int) -> int:
-    """The cache entry that the call asks for, or -1."""
-    dependency = w.dependencies[number]
-    if dependency["cached"] == 0:
-        return -1
-    bits = call_bits(w, slot, 1)
-    if uniform(bits) >= dependency["hit_share"]:
-        return -1
-    return below_again(bits, dependency["keys"])
-
-
-@subroutine
-def serve(w: World, number: int, slot: int) -> None:
-    """The dependency takes the call."""
-    dependency, j = w.dependencies[number], w.jobs[slot]
-    dependency["busy"] += 1
-    bits = call_bits(w, slot, 0)
-    service = sample(dependency["service_kind"], dependency["service_a"], dependency["service_b"], bits)
-    schedule(w, w.state[0]["now"] + service, major_key(DEPENDENCY_DONE, number), j["minor"], slot)
-
-
-@subroutine
-def call_done(w: World, number: int, slot: int) -> None:
-    """A call has been served."""
-    dependency = w.dependencies[number]
-    dependency["busy"] -= 1
-    entry = w.jobs[slot]["entry"]
-    if entry >= 0:
-        w.filled[dependency["filled_from"] + entry] = w.state[0]["now"] + dependency["ttl"]
-    while dependency["queue_length"] > 0 and dependency["busy"] < dependency["concurrency"]:
-        following = next_job(w, dependency)
-        if w.apps[w.jobs[following]["server"]]["alive"] == 1:
-            serve(w, number, following)
-        else:
-            drop_job(w, following)
-    called(w, slot, True)

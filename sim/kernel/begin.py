@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core import admission, table
+from ...core import admission, table, toxics
 from ...core.columns import ATTEMPT_ROW, REQUEST_ROW, Rows
 from ...core.demand import MIX
 from ...core.distributions import Distribution
@@ -49,6 +49,7 @@ def first_world(plan: Plan, capacity: int) -> World:
         apps=np.zeros(0, layout.APP),
         servers=table.empty_table(1),
         load=np.zeros(1, np.int64),
+        toxics=toxics.healthy(1),
         block_time=np.zeros(1, np.int64),
         block_source=np.zeros(1, np.int64),
         block_index=np.zeros(1, np.int64),
@@ -128,8 +129,9 @@ def with_rings(w: World) -> World:
 def with_apps(w: World, numbers: int) -> World:
     """The same world with rows for instances up to *numbers*."""
     fresh = np.zeros(max(numbers + 1 - len(w.apps), 0), layout.APP)
-    for name in ("slot", "queue_head", "queue_tail", "run_head", "run_tail", "jobs_head"):
+    for name in ("slot", "queue_head", "queue_tail", "run_head", "run_tail", "jobs_head", "parked_head"):
         fresh[name] = -1
+    fresh["slow"] = 1.0
     return w._replace(apps=np.concatenate((w.apps, fresh)))
 
 
@@ -185,7 +187,7 @@ def _config(fleet: FleetSpec) -> Rows:
             "retry_budget": proxy.retry_budget, "max_in_flight": proxy.max_in_flight,
             "slow_start": proxy.slow_start, "workers": app.workers, "cores": app.cores, "queue": app.queue,
             "app_total": app.memory.total, "app_base": app.memory.base, "app_each": app.memory.each,
-            "app_leak": app.memory.leak, "consecutive_5xx": -1,
+            "app_leak": app.memory.leak, "consecutive_5xx": -1, "cpu_factor": 1.0,
         },
     )  # fmt: skip
     if proxy.health is not None:
@@ -254,7 +256,12 @@ def _dependencies(fleet: FleetSpec) -> tuple[Rows, Rows]:
     for row, spec in zip(rows, fleet.dependencies, strict=True):
         _put(
             row,
-            {"concurrency": spec.concurrency, "queue": spec.queue, **_distribution("service", spec.service)},
+            {
+                "concurrency": spec.concurrency,
+                "queue": spec.queue,
+                "slow": 1.0,
+                **_distribution("service", spec.service),
+            },
         )
         if spec.cache is not None:
             _put(

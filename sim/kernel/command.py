@@ -1,8 +1,9 @@
 """The kernel's one entry: every call from outside is a command to the world."""
 
 from .agenda import schedule
-from .appserver import account, stop
+from .appserver import account, leak, pause, resume, stop
 from .clients import schedule_turn
+from .dependency import fail_waiting
 from .layout import World
 from .loop import advance
 from .proxy import crash
@@ -15,6 +16,10 @@ END = 3
 ACCOUNT = 4
 TURN = 5
 SCHEDULE = 6
+PAUSE = 7
+RESUME = 8
+LEAK = 9
+FAIL_WAITING = 10
 
 
 def command(w: World, what: int, one: int, two: int, three: int) -> int:
@@ -35,4 +40,12 @@ def command(w: World, what: int, one: int, two: int, three: int) -> int:
         schedule_turn(w, one, two, three)
     elif what == SCHEDULE:
         schedule(w, one, two, 0, three)
+    elif what == PAUSE:
+        pause(w, one)
+    elif what == RESUME:
+        resume(w, one)
+    elif what == LEAK:
+        leak(w, one, two)
+    elif what == FAIL_WAITING:
+        fail_waiting(w, one)
     return 0

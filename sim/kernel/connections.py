@@ -6,6 +6,7 @@ from ...core.model import POOL, SECOND
 from ...core.network import link_delay
 from ...core.order import Kind, major_key
 from ...core.outcomes import Outcome
+from ...core.toxics import disturbance
 from .agenda import RING_SHIFT, schedule
 from .layout import World
 from .routine import routine, subroutine
@@ -42,20 +43,25 @@ def outbox_add(w: World, c: int, a: int) -> None:
 @routine
 def delay(w: World, slot: int, purpose: int) -> int:
     """The time of a message about an attempt between client and proxy."""
-    a, spec = w.attempts[slot], w.config[0]
-    return link_delay(
-        spec["client_latency"], spec["client_jitter"], a["stream"], a["index"], a["number"], purpose
-    )
+    a = w.attempts[slot]
+    return client_delay(w, a["stream"], a["index"], a["number"], purpose)
 
 
 @routine
 def connection_delay(w: World, c: int, purpose: int) -> int:
     """The time of a connection's own message between client and proxy."""
-    connection, spec = w.connections[c], w.config[0]
-    return link_delay(
-        spec["client_latency"], spec["client_jitter"], connection["stream"], connection["index"],
-        connection["number"], purpose,
-    )  # fmt: skip
+    connection = w.connections[c]
+    return client_delay(w, connection["stream"], connection["index"], connection["number"], purpose)
+
+
+@routine
+def client_delay(w: World, stream: int, index: int, number: int, purpose: int) -> int:
+    """The time of a message between client and proxy, keyed so."""
+    s, spec = w.state[0], w.config[0]
+    time = link_delay(spec["client_latency"], spec["client_jitter"], stream, index, number, purpose)
+    if s["toxics"] == 1:
+        time += disturbance(w.toxics, 0, s["now"], stream, index, number, purpose)
+    return time
 
 
 @subroutine

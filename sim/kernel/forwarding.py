@@ -11,6 +11,7 @@ from ...core.order import Kind, major_key
 from ...core.outcomes import Outcome
 from ...core.routing import SHED as ALL_AT_CAP
 from ...core.routing import needs_bits, observe_latency, route, wanted_role
+from ...core.toxics import check_time, disturbance
 from .agenda import UPSTREAM_RING, schedule, set_timer, under_way
 from .layout import (
     BREAKER_CLOSED,
@@ -131,6 +132,7 @@ def send_job(w: World, a: int) -> None:
         if e["io"] == 1:
             j["io"] = io_demand(e["io_kind"], e["io_a"], e["io_b"], stream, index, number)
     j["call"] = 0
+    j["error"] = 0
     j["server"] = attempt["server"]
     j["refs"] = 1
     time = w.state[0]["now"] + job_delay(w, slot, UPSTREAM_LATENCY)
@@ -140,11 +142,13 @@ def send_job(w: World, a: int) -> None:
 @routine
 def job_delay(w: World, slot: int, purpose: int) -> int:
     """A message's time between proxy and app server."""
-    j, spec = w.jobs[slot], w.config[0]
-    return link_delay(
-        spec["upstream_latency"], spec["upstream_jitter"], j["stream"], j["index"], j["number"],
-        purpose + TRY * j["tries"],
-    )  # fmt: skip
+    j, spec, s = w.jobs[slot], w.config[0], w.state[0]
+    stream, index, number = j["stream"], j["index"], j["number"]
+    purpose += TRY * j["tries"]
+    time = link_delay(spec["upstream_latency"], spec["upstream_jitter"], stream, index, number, purpose)
+    if s["toxics"] == 1:
+        time += disturbance(w.toxics, j["server"], s["now"], stream, index, number, purpose)
+    return time
 
 
 @routine
@@ -250,12 +254,13 @@ def check_health(w: World) -> None:
     """One round of active checks of all listed servers."""
     s, spec = w.state[0], w.config[0]
     s["budget"] = 0
-    in_time = 2 * spec["upstream_latency"] <= spec["health_timeout"]
     for slot in range(s["table_rows"]):
         if w.servers[slot]["listed"] == 0:
             continue
         server = w.servers[slot]["id"]
-        passed = in_time and w.apps[server]["alive"] == 1
+        round_trip = check_time(spec["upstream_latency"], w.toxics, server, s["now"])
+        answers = w.apps[server]["alive"] == 1 and w.apps[server]["pauses"] == 0
+        passed = answers and round_trip <= spec["health_timeout"]
         change = check(w.servers, slot, passed, spec["healthy_threshold"], spec["unhealthy_threshold"])
         if change != 0:
             load_changed(w.servers, w.load, slot)

@@ -27,7 +27,7 @@ STATE = _row(
     "rows connections_made unfinished block_next block_rows block_more window_from late_requests late_attempts "
     # Proxy.
     "down descriptors connections requests cpu_free queue_head queue_tail queue_length "
-    "active retrying sequence last_serving last_canary table_rows "
+    "active retrying sequence last_serving last_canary table_rows toxics "
     # What the control plane must hear.
     "log_rows signal capacity"
 )
@@ -39,7 +39,7 @@ CONFIG = _row(
     "health_interval health_timeout healthy_threshold unhealthy_threshold "
     "consecutive_5xx base_ejection_time max_ejection_percent "
     "workers cores queue app_total app_base app_each app_leak",
-    "retry_budget",
+    "retry_budget cpu_factor",
 )
 
 SOURCE = _row(
@@ -49,8 +49,8 @@ SOURCE = _row(
 )
 ENDPOINT = _row("cpu_kind io io_kind calls_from calls size status", "cpu_a cpu_b io_a io_b")
 DEPENDENCY = _row(
-    "concurrency queue service_kind cached ttl keys filled_from busy queue_head queue_tail queue_length",
-    "service_a service_b hit_share",
+    "concurrency queue service_kind cached ttl keys filled_from busy queue_head queue_tail queue_length down",
+    "service_a service_b hit_share slow",
 )
 
 EVENT = _row("time major minor ref")
@@ -69,11 +69,12 @@ CONNECTION = _row(
     "outbox_tail inbox_tail queued next older newer"
 )
 JOB = _row(
-    "attempt tries stream index number minor endpoint cpu io call server outcome status entry refs next older newer"
+    "attempt tries stream index number minor endpoint cpu io call server outcome status entry refs next older newer error frozen parked left"
 )
 APP = _row(
     "alive booted slot busy queue_head queue_tail queue_length cores_busy run_head run_tail jobs_head jobs served requests "
-    "cpu_used cpu_since"
+    "cpu_used cpu_since leaked error_status pauses paused_at frozen parked_head",
+    "slow error_share",
 )
 LOG = _row("time what server value lost")
 
@@ -101,6 +102,7 @@ class World(NamedTuple):
     apps: Rows
     servers: Rows
     load: Rows
+    toxics: Rows
     block_time: Rows
     block_source: Rows
     block_index: Rows

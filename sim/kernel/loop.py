@@ -2,9 +2,10 @@
 
 from ...core.order import Kind, entity_of, kind_of, major_key, minor_key
 from .agenda import RING_SHIFT, SLOT_MASK, before, drop_top, follow, schedule
-from .appserver import arrive, call, call_done, cpu_done, io_done
+from .appserver import arrive, cpu_done, io_done
 from .clients import answered, notice, send, start_closed, start_open, timed_out
 from .connections import connected
+from .dependency import call, call_done
 from .exchange import route_request, take_answer, upstream_timed_out
 from .forwarding import check_health, end_ejection
 from .layout import BLOCK, REACHED, ROOM, World

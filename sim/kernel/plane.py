@@ -10,6 +10,7 @@ from ...core.load_index import build_index
 from ...core.order import major_of
 from ...core.ports import Sink
 from ...core.routing import needs_index
+from ...core.toxics import with_link
 from ...scenarios.plan import BLOCK, Block, Plan
 from ..plane import Emit, ProxySample, ServerSample
 from . import command as do
@@ -21,7 +22,7 @@ from .window import hand_over, nearly_full
 CAPACITY = 1024
 PATIENCE = 64
 """The kernel may ask for room so many times without handling a single event."""
-SAMPLED = ("requests", "jobs", "queue_length", "served", "cpu_used")
+SAMPLED = ("requests", "jobs", "queue_length", "served", "leaked", "cpu_used")
 NAMES = {
     layout.EJECTED: "ejected",
     layout.UNEJECTED: "unejected",
@@ -129,6 +130,58 @@ class KernelPlane:
         self._state["down"] = 0
         self.emit(int(self._state["now"]), "proxy_up", {})
 
+    def pause(self, number: int) -> None:
+        """See sim.plane.Plane."""
+        if self._alive(number):
+            self._kernel(do.PAUSE, number)
+
+    def resume(self, number: int) -> None:
+        """See sim.plane.Plane."""
+        if self._alive(number):
+            self._make_room()
+            self._kernel(do.RESUME, number)
+
+    def _alive(self, number: int) -> bool:
+        return bool(self._kernel.world.apps[number]["alive"])
+
+    def disturb_server(self, number: int, factor: float, share: float, status: int) -> None:
+        """See sim.plane.Plane."""
+        app = self._kernel.world.apps[number]
+        app["slow"], app["error_share"], app["error_status"] = factor, share, status
+
+    def leak(self, number: int, size: int) -> None:
+        """See sim.plane.Plane."""
+        if self._alive(number):
+            self._make_room()
+            self._kernel(do.LEAK, number, size)
+            self._state["signal"] = layout.REACHED
+            self._tell()
+
+    def disturb_link(self, number: int, toxic: Sequence[Mapping[str, float]]) -> None:
+        """See sim.plane.Plane."""
+        toxics = with_link(self._kernel.world.toxics, number, toxic)
+        self._kernel.world = self._kernel.world._replace(toxics=toxics)
+        self._state["toxics"] = int(toxics["active"].any())
+
+    def disturb_proxy(self, factor: float) -> None:
+        """See sim.plane.Plane."""
+        self._kernel.world.config[0]["cpu_factor"] = factor
+
+    def disturb_dependency(self, number: int, factor: float, down: bool) -> None:
+        """See sim.plane.Plane."""
+        dependency = self._kernel.world.dependencies[number]
+        dependency["slow"], dependency["down"] = factor, down
+        if down:
+            self._make_room()
+            self._kernel(do.FAIL_WAITING, number)
+
+    def flush_cache(self, number: int) -> None:
+        """See sim.plane.Plane."""
+        world = self._kernel.world
+        dependency = world.dependencies[number]
+        first = dependency["filled_from"]
+        world.filled[first : first + dependency["keys"]] = 0
+
     @property
     def down(self) -> bool:
         """See sim.plane.Plane."""
@@ -154,9 +207,9 @@ class KernelPlane:
         rows = [
             ServerSample(
                 number, requests, jobs, queued,
-                memory_used(memory.base, memory.each, jobs, memory.leak, served), cpu,
+                memory_used(memory.base, memory.each, jobs, memory.leak, served) + leaked, cpu,
             )
-            for number, requests, jobs, queued, served, cpu in found
+            for number, requests, jobs, queued, served, leaked, cpu in found
         ]  # fmt: skip
         apps["requests"] = 0
         apps["cpu_used"] = 0

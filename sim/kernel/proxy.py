@@ -16,6 +16,7 @@ from ...core.admission import (
     idle_remove,
     queue_connection,
 )
+from ...core.appserver import slowed
 from ...core.model import FLOOD, PER_REQUEST
 from ...core.order import Kind, major_key
 from ...core.outcomes import Outcome
@@ -269,7 +270,8 @@ def begin(w: World, c: int, a: int) -> None:
     idle_remove(w.idle, c + 1)
     s["requests"] += 1
     s["active"] += 1
-    s["cpu_free"] = max(s["now"], s["cpu_free"]) + w.config[0]["cpu_per_request"]
+    spec = w.config[0]
+    s["cpu_free"] = max(s["now"], s["cpu_free"]) + slowed(spec["cpu_per_request"], spec["cpu_factor"])
     connection["refs"] += 1
     attempt["refs"] += 1
     schedule(w, s["cpu_free"], major_key(ROUTE, connection["id"]), attempt["minor"], a)

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 import pytest
 import windtunnel.core
-from windtunnel.core import admission, demand, load_index, rates, table
+from windtunnel.core import admission, demand, load_index, rates, table, toxics
 from windtunnel.core.decision import decisions, enable_compilation
 
 for _module in pkgutil.iter_modules(windtunnel.core.__path__):
@@ -57,6 +57,21 @@ def staircase(random: np.random.Generator) -> rates.Profile:
     return rates.profile_of(list(sections))
 
 
+def bad_links(random: np.random.Generator, links: int) -> toxics.Toxics:
+    """Links with anything wrong with them, or nothing."""
+    made = toxics.healthy(links)
+    rows = 2 * links
+    made["active"] = random.integers(0, 4, rows) > 0
+    made["latency"] = random.integers(0, 2, rows) * 10**8
+    made["jitter"] = random.integers(0, 10**7, rows)
+    made["until"] = random.choice([0, 0, 4 * 10**10, toxics.FOREVER], rows)
+    for name in ("latency_stream", "loss_stream"):
+        made[name] = random.integers(0, 2**32, rows)
+    for name in ("latency_share", "loss"):
+        made[name] = random.choice([0.0, 0.5, 1.0], rows)
+    return made
+
+
 def argument(name: str, random: np.random.Generator, count: int) -> Any:
     """A value for a parameter, by its name: one word means one thing throughout core."""
     integers = {
@@ -74,6 +89,8 @@ def argument(name: str, random: np.random.Generator, count: int) -> Any:
         return connections(random)
     if name == "indices":
         return random.integers(0, 2**36, count)
+    if name == "toxics":
+        return bad_links(random, 4)
     if name == "profile":
         return staircase(random)
     if name == "positions":
@@ -86,6 +103,8 @@ def argument(name: str, random: np.random.Generator, count: int) -> Any:
         return count
     if name in ("cap", "queue", "backlog", "limit", "total", "buffer"):
         return int(random.integers(-1, 8))
+    if name in ("share", "factor"):
+        return float(random.choice([0.5, 1.0, 3.0]))
     if name in ("a", "b", "p", "budget"):
         return float(random.uniform(0.01, 0.99)) if name == "p" else float(random.uniform(0.5, 9.0))
     if name in ("passed", "failed", "descriptor_free", "memory_free"):
@@ -105,6 +124,13 @@ def special(qualified: str, name: str, random: np.random.Generator, count: int) 
         return int(random.integers(1, 10**10))
     if name == "latency" and qualified.endswith("link_delay"):
         return int(random.integers(10**6, 10**8))
+    if qualified.split(".")[-1] in ("direction", "first_wait", "disturbance"):
+        if name in ("kind", "purpose"):
+            return int(random.choice([9, 10, 11, 12, 13, 14, 15, 16, 33, 34]))
+        if name == "place":
+            return int(random.integers(0, 6))
+    if name == "server" and qualified.endswith("check_time"):
+        return int(random.integers(0, 6))
     if name == "retry":
         return int(random.integers(1, 20))
     if name == "avoid":

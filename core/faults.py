@@ -1,0 +1,174 @@
+"""The vocabulary of faults: what each type does, whom it can hit, what can be said of it.
+
+The words are Toxiproxy's (name, type, stream, toxicity, attributes). This table is what scenarios are checked against, what
+docs/faults.md is written from, and what every world has to implement.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+SERVERS: Final = ("app", "canary", "standby")
+ALL = -1
+"""As a count of targets: all of the role, those that come later too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A setting of a fault type. *unit* is duration, size, rate, factor, count, status or a word among *words*; required without a *default*."""
+
+    unit: str
+    meaning: str
+    default: str | float | None = None
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FaultType:
+    """A type of fault. *roles*: whom it can hit, the first one unless told; *lasts*: whether it takes a length (``for``)."""
+
+    family: str
+    roles: tuple[str, ...]
+    does: str
+    see: str
+    lasts: bool = True
+    toxicity: str = ""
+    stream: bool = False
+    attributes: tuple[tuple[str, Attribute], ...] = ()
+
+    def attribute(self, name: str) -> Attribute | None:
+        """The attribute called so."""
+        return dict(self.attributes).get(name)
+
+
+_FACTOR = Attribute("factor", "so many times as long")
+
+FAULTS: Final[dict[str, FaultType]] = {
+    "kill": FaultType(
+        "servers", (*SERVERS, "proxy"), lasts=False,
+        does="The process dies at once with everything in flight; the registry is not told.",
+        see="Requests in flight end as `upstream_reset`, new ones as `connect_failed` until health checks or ejection take the server out; the autoscaler ends it after `dead_after`. A killed proxy refuses everybody until it is back.",
+    ),
+    "pause": FaultType(
+        "servers", SERVERS,
+        does="The process hangs (SIGSTOP): it takes no request up, its CPU work stands still, its monitors are silent, health checks time out. Afterwards it goes on where it was.",
+        see="Requests pile up on it until their timeouts, worst with least-connections off; a burst of late answers when it goes on.",
+    ),
+    "slow": FaultType(
+        "servers", (*SERVERS, "proxy"),
+        does="CPU work that begins meanwhile takes `factor` times as long.",
+        see="Latency grows first where utilisation is high; past 100% the queue grows without bound.",
+        attributes=(("factor", _FACTOR),),
+    ),
+    "memory_leak": FaultType(
+        "servers", SERVERS,
+        does="Memory grows by `rate` a second, whatever the traffic, and is not given back.",
+        see="Memory climbs in a straight line until the instance is killed with everything in flight, or a memory policy adds servers that do not help.",
+        attributes=(("rate", Attribute("size", "bytes a second")),),
+    ),
+    "error": FaultType(
+        "servers", SERVERS, toxicity="share of requests",
+        does="A share of requests (`toxicity`) is answered with an error at once, before any work.",
+        see="The server looks fast: least connections and peak EWMA send it more than its share, until ejection.",
+        attributes=(("status", Attribute("status", "HTTP status of the answer", 500.0)),),
+    ),
+    "latency": FaultType(
+        "links", (*SERVERS, "proxy"), toxicity="share of messages", stream=True,
+        does="Messages take longer, in one direction or both. Target app: links between proxy and those servers; target proxy: between clients and proxy.",
+        see="Latency grows by just that, and requests in flight with it (Little's law); keep-alive hides half of what a handshake a request would cost.",
+        attributes=(
+            ("latency", Attribute("duration", "added to each message")),
+            ("jitter", Attribute("duration", "greatest deviation from it", 0)),
+        ),
+    ),
+    "loss": FaultType(
+        "links", (*SERVERS, "proxy"), toxicity="share of messages lost", stream=True,
+        does="Messages get lost and are sent again by TCP: 200 ms later (a SYN 1 s), then twice as long each time.",
+        see="Medians stay, tails grow by steps of 200 ms and 1 s.",
+    ),
+    "partition": FaultType(
+        "links", (*SERVERS, "proxy", "autoscaler"),
+        does="Nothing gets through between the target and its peer (`from`); TCP delivers late, if it ends.",
+        see="From the proxy: health checks fail, requests end by timeout. From the registry: samples grow old, the table of servers stays as it was, the autoscaler does nothing and says so.",
+        attributes=(("from", Attribute("word", "the peer: proxy (of servers), clients (of the proxy), registry (of any)", "", ("proxy", "clients", "registry"))),),
+    ),
+    "registry_down": FaultType(
+        "registry", ("registry",),
+        does="The registry answers nobody.",
+        see="The proxy keeps its last table, servers go on, monitors cannot write, new servers wait to register, the autoscaler holds.",
+    ),
+    "registry_slow": FaultType(
+        "registry", ("registry",),
+        does="Every exchange with the registry takes `latency` longer; from 1s on it times out.",
+        see="Everything that is decided from samples is decided later.",
+        attributes=(("latency", Attribute("duration", "added to every exchange")),),
+    ),
+    "registry_flush": FaultType(
+        "registry", ("registry",), lasts=False,
+        does="The registry forgets everything.",
+        see="With `reregister` servers come back by themselves; without it the proxy has no server as soon as it reads the empty lists.",
+    ),
+    "boot_failure": FaultType(
+        "cloud", ("cloud",), toxicity="share of boots",
+        does="Boots that end meanwhile fail.",
+        see="The autoscaler counts them as booting until `boot_timeout`.",
+    ),
+    "slow_boot": FaultType(
+        "cloud", ("cloud",),
+        does="Boots that begin meanwhile take `factor` times as long.",
+        see="Scale-out comes after the peak; a policy that does not count what is booting overshoots.",
+        attributes=(("factor", _FACTOR),),
+    ),
+    "capacity_error": FaultType(
+        "cloud", ("cloud",), toxicity="share of launches",
+        does="Launches are refused with InsufficientInstanceCapacity.",
+        see="`launch_refused`, and another try after the cooldown.",
+    ),
+    "api_throttling": FaultType(
+        "cloud", ("cloud",),
+        does="The cloud's API answers RequestLimitExceeded when its token bucket is empty.",
+        see="Launches trickle in at `rate`; scale-out is late by desired/rate.",
+        attributes=(
+            ("rate", Attribute("rate", "calls a second in the long run")),
+            ("burst", Attribute("count", "calls at once", 1.0)),
+        ),
+    ),
+    "autoscaler_crash": FaultType(
+        "control", ("autoscaler",),
+        does="The autoscaler's process dies; a new one, with empty books, takes over afterwards, when the old one's lease has run out.",
+        see="No decision meanwhile; afterwards it adopts what cloud and registry list.",
+    ),
+    "monitor_silent": FaultType(
+        "control", SERVERS,
+        does="The servers' monitors write nothing.",
+        see="Their samples grow old: unknown, never idle; after `dead_after` the autoscaler ends servers that work.",
+    ),
+    "monitor_stuck": FaultType(
+        "control", SERVERS,
+        does="The servers' monitors write the figures of the moment before again and again, with fresh times.",
+        see="Nothing looks wrong. The policy scales on what was.",
+    ),
+    "proxy_restart": FaultType(
+        "proxy", ("proxy",), lasts=False,
+        does="The proxy's process ends and a new one takes over.",
+        see="Every connection is reset, clients connect again at once: a burst of handshakes.",
+        attributes=(("after", Attribute("duration", "time in between", 0)),),
+    ),
+    "dependency_down": FaultType(
+        "dependencies", ("dependency",),
+        does="Calls to the dependency fail at once, those under way too; its cache still answers.",
+        see="Requests that call it end as `app_error` (500), fast.",
+    ),
+    "dependency_slow": FaultType(
+        "dependencies", ("dependency",),
+        does="Calls that begin meanwhile take `factor` times as long.",
+        see="Workers wait, CPU goes down: a policy that looks at CPU scales in.",
+        attributes=(("factor", _FACTOR),),
+    ),
+    "cache_flush": FaultType(
+        "dependencies", ("dependency",), lasts=False,
+        does="The cache in front of the dependency is empty.",
+        see="A stampede: as many calls as there are requests until the entries are back.",
+    ),
+}  # fmt: skip
+
+ROLES: Final = tuple(dict.fromkeys(role for fault in FAULTS.values() for role in fault.roles))

@@ -1,0 +1,30 @@
+"""A token bucket: so many at once, and so many a second in the long run (how EC2 throttles its API).
+
+Kept as the time at which the bucket will be full again (the generic cell rate algorithm, ITU-T I.371), in whole ns, so that no rounding adds up.
+"""
+
+from dataclasses import dataclass
+
+from .model import SECOND
+
+
+@dataclass(slots=True)
+class TokenBucket:
+    """At most *burst* tokens; a new one every *interval* ns. It begins full. Time is told, in ns."""
+
+    interval: int
+    burst: int
+    full_at: int = 0
+
+    @classmethod
+    def of(cls, rate: float, burst: int) -> "TokenBucket":
+        """*rate* new tokens a second."""
+        return cls(round(SECOND / rate), burst)
+
+    def take(self, now: int) -> bool:
+        """Take a token, if there is one."""
+        following = max(self.full_at, now) + self.interval
+        if following > now + self.burst * self.interval:
+            return False
+        self.full_at = following
+        return True

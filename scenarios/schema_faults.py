@@ -1,0 +1,166 @@
+"""The faults' part of the scenario schema. What each type takes stands in core.faults."""
+
+from collections.abc import Callable
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from ..core.faults import FAULTS, SERVERS, Attribute, FaultType
+from .schema_base import Model, Name, Positive
+from .units import Duration, Share, parse_duration, parse_rate, parse_size, show
+
+Type = Literal[
+    "kill", "pause", "slow", "memory_leak", "error", "latency", "loss", "partition", "registry_down",
+    "registry_slow", "registry_flush", "boot_failure", "slow_boot", "capacity_error", "api_throttling",
+    "autoscaler_crash", "monitor_silent", "monitor_stuck", "proxy_restart", "dependency_down",
+    "dependency_slow", "cache_flush",
+]  # fmt: skip
+Role = Literal["app", "canary", "standby", "proxy", "autoscaler", "registry", "cloud", "dependency"]
+assert set(Type.__args__) == set(FAULTS)  # type: ignore[attr-defined]
+
+
+class Target(Model):
+    """Whom a fault hits."""
+
+    role: Role | None = Field(None, description="role; omitted: the first that the type can hit")
+    count: Positive | Literal["all"] | None = Field(
+        None,
+        description="servers: so many, drawn at random, or `all`, those that come later too; omitted: 1",
+    )
+    address: Name | None = Field(
+        None, description="this server, such as http://10.0.0.1, instead of role and count"
+    )
+    name: Name | None = Field(None, description="role dependency: which one; omitted: the first")
+
+
+class Fault(Model):
+    """A fault: once (`at`), or at random again and again (`every`). docs/faults.md has a section for each type."""
+
+    name: Name = Field(description="name, unique")
+    type: Type = Field(description="what happens: see docs/faults.md")
+    at: Duration | None = Field(None, description="when; with `every`: not before")
+    every: Duration | None = Field(
+        None, gt=0, description="at random, from the seed, with this mean time between two beginnings"
+    )
+    for_: Duration | None = Field(
+        None,
+        alias="for",
+        gt=0,
+        description="how long; omitted: to the end; not with types that strike at once",
+    )
+    target: Target = Field(default_factory=Target, description="whom")
+    stream: Literal["upstream", "downstream"] | None = Field(
+        None,
+        description="latency, loss: only messages towards the server (`upstream`) or towards the client; omitted: both",
+    )
+    toxicity: Share | None = Field(
+        None, description="share of what is hit, where the type has one; omitted: 100%"
+    )
+    attributes: dict[str, Any] = Field({}, description="settings of the type")
+
+    @field_validator("attributes")
+    @classmethod
+    def _of_the_type(cls, value: dict[str, Any], info: Any) -> dict[str, Any]:
+        type_ = info.data.get("type")
+        if type_ is not None:
+            parse_attributes(type_, value)
+        return value
+
+    @model_validator(mode="after")
+    def _fits_the_type(self) -> Self:
+        fault = FAULTS[self.type]
+        if self.at is None and self.every is None:
+            raise ValueError("expected at or every, got neither")
+        if self.every is not None and (self.for_ or 0) >= self.every:
+            raise ValueError("expected every above for: one is over before the next begins")
+        if self.every is not None and self.for_ is None and fault.lasts:
+            raise ValueError("expected for beside every: what never ends cannot begin again")
+        if self.for_ is not None and not fault.lasts:
+            raise ValueError(f"expected no for: {self.type} strikes at once")
+        if self.toxicity is not None and not fault.toxicity:
+            raise ValueError(f"expected no toxicity with type {self.type}")
+        if self.stream is not None and not fault.stream:
+            raise ValueError(f"expected no stream with type {self.type}")
+        _check_target(self.type, fault, self.target)
+        if not self.attributes:
+            parse_attributes(self.type, {})
+        return self
+
+    @property
+    def role(self) -> str:
+        """Whom it hits."""
+        return self.target.role or FAULTS[self.type].roles[0]
+
+
+def _check_target(name: str, fault: FaultType, target: Target) -> None:
+    role = target.role or fault.roles[0]
+    if role not in fault.roles:
+        raise ValueError(
+            f"expected a target role among {', '.join(fault.roles)} for type {name}, got {role!r}"
+        )
+    if target.count is not None and role not in SERVERS and target.count != 1:
+        raise ValueError(f"expected no target count: there is one {role}")
+    if target.address is not None and not set(fault.roles) & set(SERVERS):
+        raise ValueError(f"expected no target address with type {name}: it hits no server")
+    if target.name is not None and role != "dependency":
+        raise ValueError(f"expected a target name only for a dependency, got one for role {role}")
+
+
+def _factor(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 1_000_000:
+        raise ValueError(f"expected a number above 0, got {show(value)}")
+    return float(value)
+
+
+def _count(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1_000_000:
+        raise ValueError(f"expected a whole number from 1, got {show(value)}")
+    return float(value)
+
+
+def _status(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int) or not 500 <= value <= 599:
+        raise ValueError(f"expected a status from 500 to 599, got {show(value)}")
+    return float(value)
+
+
+_PARSERS: dict[str, Callable[[Any], float]] = {
+    "duration": parse_duration,
+    "size": parse_size,
+    "rate": parse_rate,
+    "factor": _factor,
+    "count": _count,
+    "status": _status,
+}
+
+
+def _parse(attribute: Attribute, value: Any) -> float | str:
+    if attribute.unit == "word":
+        if value not in attribute.words:
+            raise ValueError(f"expected one of {', '.join(attribute.words)}, got {show(value)}")
+        return str(value)
+    return float(_PARSERS[attribute.unit](value))
+
+
+def parse_attributes(name: str, given: dict[str, Any]) -> dict[str, float | str]:
+    """The settings of type *name* in ns, bytes, per second, shares. Raises ValueError."""
+    known = dict(FAULTS[name].attributes)
+    for unknown in sorted(set(given) - set(known), key=str):
+        names = ", ".join(known)
+        if not known:
+            raise ValueError(f"expected no attributes for type {name}, got {unknown}")
+        raise ValueError(f"expected no attribute {unknown!r} for type {name}: it has {names}")
+    values: dict[str, float | str] = {}
+    for key, attribute in known.items():
+        if key in given:
+            try:
+                values[key] = _parse(attribute, given[key])
+            except ValueError as error:
+                raise ValueError(f"{key}: {error}") from None
+        elif attribute.default is None:
+            raise ValueError(f"expected the attribute {key} for type {name}, got none")
+        else:
+            values[key] = attribute.default
+    if values.get("jitter", 0.0) > values.get("latency", 0.0):  # type: ignore[operator]
+        raise ValueError("expected jitter not above latency")
+    return values

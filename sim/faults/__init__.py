@@ -1,0 +1,1 @@
+"""What faults do in a rehearsal: a module per family of core.faults, and the schedule that calls them."""

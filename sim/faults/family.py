@@ -1,0 +1,39 @@
+"""The face of a family of faults."""
+
+from typing import Protocol
+
+from ...core.model import FaultSpec
+
+Targets = list[int | str]
+"""Instances by number, everything else by name."""
+
+
+class Family(Protocol):
+    """Carries out the faults of a family."""
+
+    def begin(self, fault: FaultSpec, targets: Targets) -> None:
+        """The fault strikes; for one that lasts also: it strikes targets that have come later."""
+        ...
+
+    def end(self, fault: FaultSpec, targets: Targets) -> None:
+        """The fault is over."""
+        ...
+
+
+class Active:
+    """The faults of some kind that are in force, in the order in which they began, and whom they hit."""
+
+    def __init__(self) -> None:
+        self._faults: dict[str, tuple[FaultSpec, set[int | str]]] = {}
+
+    def add(self, fault: FaultSpec, targets: Targets) -> None:
+        """*fault* hits *targets* from now on."""
+        self._faults.setdefault(fault.name, (fault, set()))[1].update(targets)
+
+    def remove(self, fault: FaultSpec) -> None:
+        """*fault* is over."""
+        del self._faults[fault.name]
+
+    def on(self, target: int | str) -> list[FaultSpec]:
+        """Those that hit *target*."""
+        return [fault for fault, targets in self._faults.values() if target in targets]

@@ -1,0 +1,70 @@
+"""Faults of processes: kill, pause, slow, memory_leak, error."""
+
+from math import prod
+
+from ...core.lifecycle import State
+from ...core.model import FaultSpec
+from ..control import ControlPlane
+from .family import Active, Targets
+
+
+class ServerFaults:
+    """Implements Family."""
+
+    def __init__(self, control: ControlPlane) -> None:
+        self._control = control
+        self._plane = control.plane
+        self._active = Active()
+
+    def begin(self, fault: FaultSpec, targets: Targets) -> None:
+        """See Family."""
+        if fault.type == "kill":
+            self._kill(fault, targets)
+            return
+        self._active.add(fault, targets)
+        self._apply(fault, targets)
+        if fault.type == "pause":
+            for number in _numbers(targets):
+                self._plane.pause(number)
+                self._control.troubles.silent[number] += 1
+
+    def end(self, fault: FaultSpec, targets: Targets) -> None:
+        """See Family."""
+        self._active.remove(fault)
+        self._apply(fault, targets)
+        if fault.type == "pause":
+            for number in _numbers(targets):
+                self._plane.resume(number)
+                self._control.troubles.silent[number] -= 1
+
+    def leak(self, fault: FaultSpec, targets: Targets) -> None:
+        """A second's worth of memory is lost."""
+        for number in _numbers(targets):
+            self._plane.leak(number, int(fault.number("rate")))
+
+    def _kill(self, fault: FaultSpec, targets: Targets) -> None:
+        if targets == ["proxy"]:
+            self._plane.kill_proxy(fault.name)
+            return
+        for number in _numbers(targets):
+            instance = self._control.instances.by_number[number]
+            lost = self._plane.stop(number)
+            instance.become(State.FAILED)
+            self._control.emit("killed", {"server": number, "lost": lost})
+
+    def _apply(self, fault: FaultSpec, targets: Targets) -> None:
+        """Slowness multiplies; of several that make errors the worst counts."""
+        for target in targets:
+            slow = [one for one in self._active.on(target) if one.type == "slow"]
+            factor = prod((one.number("factor") for one in slow), start=1.0)
+            if target == "proxy":
+                self._plane.disturb_proxy(factor)
+                continue
+            errors = [one for one in self._active.on(target) if one.type == "error"]
+            worst = max(errors, key=lambda one: one.toxicity, default=None)
+            share, status = (worst.toxicity, int(worst.number("status"))) if worst else (0.0, 0)
+            self._plane.disturb_server(int(target), factor, share, status)
+
+
+def _numbers(targets: Targets) -> list[int]:
+    return [target for target in targets if isinstance(target, int)]

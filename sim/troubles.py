@@ -1,0 +1,100 @@
+"""What is out of order in the control plane: faults write it down here, and whoever is concerned looks here."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ..core.draws import CAPACITY, TOXIC_BOOT, draw, uniform
+from ..core.model import SECOND, FaultSpec
+from ..core.ports import Cloud, CloudError, CloudInstance, RegistryError
+from ..core.throttle import TokenBucket
+
+REGISTRY_TIMEOUT = SECOND
+"""Whoever waits longer for the registry gives up."""
+
+
+@dataclass(slots=True)
+class Troubles:
+    """Counters of faults in force.
+
+    *silent*, *stuck*: servers whose monitors write nothing, or the same again and again. *cut*: who cannot reach the registry (servers by
+    number, proxy, autoscaler). *registry_latency*: added to each exchange with it (ns).
+    """
+
+    silent: Counter[int | str] = field(default_factory=Counter)
+    stuck: Counter[int | str] = field(default_factory=Counter)
+    cut: Counter[int | str] = field(default_factory=Counter)
+    registry_down: int = 0
+    registry_latency: int = 0
+    of_cloud: list[FaultSpec] = field(default_factory=list)
+
+    def reach_registry(self, who: int | str) -> None:
+        """Raise RegistryError if *who* cannot reach the registry now."""
+        if self.registry_down:
+            raise RegistryError("ConnectionError: connection refused")
+        if self.cut[who] or self.registry_latency >= REGISTRY_TIMEOUT:
+            raise RegistryError("TimeoutError: no answer within 1s")
+
+    @property
+    def boot_factor(self) -> float:
+        """A boot that begins now takes so many times as long."""
+        factor = 1.0
+        for fault in self.of_cloud:
+            if fault.type == "slow_boot":
+                factor *= fault.number("factor")
+        return factor
+
+    def boot_fails(self, number: int) -> bool:
+        """Whether the boot of instance *number*, which would end now, fails."""
+        return any(
+            fault.type == "boot_failure"
+            and uniform(draw(fault.stream, number, 0, TOXIC_BOOT)) < fault.toxicity
+            for fault in self.of_cloud
+        )
+
+    def launch_refused(self, number: int) -> bool:
+        """Whether the cloud has no capacity for instance *number*."""
+        return any(
+            fault.type == "capacity_error"
+            and uniform(draw(fault.stream, number, 0, CAPACITY)) < fault.toxicity
+            for fault in self.of_cloud
+        )
+
+
+class TroubledCloud:
+    """A cloud that refuses what its troubles refuse. Implements core.ports.Cloud."""
+
+    def __init__(self, cloud: Cloud, troubles: Troubles, now: Callable[[], int]) -> None:
+        self._cloud = cloud
+        self._troubles = troubles
+        self._now = now
+        self._buckets: dict[str, TokenBucket] = {}
+
+    def throttle(self, name: str, rate: float, burst: int) -> None:
+        """From now on calls take tokens."""
+        self._buckets[name] = TokenBucket.of(rate, burst)
+
+    def release(self, name: str) -> None:
+        """The throttle called so is gone."""
+        del self._buckets[name]
+
+    def launch(self, number: int, role: str, token: str) -> CloudInstance:
+        """See core.ports.Cloud."""
+        self._take_token()
+        if self._troubles.launch_refused(number):
+            raise CloudError("InsufficientInstanceCapacity", "no capacity for the instance type")
+        return self._cloud.launch(number, role, token)
+
+    def terminate(self, provider_id: str) -> None:
+        """See core.ports.Cloud."""
+        self._take_token()
+        self._cloud.terminate(provider_id)
+
+    def list(self) -> tuple[CloudInstance, ...]:
+        """See core.ports.Cloud."""
+        self._take_token()
+        return self._cloud.list()
+
+    def _take_token(self) -> None:
+        if not all(bucket.take(self._now()) for bucket in self._buckets.values()):
+            raise CloudError("RequestLimitExceeded", "request limit exceeded")
