@@ -130,8 +130,7 @@ class Scaling:
                 self.engine.drained(now, number)
                 self.control.emit("draining", {"server": number})
             case engine.Terminate(number, provider_id, _, reason):
-                self.control.terminate(number, provider_id, reason)
-                self.engine.terminated(number)
+                self._terminate(number, provider_id, reason)
 
     def _launch(self, now: int) -> None:
         try:
@@ -142,3 +141,12 @@ class Scaling:
             return
         self.engine.launched(now, instance.cloud)
         self.control.boot(instance)
+
+    def _terminate(self, number: int, provider_id: str, reason: str) -> None:
+        """A refusal leaves the books as they are: the next tick asks again."""
+        try:
+            self.control.terminate(number, provider_id, reason)
+        except CloudError as error:
+            self.control.emit("terminate_refused", {"server": number, "code": error.code})
+        else:
+            self.engine.terminated(number)

@@ -77,6 +77,10 @@ DAY: dict[str, Any] = {
 """That day on an autoscaled fleet."""
 
 
+SHORT = {"chaos-monkey": ["duration=215s"], "thousand-servers": ["duration=2500ms"]}
+"""What is too long in the library for every commit, cut short; the long scope replays it whole."""
+
+
 def outcomes(run: Run) -> Counter[str]:
     """How often each outcome occurred."""
     return Counter(run.requests.column("outcome").to_pylist())

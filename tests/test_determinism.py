@@ -9,12 +9,10 @@ from typing import Any
 
 import pytest
 from windtunnel import Scenario, library, replay
+from windtunnel.tests.support import SHORT
 
 GOLDEN: dict[str, str] = json.loads((Path(__file__).parent / "golden.json").read_text())
 """Digest of each library scenario as shipped. A change that alters one says why in its commit."""
-
-SHORT = {"chaos-monkey": ["duration=215s"]}
-"""What is too long for every commit; the long scope replays it whole."""
 
 CHILD = """
 import sys, windtunnel

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from windtunnel import Scenario, library, replay
-from windtunnel.tests.test_determinism import SHORT
+from windtunnel.tests.support import SHORT
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from windtunnel.api import compare_runs, replay
 from windtunnel.scenarios.build import compile_plan
 from windtunnel.sim.kernel.plane import KernelPlane
 from windtunnel.tests.strategies import documents, large_documents
-from windtunnel.tests.support import DAY, TWINS, needs_traffic, scenario
+from windtunnel.tests.support import DAY, SHORT, TWINS, needs_traffic, scenario
 
 RANDOM = settings(
     deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -65,9 +65,6 @@ def test_a_kernel_that_begins_tiny_grows_without_a_trace(
                             ("begin.SMALLEST_RING", 16), ("window.WIDEST_WINDOW", 128)):  # fmt: skip
             patch.setattr(f"windtunnel.sim.kernel.{name}", value)
         assert_same(scenario(document, seed), block=block)
-
-
-SHORT = {"chaos-monkey": ["duration=215s"]}
 
 
 @pytest.mark.parametrize("name", sorted(library()))
