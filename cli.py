@@ -33,6 +33,7 @@ from .campaign import (
 from .core.errors import UsageError
 from .core.ports import CloudError, RegistryError
 from .reports.run import RunError
+from .reports.storage import StorageError
 from .scenarios.problems import ScenarioError
 from .scenarios.reference import reference_markdown
 from .scenarios.references import warnings
@@ -88,6 +89,9 @@ def main() -> None:
     except (CloudError, RegistryError) as error:
         err.print(f"a backend failed: {error}", markup=False)
         sys.exit(BACKEND)
+    except StorageError as error:
+        err.print(str(error), markup=False)
+        sys.exit(INTERNAL)
     except OSError as error:
         err.print(f"{error.filename or 'input or output'}: {error.strerror or error}", markup=False)
         sys.exit(INTERNAL)
@@ -170,6 +174,9 @@ def replay(
     except KeyboardInterrupt:
         err.print(f"interrupted; what was recorded until then is in {directory}", markup=False)
         raise typer.Exit(INTERRUPTED) from None
+    except StorageError as error:
+        err.print(f"{error}; what was recorded until then is in {directory}", markup=False)
+        raise typer.Exit(INTERNAL) from None
     if json_:
         print(json.dumps(run.summary, indent=2))
     else:
