@@ -132,7 +132,7 @@ def new(
 @app.command(epilog="Example: windtunnel check my-fleet.yaml other.yaml --set fleet.app.max=20")
 def check(
     scenarios: Annotated[
-        list[str], typer.Argument(metavar="SCENARIO...", help="files, or scenarios of the library by name")
+        list[str], typer.Argument(metavar="SCENARIO", help="files, or scenarios of the library by name")
     ],
     set_: SetOption = None,
 ) -> None:

@@ -55,6 +55,7 @@ class _Parameter:
         self.is_argument = isinstance(self.info, ArgumentInfo)
         self.default = default
         self.kind = _kind(annotated)
+        self.many = get_origin(annotated) is list
         self.name = name
 
     @property
@@ -62,7 +63,7 @@ class _Parameter:
         """As it is typed: ``SCENARIO``, ``--seeds N``, ``--figure, --no-figure``."""
         value = self.info.metavar or _VALUES.get(self.kind, "")
         if self.is_argument:
-            return value if self.info.metavar else self.name.upper()
+            return (value if self.info.metavar else self.name.upper()) + ("..." if self.many else "")
         # An Annotated option keeps its first name where a default would be.
         names = (self.info.default, *(self.info.param_decls or ()))
         given = next((name for name in names if isinstance(name, str)), "")
