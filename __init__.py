@@ -6,6 +6,7 @@
 
 from .api import Difference, compare_runs, replay, verify
 from .reports.run import Run, RunError
+from .reports.storage import StorageError
 from .scenarios.problems import Problem, ScenarioError
 from .scenarios.scenario import Scenario, library
 
@@ -16,6 +17,7 @@ __all__ = [
     "RunError",
     "Scenario",
     "ScenarioError",
+    "StorageError",
     "compare_runs",
     "library",
     "replay",

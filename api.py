@@ -16,6 +16,7 @@ from .core.model import FleetSpec
 from .reports.figure import draw_figure
 from .reports.run import Run, RunError
 from .reports.sink import DirectorySink, MemorySink
+from .reports.storage import writing
 from .reports.summary import summarise
 from .reports.tables import names_of
 from .scenarios.build import compile_plan
@@ -51,7 +52,7 @@ def replay(
     """Replay *scenario* and return the run.
 
     *out* is a new or empty directory for it (none: kept in memory). *registry* and *cloud* override what stands for Redis and EC2.
-    Raises ScenarioError for a bad scenario, FileExistsError for a directory that is in use.
+    Raises ScenarioError for a bad scenario, FileExistsError for a directory that is in use, StorageError for a full disk.
     """
     if not isinstance(scenario, Scenario):
         scenario = Scenario.load(scenario)
@@ -69,8 +70,9 @@ def replay(
         inputs = _inputs(scenario)
         sink = DirectorySink(directory, names, _texts(scenario, plan, inputs, backend, engine))
         for copy, path in inputs.items():
-            (directory / copy).parent.mkdir(exist_ok=True)
-            shutil.copyfile(path, directory / copy)
+            with writing(directory / copy, remove=directory / copy):
+                (directory / copy).parent.mkdir(exist_ok=True)
+                shutil.copyfile(path, directory / copy)
     try:
         ended = world.run(plan, sink, block=block, progress=progress)
         digest = sink.finish(ended.end)
@@ -132,8 +134,9 @@ def _host(backend: str, engine: str) -> dict[str, Any]:
 
 def _write_whole(path: Path, text: str) -> None:
     draft = path.with_suffix(".draft")
-    draft.write_text(text, encoding="utf-8")
-    draft.rename(path)
+    with writing(path, remove=draft):
+        draft.write_text(text, encoding="utf-8")
+        draft.rename(path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from typing import Any
 from .api import replay
 from .core.confidence import Interval, judge_mean, mean_interval
 from .core.errors import UsageError
+from .reports.storage import writing
 from .reports.sweep_figure import Panel, draw_sweep
 from .scenarios.scenario import Scenario
 
@@ -224,9 +225,9 @@ def check_free(path: Path) -> Path:
 def write_sweep(directory: Path, name: str, seeds: int, results: Sequence[Result]) -> None:
     """``sweep.json`` and ``sweep.png``: x is the last field swept, each combination of the others a line."""
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "sweep.json").write_text(
-        json.dumps(campaign_json(results), indent=2) + "\n", encoding="utf-8"
-    )
+    path = directory / "sweep.json"
+    with writing(path, remove=path):
+        path.write_text(json.dumps(campaign_json(results), indent=2) + "\n", encoding="utf-8")
     if not results[0].values:
         return
     ticks = list(dict.fromkeys(result.values[-1] for result in results))

@@ -33,7 +33,9 @@ from .campaign import (
 from .core.errors import UsageError
 from .core.ports import CloudError, RegistryError
 from .reports.run import RunError
-from .scenarios.problems import ScenarioError
+from .reports.storage import StorageError, writing
+from .scenarios.first import first_scenario
+from .scenarios.problems import Problem, ScenarioError
 from .scenarios.reference import reference_markdown
 from .scenarios.references import warnings
 from .scenarios.scenario import Scenario
@@ -88,6 +90,9 @@ def main() -> None:
     except (CloudError, RegistryError) as error:
         err.print(f"a backend failed: {error}", markup=False)
         sys.exit(BACKEND)
+    except StorageError as error:
+        err.print(str(error), markup=False)
+        sys.exit(INTERNAL)
     except OSError as error:
         err.print(f"{error.filename or 'input or output'}: {error.strerror or error}", markup=False)
         sys.exit(INTERNAL)
@@ -106,16 +111,47 @@ def scenarios() -> None:
     out.print(table)
 
 
-@app.command(epilog="Example: windtunnel check my-fleet.yaml --set fleet.app.max=20")
-def check(scenario: ScenarioArgument, set_: SetOption = None) -> None:
-    """Validate a scenario: every problem with its line, or a sentence of what it holds."""
-    document = Scenario.load(scenario, set_ or []).document
-    _warn(document)
-    out.print(
-        f"{scenario}: ok ({document.scenario}: {len(document.traffic)} sources of traffic, "
-        f"{len(document.faults)} faults, {len(document.slo)} objectives)",
-        markup=False,
-    )
+@app.command(epilog="Example: windtunnel new my-fleet")
+def new(
+    name: Annotated[
+        str, typer.Argument(metavar="[NAME]", help="name of the scenario and its file")
+    ] = "first",
+) -> None:
+    """Write a first scenario, NAME.yaml, with a comment on each part; nothing is overwritten."""
+    name = name.removesuffix(".yaml")
+    text, path = first_scenario(name), Path(f"{name}.yaml")
+    try:
+        file = path.open("x", encoding="utf-8")
+    except FileExistsError:
+        raise UsageError(f"{path}: expected a new file, but it exists; give another name") from None
+    with writing(path, remove=path), file:
+        file.write(text)
+    out.print(f"{path}: written; now: windtunnel check {path}, windtunnel replay {path}", markup=False)
+
+
+@app.command(epilog="Example: windtunnel check my-fleet.yaml other.yaml --set fleet.app.max=20")
+def check(
+    scenarios: Annotated[
+        list[str], typer.Argument(metavar="SCENARIO", help="files, or scenarios of the library by name")
+    ],
+    set_: SetOption = None,
+) -> None:
+    """Validate scenarios: every problem with its line, or a sentence of what each holds."""
+    problems: list[Problem] = []
+    for scenario in scenarios:
+        try:
+            document = Scenario.load(scenario, set_ or []).document
+        except ScenarioError as error:
+            problems.extend(error.problems)
+            continue
+        _warn(document)
+        out.print(
+            f"{scenario}: ok ({document.scenario}: {len(document.traffic)} sources of traffic, "
+            f"{len(document.faults)} faults, {len(document.slo)} objectives)",
+            markup=False,
+        )
+    if problems:
+        raise ScenarioError(problems)
 
 
 @app.command(epilog="Example: windtunnel schema > scenario.schema.json")
@@ -170,6 +206,9 @@ def replay(
     except KeyboardInterrupt:
         err.print(f"interrupted; what was recorded until then is in {directory}", markup=False)
         raise typer.Exit(INTERRUPTED) from None
+    except StorageError as error:
+        err.print(f"{error}; what was recorded until then is in {directory}", markup=False)
+        raise typer.Exit(INTERNAL) from None
     if json_:
         print(json.dumps(run.summary, indent=2))
     else:

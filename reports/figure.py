@@ -15,6 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator, NullFo
 from ..core.model import SECOND, FleetSpec
 from ..core.outcomes import NAMES
 from .run import Run
+from .storage import writing
 from .summary import per_bin, percentiles_per_bin, serving_sizes
 from .tables import STATES, codes, numbers
 
@@ -89,7 +90,8 @@ def draw_figure(run: Run, fleet: FleetSpec, path: Path) -> None:
         # Laid out here, savefig need not draw everything twice.
         figure.get_layout_engine().execute(figure)  # type: ignore[union-attr]
         figure.set_layout_engine("none")
-        figure.savefig(path, metadata={"Software": None} if path.suffix == ".png" else None)
+        with writing(path, remove=path):
+            figure.savefig(path, metadata={"Software": None} if path.suffix == ".png" else None)
 
 
 def _tick_seconds(seconds: int) -> int:

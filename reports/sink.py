@@ -1,11 +1,13 @@
 """Where a run goes while it runs: into memory, or into a directory that a kill leaves readable.
 
 Columns go into numbered Arrow IPC stream parts (a Parquet file without its footer cannot be read), each written whole under
-another name first; only a run that ended turns them into Parquet.
+another name first; only a run that ended turns them into Parquet. On a full disk a table ends with its last whole part: what
+comes after a part that could not be written is not written either, or the table would have a hole.
 """
 
 import time as wall
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
@@ -16,6 +18,7 @@ import pyarrow.parquet as pq
 
 from ..core.columns import Rows
 from ..core.events import RollingDigest, encode, run_digest
+from .storage import StorageError, writing
 from .tables import Names, Table, combined_digest, in_order, table_digests
 
 PART_ROWS = 65_536
@@ -72,7 +75,7 @@ class MemorySink:
 
 
 class DirectorySink(MemorySink):
-    """Implements core.ports.Sink; writes *directory*, which must be new or empty."""
+    """Implements core.ports.Sink; writes *directory*, which must be new or empty. Raises StorageError for what cannot be written."""
 
     def __init__(self, directory: Path, names: Names, texts: Mapping[str, str]) -> None:
         super().__init__(names)
@@ -80,17 +83,21 @@ class DirectorySink(MemorySink):
         directory.mkdir(parents=True, exist_ok=True)
         if any(directory.iterdir()):
             raise FileExistsError(f"{directory}: expected a new or empty directory for the run")
-        for name, text in texts.items():
-            (directory / name).write_text(text, encoding="utf-8")
+        self._log_path = directory / "events.jsonl"
         self._parts = directory / "parts"
-        self._parts.mkdir()
         self._counts = dict.fromkeys(self.tables, 0)
-        self._log_file: TextIO = (directory / "events.jsonl").open("w", encoding="ascii", newline="\n")
+        self._cut_short: set[str] = set()
+        self._log_file: TextIO = self._log_path.open("w", encoding="ascii", newline="\n")
+        self._parts.mkdir()
+        for name, text in texts.items():
+            with writing(directory / name, remove=directory / name):
+                (directory / name).write_text(text, encoding="utf-8")
         self._flushed = wall.monotonic()
 
     def _write(self, line: str) -> None:
         self._log.add(line)
-        self._log_file.write(line + "\n")
+        with writing(self._log_path):
+            self._log_file.write(line + "\n")
 
     def rows(self, requests: Rows, attempts: Rows) -> None:
         """See core.ports.Sink."""
@@ -110,24 +117,29 @@ class DirectorySink(MemorySink):
 
     def flush(self) -> None:
         """Write what is kept as parts, so that a kill loses nothing before this moment."""
-        self._log_file.flush()
+        with writing(self._log_path):
+            self._log_file.flush()
         for name, table in self.tables.items():
-            if len(table):
+            if len(table) and name not in self._cut_short:
                 self._write_part(name, table.take())
         self._flushed = wall.monotonic()
 
     def _write_part(self, name: str, table: pa.Table) -> None:
         path = self._parts / f"{name}-{self._counts[name]:06}.arrow"
         draft = path.with_suffix(".draft")
-        with pa.OSFile(str(draft), "wb") as stream, pa.ipc.new_stream(stream, table.schema) as writer:
-            writer.write_table(table)
-        draft.rename(path)
+        self._cut_short.add(name)
+        with writing(path, remove=draft):
+            with pa.OSFile(str(draft), "wb") as stream, pa.ipc.new_stream(stream, table.schema) as writer:
+                writer.write_table(table)
+            draft.rename(path)
+        self._cut_short.remove(name)
         self._counts[name] += 1
 
     def finish(self, end: int) -> str:
         """As in memory; and the parts become Parquet files, one part after another unless stragglers came late."""
         digest = super().finish(end)
-        self._log_file.close()
+        with writing(self._log_path):
+            self._log_file.close()
         for part in sorted(self._parts.iterdir()):
             part.unlink()
         self._parts.rmdir()
@@ -135,6 +147,15 @@ class DirectorySink(MemorySink):
 
     def _finish_table(self, table: Table) -> dict[str, str]:
         last = table.take()
+        try:
+            return self._whole_table(table, last)
+        except StorageError:
+            # Without the draft there may be room for what was not yet in a part.
+            with suppress(StorageError):
+                self._write_part(table.name, last)
+            raise
+
+    def _whole_table(self, table: Table, last: pa.Table) -> dict[str, str]:
         parts = chain(read_parts(self._parts, table.name), [last])
         if table.ordered:
             self._write_parquet(table.name, parts, last.schema)
@@ -145,25 +166,35 @@ class DirectorySink(MemorySink):
 
     def _write_parquet(self, name: str, parts: Iterable[pa.Table], schema: pa.Schema) -> None:
         """Whole numbers as differences, which are small; text by its codes."""
-        draft = self.directory / f"{name}.draft"
+        path, draft = self.directory / f"{name}.parquet", self.directory / f"{name}.draft"
         coded = [field.name for field in schema if pa.types.is_dictionary(field.type)]
         wide = {field.name: "DELTA_BINARY_PACKED" for field in schema if field.type == pa.int64()}
-        with pq.ParquetWriter(
-            draft, schema, compression="zstd", use_dictionary=coded, column_encoding=wide
-        ) as writer:
-            for part in parts:
-                writer.write_table(part)
-        draft.rename(self.directory / f"{name}.parquet")
+        with writing(path, remove=draft):
+            with pq.ParquetWriter(
+                draft, schema, compression="zstd", use_dictionary=coded, column_encoding=wide
+            ) as writer:
+                for part in parts:
+                    writer.write_table(part)
+            draft.rename(path)
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
         """A finished table, or some columns of it, from its file."""
         return read_parquet(self.directory, name, columns)
 
     def close(self) -> None:
-        """Keep what there is of a run that did not end."""
-        if not self._log_file.closed:
+        """Keep what there is of a run that did not end. Raises StorageError, unless a table is cut short, which was told."""
+        if self._log_file.closed:
+            return
+        told = bool(self._cut_short)
+        try:
             self.flush()
-            self._log_file.close()
+        except StorageError:
+            if not told:
+                raise
+        finally:
+            # What the buffer holds may still not fit; the file is closed all the same.
+            with suppress(OSError):
+                self._log_file.close()
 
 
 def read_parquet(folder: Path, name: str, columns: Sequence[str] | None = None) -> pa.Table:

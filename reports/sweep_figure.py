@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from .figure import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY
+from .storage import writing
 
 COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY)
 MARKERS = "osD^v*"
@@ -39,7 +40,8 @@ def draw_sweep(
     axes[-1].set_xlabel(axis_label)
     figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    with writing(path, remove=path):
+        figure.savefig(path, dpi=110)
 
 
 def _panel(axis: Any, panel: Panel) -> None:

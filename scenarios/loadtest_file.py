@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from .input_file import place_of_bad_text, read_input
+
 DEFAULT_CONCURRENCY = 10
 DEFAULT_SECONDS = 10.0
 KNOWN = {
@@ -41,13 +43,19 @@ class Loadtest:
 def read_loadtest(path: Path) -> list[Loadtest]:
     """Read *path*. Raises LoadtestError."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        content = read_input(path)
+        data = json.loads(content.decode("utf-8-sig"))
     except OSError as error:
         raise LoadtestError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise LoadtestError(f"{path} cannot be read: not UTF-8 text") from None
+    except UnicodeDecodeError as error:
+        line, reason = place_of_bad_text(content, error)
+        raise LoadtestError(f"{path}:{line}: {reason}") from None
     except json.JSONDecodeError as error:
         raise LoadtestError(f"{path}:{error.lineno}:{error.colno}: not valid JSON: {error.msg}") from None
+    except (RecursionError, ValueError):
+        raise LoadtestError(
+            f"{path}: expected less deep nesting and numbers of at most 4300 digits"
+        ) from None
     if not isinstance(data, list) or not data:
         raise LoadtestError(f"{path}: expected an array of option objects with at least one entry")
     return [_entry(item, f"{path}: [{index}]") for index, item in enumerate(data)]
@@ -70,8 +78,10 @@ def _entry(item: Any, where: str) -> Loadtest:
     headers = item.get("headers", {})
     if not isinstance(headers, dict):
         raise LoadtestError(f"{where}.headers: expected an object, got {headers!r:.40}")
-    parts = urlsplit(url)
-    target = parts.path or "/"
+    try:
+        target = urlsplit(url).path or "/"
+    except ValueError:
+        raise LoadtestError(f"{where}.url: expected a URL, got {url!r:.60}") from None
     concurrency = _number(item, "concurrency", where, whole=True)
     return Loadtest(
         path=target,

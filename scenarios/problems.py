@@ -1,13 +1,14 @@
 """What is wrong with a scenario, in one sentence each, at the right line."""
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from .units import show
+from .schema_paths import fields_at, other_places, quantity_at
+from .units import format_duration, format_size, show
 
 Path = tuple[str | int, ...]
 
@@ -16,10 +17,14 @@ MANY_WORDS = 10
 
 
 def spell(path: Path) -> str:
-    """``traffic[0].client.timeout``."""
+    """``traffic[0].client.timeout``; a key that a terminal could not show is shown as quoted text."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else (f".{part}" if text else part)
+        if isinstance(part, int):
+            text += f"[{part}]"
+            continue
+        key = part if part.isprintable() and 0 < len(part) <= 60 else show(part)
+        text += f".{key}" if text else key
     return text or "the file"
 
 
@@ -60,62 +65,66 @@ _EXPECTED = {
     "bool_type": "true or false",
     "list_type": "a list",
     "dict_type": "a mapping",
-    "model_type": "a mapping",
-    "model_attributes_type": "a mapping",
     "finite_number": "a finite number",
+}
+_COMPARED = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+_SPELLED: dict[str, Callable[[Any], str]] = {
+    "duration": lambda ns: format_duration(ns) if ns else "0",
+    "size": lambda size: format_size(size) if size else "0",
 }
 
 
-def describe(error: Mapping[str, Any], document: type[BaseModel]) -> str:
-    """One sentence for a pydantic error."""
-    kind, value, context = error["type"], error.get("input"), error.get("ctx", {})
+def describe(error: Mapping[str, Any], document: type[BaseModel], written: Any) -> str:
+    """One sentence for a pydantic error about what is *written* in the file."""
+    kind, context, loc = error["type"], error.get("ctx", {}), tuple(error["loc"])
     if kind == "missing":
         return "required, but missing"
     if kind == "extra_forbidden":
-        name = str(error["loc"][-1])
-        known = fields_at(document, tuple(error["loc"][:-1]))
-        return f"unknown key{nearest(name, known)}" + (
-            "" if nearest(name, known) else f"; known are {', '.join(sorted(known))}"
-        )
+        return _unknown_key(loc, document)
     if kind == "value_error":
         return str(context["error"])
     if kind == "literal_error":
         known = [word.strip("' ") for word in context["expected"].replace(" or ", ", ").split(",")]
-        guess = nearest(value, known) if isinstance(value, str) else ""
+        guess = nearest(written, known) if isinstance(written, str) else ""
         expected = f"one of {len(known)} words" if guess and len(known) > MANY_WORDS else context["expected"]
-        return f"expected {expected}, got {show(value)}{guess}"
+        return f"expected {expected}, got {show(written)}{guess}"
     if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
-        word = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
-        limits = " and ".join(f"{word[k]} {v:g}" for k, v in context.items() if k in word)
-        return f"expected a value {limits}, got {show(value)}"
+        spelled = _SPELLED.get(quantity_at(document, loc), _plain)
+        limits = " and ".join(f"{_COMPARED[k]} {spelled(v)}" for k, v in context.items() if k in _COMPARED)
+        return f"expected a value {limits}, got {show(written)}"
     if kind == "too_short":
         return "expected at least one entry, got none"
+    if kind == "too_long":
+        what = "characters" if isinstance(written, str) else "entries"
+        return f"expected at most {context['max_length']} {what}, got {len(written)}"
+    if kind == "list_type" and isinstance(written, dict):
+        return "expected a list (each entry begins with a dash), got a mapping"
+    if kind in ("model_type", "model_attributes_type"):
+        keys = fields_at(document, loc)
+        return f"expected a mapping with {_some(keys)}, got {show(written)}"
     if kind in _EXPECTED:
-        return f"expected {_EXPECTED[kind]}, got {show(value)}"
-    return f"{error['msg']}, got {show(value)}"
+        return f"expected {_EXPECTED[kind]}, got {show(written)}"
+    return f"{error['msg']}, got {show(written)}"
 
 
-def fields_at(model: type[BaseModel], path: Path) -> list[str]:
-    """The keys that the schema knows at *path*."""
-    current: Any = model
-    for part in path:
-        if isinstance(part, int):
-            continue
-        for name, field in current.model_fields.items():
-            if part in (name, field.alias):
-                current = _model_in(field.annotation) or current
-                break
-    return [field.alias or name for name, field in current.model_fields.items()]
+def _unknown_key(loc: Path, document: type[BaseModel]) -> str:
+    known = fields_at(document, loc[:-1])
+    guess = nearest(str(loc[-1]), known)
+    if guess:
+        return f"unknown key{guess}"
+    elsewhere = other_places(document, loc)
+    if elsewhere:
+        return f"unknown key here; it belongs in {' or '.join(elsewhere)}"
+    return f"unknown key; known are {', '.join(sorted(known))}"
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for inner in getattr(annotation, "__args__", ()):
-        found = _model_in(inner)
-        if found:
-            return found
-    return None
+def _some(keys: Sequence[str]) -> str:
+    shown = keys if len(keys) <= 4 else [*keys[:3], "..."]
+    return ", ".join(shown)
+
+
+def _plain(value: Any) -> str:
+    return str(int(value)) if value == int(value) else str(value)
 
 
 def errors_of(error: ValidationError) -> list[dict[str, Any]]:

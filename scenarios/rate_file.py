@@ -1,12 +1,13 @@
 """``rate_csv``: requests per second of a recorded day, as lines ``second,requests``, plain or gzipped."""
 
-import gzip
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+from .input_file import place_of_bad_text, read_input
 
 
 class RateFileError(ValueError):
@@ -28,15 +29,18 @@ def read_rates(path: Path) -> Rates:
     try:
         stamp = path.stat()
         return _read(path, stamp.st_mtime_ns, stamp.st_size)
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise RateFileError(f"{path} cannot be read: {reason}") from None
+    except OSError as error:
+        raise RateFileError(f"{path} cannot be read: {error.strerror}") from None
 
 
 @lru_cache(maxsize=4)
 def _read(path: Path, mtime: int, size: int) -> Rates:
-    packed = path.read_bytes()
-    text = (gzip.decompress(packed) if path.suffix == ".gz" else packed).decode("utf-8")
+    content = read_input(path)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        where, reason = place_of_bad_text(content, error)
+        raise RateFileError(f"{path}:{where}: {reason}") from None
     seconds: list[int] = []
     requests: list[float] = []
     for number, line in enumerate(text.splitlines(), 1):

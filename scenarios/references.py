@@ -4,10 +4,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path as FilePath
 
+from ..core.model import SECOND
+from ..core.order import INDEX_BITS
 from .loadtest_file import LoadtestError, read_loadtest
 from .problems import Path, nearest
 from .rate_file import RateFileError, read_rates
-from .schema import Document, Traffic
+from .schema import AutoscalerModel, Document, Traffic
+from .schema_base import StageRate
 
 FILE_FIELDS = ("rate_csv", "loadtest")
 DEFAULT_PATH = "default"
@@ -58,7 +61,30 @@ def _traffic(document: Document, folder: FilePath) -> Iterator[Found]:
                 yield ("traffic", index, "endpoints", path), f"no endpoint {path!r}{hint}"
         if document.endpoints and not weighted and not traffic.endpoints and not traffic.loadtest:
             yield ("traffic", index), "expected an endpoint with a weight above 0, for this source names none"
+        yield from _number_of_requests(traffic, index)
         yield from _files(traffic, index, folder)
+
+
+def _number_of_requests(traffic: Traffic, index: int) -> Iterator[Found]:
+    """Requests of a source are numbered in so many bits."""
+    where = ("stages",) if traffic.stages else ("flood", "stages")
+    stages = traffic.stages or (traffic.flood.stages if traffic.flood else [])
+    before, planned = 0.0, 0.0
+    for stage in stages:
+        last = stage.to or 0.0
+        if stage.rate is not None:
+            before = last = _greatest(stage.rate)
+        planned += (before + last) / 2 * stage.for_ / SECOND
+        before = last
+    if planned >= 1 << INDEX_BITS:
+        yield (
+            ("traffic", index, *where),
+            f"expected fewer than {1 << INDEX_BITS} requests of one source, got about {planned:.2g}",
+        )
+
+
+def _greatest(rate: StageRate) -> float:
+    return rate.uniform.max if rate.uniform else rate.constant or 0.0
 
 
 def _files(traffic: Traffic, index: int, folder: FilePath) -> Iterator[Found]:
@@ -146,8 +172,16 @@ def _autoscaler(document: Document) -> Iterator[Found]:
 def warnings(document: Document) -> list[str]:
     """What is legal and yet never happens in a run of this length."""
     end = document.duration
+    memory = document.fleet.app.memory
     marked = document.autoscaler is not None and document.autoscaler.memory_high is not None
     return [
+        *(["no traffic is given: nothing is sent"] if not document.traffic else []),
+        *(
+            ["fleet.app.memory.base is above total: every server dies as soon as it serves"]
+            if memory.total is not None and memory.base > memory.total
+            else []
+        ),
+        *_limits_that_cross(document.autoscaler),
         *(
             ["memory_high is never reached: fleet.app.memory.total is not given"]
             if marked and document.fleet.app.memory.total is None
@@ -157,3 +191,10 @@ def warnings(document: Document) -> list[str]:
         *(f"traffic {t.name!r} begins after the end" for t in document.traffic if t.start >= end),
         *(f"objective {s.name!r} looks at a time after the end" for s in document.slo if s.from_ >= end),
     ]
+
+
+def _limits_that_cross(scaler: AutoscalerModel | None) -> Iterator[str]:
+    for kind in ("requests", "memory"):
+        low, high = getattr(scaler, f"{kind}_low", None), getattr(scaler, f"{kind}_high", None)
+        if low is not None and high is not None and low > high:
+            yield f"{kind}_low is above {kind}_high: what adds a server hides what would remove one"

@@ -12,6 +12,7 @@ import yaml
 
 from ..core.errors import UsageError
 from . import references
+from .input_file import place_of_bad_text
 from .overrides import apply_overrides
 from .problems import Problem, ScenarioError, nearest
 from .schema import Document
@@ -45,10 +46,13 @@ class Scenario:
         try:
             if path.stat().st_size > SIZE_LIMIT:
                 raise ScenarioError([Problem(str(path), 0, 0, (), "expected a file of at most 4 MiB")])
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "not UTF-8 text"
-            raise ScenarioError([Problem(str(name), 0, 0, (), f"cannot be read: {reason}")]) from None
+            content = path.read_bytes()
+            text = content.decode("utf-8")
+        except OSError as error:
+            raise ScenarioError([Problem(str(name), 0, 0, (), f"cannot be read: {error.strerror}")]) from None
+        except UnicodeDecodeError as error:
+            line, reason = place_of_bad_text(content, error)
+            raise ScenarioError([Problem(str(name), line, 1, (), reason)]) from None
         shown = str(name) if Path(name) == path else path.name
         return cls.parse(text, shown, path.resolve().parent, overrides)
 
@@ -136,6 +140,9 @@ def _find(name: str | Path) -> Path:
         return path
     if str(name) in known:
         return known[str(name)]
+    if path.exists():
+        kind = "a directory" if path.is_dir() else "something that is no ordinary file"
+        raise ScenarioError([Problem(str(name), 0, 0, (), f"expected a scenario file, got {kind}")])
     hint = nearest(str(name), known)
     message = f"no such file, and no scenario of the library has that name{hint or '; known are ' + ', '.join(known)}"
     raise ScenarioError([Problem(str(name), 0, 0, (), message)])

@@ -15,6 +15,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from ..core.slo import SIMPLE_INDICATORS, is_indicator, unit_of
+from .problems import nearest
 from .schema_base import Distribution, Model, Name, Number, Positive, StageRate
 from .schema_faults import Fault
 from .schema_fleet import Endpoint, Fleet
@@ -273,16 +274,19 @@ class Slo(Model):
     def _known(cls, value: str) -> str:
         if not is_indicator(value):
             known = ", ".join(("latency_p99 (or another percentile)", *SIMPLE_INDICATORS))
-            raise ValueError(f"expected one of {known}, got {show(value)}")
+            near = value.replace(".", "")
+            guess = nearest(near, [near]) if is_indicator(near) else nearest(value, _LIKELY)
+            raise ValueError(f"expected one of {known}, got {show(value)}{guess}")
         return value
 
-    @field_validator("below", "above")
+    @field_validator("below", "above", mode="before")
     @classmethod
-    def _bound(cls, value: str | None, info: ValidationInfo) -> str | None:
+    def _bound(cls, value: Any, info: ValidationInfo) -> Any:
         indicator = info.data.get("indicator")
-        if value is not None and indicator is not None:
-            parse_bound(indicator, value)
-        return value
+        if value is None or indicator is None:
+            return value
+        parse_bound(indicator, value)
+        return value if isinstance(value, str) else ZERO[unit_of(indicator)]
 
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
@@ -293,7 +297,14 @@ class Slo(Model):
         return self
 
 
-def parse_bound(indicator: str, text: str) -> float:
+ZERO = {"time": "0s", "share": "0%", "rate": "0/s"}
+"""How a bare 0 is spelled as the bound of an SLO."""
+
+_LIKELY = ("latency_p99", *SIMPLE_INDICATORS)
+"""What a misspelt indicator may have meant."""
+
+
+def parse_bound(indicator: str, text: Any) -> float:
     """The bound of an SLO in the unit of its indicator (ns, share, per second)."""
     parse = {"time": parse_duration, "share": parse_share, "rate": parse_rate}[unit_of(indicator)]
     return float(parse(text))

@@ -23,9 +23,7 @@ from .units import Duration, Rate, format_rate, parse_rate, show
 class Model(BaseModel):
     """A part of a scenario: unknown keys are errors, nothing is coerced, nothing changes afterwards."""
 
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, populate_by_name=True, allow_inf_nan=False
-    )
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -90,10 +88,21 @@ class Distribution(Model):
     uniform: Uniform | None = Field(None, description="uniform")
     pareto: Pareto | None = Field(None, description="Pareto")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_bare_duration(cls, value: Any) -> Any:
+        if value is not None and not isinstance(value, (dict, Distribution)):
+            raise ValueError(
+                f"expected a distribution such as {{constant: 5ms}} or {{exponential: {{mean: 5ms}}}}, got {show(value)}"
+            )
+        return value
+
     @model_validator(mode="after")
     def _exactly_one(self) -> "Distribution":
         given = sorted(self.model_fields_set)
-        if len(given) != 1 or getattr(self, given[0]) is None:
+        if len(given) == 1 and getattr(self, given[0]) is None:
+            raise ValueError(f"expected a value for {given[0]}, got nothing")
+        if len(given) != 1:
             names = ", ".join(type(self).model_fields)
             raise ValueError(f"expected exactly one of {names}, got {' and '.join(given) or 'none'}")
         if self.uniform and self.uniform.min > self.uniform.max:

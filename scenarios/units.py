@@ -24,7 +24,10 @@ SIZE_UNITS = {
 LIMIT = 2**62
 """Durations and sizes stay below this, so that sums stay within int64."""
 
-_NUMBER = r"\d+(?:\.\d+)?"
+RATE_LIMIT = 10**9
+"""Rates stay below one in each nanosecond, the unit of time."""
+
+_NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 _DURATION = re.compile(rf"(?:{_NUMBER}(?:ns|us|µs|ms|s|m|h|d))+\Z")
 _DURATION_PART = re.compile(rf"({_NUMBER})(ns|us|µs|ms|s|m|h|d)")
 _RATE = re.compile(rf"({_NUMBER})/([smhd])\Z")
@@ -33,7 +36,14 @@ _SIZE = re.compile(rf"({_NUMBER}) ?([KMGT]?i?B)\Z")
 
 
 def show(value: Any) -> str:
-    """A value as an error message shows it: short, and quoted if it is text."""
+    """A value as an error message shows it: short, in YAML's words, and quoted if it is text."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (list, dict)):
+        kind = "list" if isinstance(value, list) else "mapping"
+        return f"a {kind}" if value else f"an empty {kind}"
     try:
         text = repr(value)
     except ValueError:  # An integer of thousands of digits.
@@ -70,7 +80,10 @@ def parse_rate(value: Any) -> float:
     match = _RATE.match(value) if isinstance(value, str) else None
     if not match:
         raise ValueError(f"expected a rate such as 20/s or 300/m, got {show(value)}")
-    return float(Decimal(match[1]) / RATE_UNITS[match[2]])
+    rate = Decimal(match[1]) / RATE_UNITS[match[2]]
+    if rate >= RATE_LIMIT:
+        raise ValueError(f"expected a rate below {RATE_LIMIT}/s, got {show(value)}")
+    return float(rate)
 
 
 def parse_share(value: Any) -> float:

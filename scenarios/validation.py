@@ -15,8 +15,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from . import references
-from .problems import Path, Problem, ScenarioError, describe, errors_of
+from .problems import Path, Problem, ScenarioError, describe, errors_of, nearest
 from .schema import Document
+from .schema_paths import fields_at
+from .units import show
 from .yaml_source import Source
 
 _ROUNDS = 50
@@ -26,13 +28,14 @@ _NAMED_IN: dict[str, Path] = {
     "no dependency ": ("fleet", "dependencies"),
     "no traffic ": ("traffic",),
 }
-_OF_ABSENCE = ("got none", "got neither", "with policy target_tracking")
+_OF_ABSENCE = ("got none", "got neither", "got an empty mapping", "with policy target_tracking")
 
 
 def validate(source: Source, folder: FilePath) -> Document:
     """The document in *source*; raises ScenarioError with every problem found, in order of lines."""
     if not isinstance(source.data, dict):
-        raise ScenarioError([source.problem((), "expected a mapping with the key scenario")])
+        message = f"expected a mapping with the key scenario, got {show(source.data)}"
+        raise ScenarioError([source.problem((), message)])
     search = _Search(source, folder)
     document = search.run()
     if search.problems:
@@ -50,6 +53,12 @@ class _Search:
         self.removed: set[Path] = set()
         self.problems: list[Problem] = []
         self._number(self.data)
+        # From the back, so that positions in lists stay true.
+        for path in sorted(source.empty, key=_ranks, reverse=True):
+            if self._value(path) is None and not self._overridden(path):
+                self.problems.append(source.problem(path, "expected a value, got nothing"))
+                self._remove(path)
+                self.removed.add(path)
 
     def _number(self, data: Any) -> None:
         """Note the original position of each element of each list."""
@@ -76,18 +85,26 @@ class _Search:
     def _take_out(self, error: ValidationError) -> bool:
         """Note the errors and remove what they are about; False if the whole document is what is wrong."""
         paths = []
-        for item in errors_of(error):
-            path = self._existing(tuple(item["loc"]), item["type"])
+        found = [(self._existing(tuple(item["loc"]), item["type"]), item) for item in errors_of(error)]
+        meant = {
+            (*path[:-1], name)
+            for path, item in found
+            if item["type"] == "extra_forbidden"
+            for name in fields_at(Document, path[:-1])
+            if nearest(str(path[-1]), [name])
+        }
+        for path, item in found:
             original = self._original(path)
-            message = describe(item, Document)
-            if not self._consequence(original, item["type"], message):
+            message = describe(item, Document, self._value(path))
+            misspelt = item["type"] == "missing" and path in meant
+            if not misspelt and not self._consequence(original, item["type"], message):
                 unknown = item["type"] == "extra_forbidden"
                 self.problems.append(self.source.problem(original, message, of_key=unknown))
             paths.append((path, original, item["type"]))
         whole = {path[:-1] if kind == "missing" and len(path) > 1 else path for path, _, kind in paths}
         doomed = [path for path in whole if not any(path[:length] in whole for length in range(1, len(path)))]
         # From the back, so that positions in lists stay true.
-        for path in sorted(doomed, key=lambda found: [_rank(part) for part in found], reverse=True):
+        for path in sorted(doomed, key=_ranks, reverse=True):
             if not self._remove(path):
                 return False
         for _, original, kind in paths:
@@ -112,6 +129,19 @@ class _Search:
                     for part in self.removed
                 )
         return False
+
+    def _value(self, path: Path) -> Any:
+        """What is written at *path*; None if there is nothing."""
+        data: Any = self.data
+        for part in path:
+            held = data if isinstance(data, dict) else range(len(data)) if isinstance(data, list) else ()
+            if part not in held:
+                return None
+            data = data[part]
+        return data
+
+    def _overridden(self, path: Path) -> bool:
+        return any(path[:length] in self.source.overrides for length in range(1, len(path) + 1))
 
     def _remove(self, path: Path) -> bool:
         if not path:
@@ -159,5 +189,6 @@ class _Search:
         return tuple(path)
 
 
-def _rank(part: str | int) -> tuple[bool, int, str]:
-    return (isinstance(part, str), part if isinstance(part, int) else 0, str(part))
+def _ranks(path: Path) -> list[tuple[bool, int, str]]:
+    """A key to sort paths by, positions in lists as numbers."""
+    return [(isinstance(part, str), part if isinstance(part, int) else 0, str(part)) for part in path]

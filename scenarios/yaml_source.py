@@ -1,5 +1,9 @@
-"""YAML with positions: plain data, and the line and column of every key and value. Nothing in it is ever executed."""
+"""YAML with positions: plain data, and the line and column of every key and value. Nothing in it is ever executed.
 
+Values are what they look like: YAML 1.1 would read `no` as false, `1:30` as 90 and `010` as 8; here all of them, and dates, are text.
+"""
+
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -7,10 +11,31 @@ import yaml
 
 from .problems import Path, Problem, ScenarioError, spell
 from .units import show
+from .yaml_syntax import explain
 
 DEPTH_LIMIT = 50
 NODE_LIMIT = 200_000
-_PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
+_STANDARD = "tag:yaml.org,2002:"
+_PLAIN_TAGS = {f"{_STANDARD}{name}" for name in ("str", "int", "float", "bool", "null")}
+_TOO_DEEP = f"expected a smaller document, nested at most {DEPTH_LIMIT} deep"
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain values without the surprises of YAML 1.1."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 (as the base class has it)
+        first: [(tag, pattern) for tag, pattern in rules if tag in (f"{_STANDARD}null", f"{_STANDARD}merge")]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+for _name, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?(0b[01_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)", "-+0123456789"),
+    ("float", r"[-+]?([0-9][0-9_]*\.[0-9_]*|\.[0-9]+)([eE][-+][0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+     "-+.0123456789"),
+):  # fmt: skip
+    _Loader.add_implicit_resolver(f"{_STANDARD}{_name}", re.compile(rf"(?:{_pattern})\Z"), list(_first))
 
 
 @dataclass(slots=True)
@@ -22,6 +47,8 @@ class Source:
     places: dict[Path, tuple[int, int]] = field(default_factory=dict)
     keys: dict[Path, tuple[int, int]] = field(default_factory=dict)
     overrides: set[Path] = field(default_factory=set)
+    empty: list[Path] = field(default_factory=list)
+    """Where a value is left out: a key with nothing behind its colon, a lone dash."""
     problems: list[Problem] = field(default_factory=list)
     nodes: int = 0
 
@@ -43,26 +70,24 @@ def read_yaml(text: str, name: str) -> Source:
     """Parse *text*; raises ScenarioError for anything that is not one plain document."""
     source = Source(name)
     try:
-        loader = yaml.SafeLoader(text)
+        loader = _Loader(text)
         try:
             node = loader.get_single_node()
-            if node is None:
+            if node is None or (node.tag == f"{_STANDARD}null" and not node.value):
                 raise ScenarioError([Problem(name, 1, 1, (), "expected a scenario, got an empty file")])
             source.data = _convert(node, (), source, loader, 0)
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        hint = " (YAML indents with spaces, not tabs)" if "'\\t'" in str(error.problem) else ""
-        message = f"not valid YAML: {error.problem or error.context}{hint}"
-        raise ScenarioError([Problem(name, line, column, (), message)]) from None
+        line, column, message = explain(error)
+        raise ScenarioError([Problem(name, line, column, (), f"not valid YAML: {message}")]) from None
     except RecursionError:
-        message = "expected a smaller document (it is nested too deeply)"
-        raise ScenarioError([Problem(name, 1, 1, (), message)]) from None
+        raise ScenarioError([Problem(name, 1, 1, (), _TOO_DEEP)]) from None
     except yaml.reader.ReaderError as error:
-        message = f"not valid YAML: {error.reason} at character {error.position}"
-        raise ScenarioError([Problem(name, 1, 1, (), message)]) from None
+        before = text[: error.position]
+        line, column = before.count("\n") + 1, error.position - before.rfind("\n")
+        message = f"expected text, got the control character U+{ord(text[error.position]):04X}"
+        raise ScenarioError([Problem(name, line, column, (), message)]) from None
     if source.problems:
         raise ScenarioError(source.problems)
     return source
@@ -71,23 +96,25 @@ def read_yaml(text: str, name: str) -> Source:
 def _convert(node: yaml.Node, path: Path, source: Source, loader: Any, depth: int) -> Any:
     source.places.setdefault(path, (node.start_mark.line + 1, node.start_mark.column + 1))
     source.nodes += 1
-    if depth > DEPTH_LIMIT or source.nodes > NODE_LIMIT:
+    if depth > DEPTH_LIMIT:
+        raise ScenarioError([Problem(source.name, *source.places[path], (), _TOO_DEEP)])
+    if source.nodes > NODE_LIMIT:
         raise ScenarioError([source.problem(path, "expected a smaller document (aliases count each time)")])
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, path, source, loader, depth)
     if isinstance(node, yaml.SequenceNode):
-        if node.tag != "tag:yaml.org,2002:seq":
-            source.problems.append(source.problem(path, f"expected a plain list, got the tag {node.tag}"))
+        if node.tag != f"{_STANDARD}seq":
+            source.problems.append(source.problem(path, f"expected a plain list, got {_tag(node)}"))
             return None
         return [
             _convert(child, (*path, index), source, loader, depth + 1)
             for index, child in enumerate(node.value)
         ]
-    if node.tag == "tag:yaml.org,2002:timestamp":
-        return node.value
     if node.tag not in _PLAIN_TAGS:
-        source.problems.append(source.problem(path, f"expected a plain value, got the tag {node.tag}"))
+        source.problems.append(source.problem(path, f"expected a plain value, got {_tag(node)}"))
         return None
+    if node.tag == f"{_STANDARD}null" and not node.value:
+        source.empty.append(path)
     try:
         return loader.construct_object(node)
     except (ValueError, LookupError, yaml.YAMLError):
@@ -97,16 +124,17 @@ def _convert(node: yaml.Node, path: Path, source: Source, loader: Any, depth: in
 
 def _mapping(node: yaml.MappingNode, path: Path, source: Source, loader: Any, depth: int) -> Any:
     data: dict[str, Any] = {}
-    if node.tag != "tag:yaml.org,2002:map":
-        source.problems.append(source.problem(path, f"expected a plain mapping, got the tag {node.tag}"))
+    if node.tag != f"{_STANDARD}map":
+        source.problems.append(source.problem(path, f"expected a plain mapping, got {_tag(node)}"))
         return data
     for key_node, value_node in node.value:
-        if not isinstance(key_node, yaml.ScalarNode):
-            source.problems.append(source.problem(path, "expected plain keys, got a list or mapping as key"))
+        place = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+        fault = _fault_of_key(key_node)
+        if fault:
+            source.problems.append(Problem(source.name, *place, path, fault))
             continue
         key = key_node.value
         at = (*path, key)
-        place = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
         if key in data:
             line = source.keys[at][0]
             source.problems.append(Problem(source.name, *place, at, f"given twice, first in line {line}"))
@@ -116,3 +144,19 @@ def _mapping(node: yaml.MappingNode, path: Path, source: Source, loader: Any, de
         if isinstance(value_node, yaml.CollectionNode) and not value_node.flow_style:
             source.places[at] = place
     return data
+
+
+def _fault_of_key(node: yaml.Node) -> str:
+    if not isinstance(node, yaml.ScalarNode):
+        return "expected plain keys, got a list or mapping as key"
+    if node.tag == f"{_STANDARD}merge":
+        return "expected plain keys, got << (merge keys are not read: write the keys out, or give an alias for the whole value)"
+    if node.tag not in _PLAIN_TAGS:
+        return f"expected plain keys, got {_tag(node)}"
+    return ""
+
+
+def _tag(node: yaml.Node) -> str:
+    """The tag as it is usually written."""
+    tag = str(node.tag)
+    return f"the tag !!{tag.removeprefix(_STANDARD)}" if tag.startswith(_STANDARD) else f"the tag {tag}"
