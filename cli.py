@@ -33,6 +33,7 @@ from .campaign import (
 from .core.errors import UsageError
 from .core.ports import CloudError, RegistryError
 from .reports.run import RunError
+from .scenarios.file_notes import file_notes
 from .scenarios.problems import ScenarioError
 from .scenarios.reference import reference_markdown
 from .scenarios.references import warnings
@@ -109,8 +110,9 @@ def scenarios() -> None:
 @app.command(epilog="Example: windtunnel check my-fleet.yaml --set fleet.app.max=20")
 def check(scenario: ScenarioArgument, set_: SetOption = None) -> None:
     """Validate a scenario: every problem with its line, or a sentence of what it holds."""
-    document = Scenario.load(scenario, set_ or []).document
-    _warn(document)
+    loaded = Scenario.load(scenario, set_ or [])
+    document = loaded.document
+    _warn(loaded)
     out.print(
         f"{scenario}: ok ({document.scenario}: {len(document.traffic)} sources of traffic, "
         f"{len(document.faults)} faults, {len(document.slo)} objectives)",
@@ -158,7 +160,7 @@ def replay(
     if seed is not None:
         loaded = loaded.with_seed(seed)
     directory = out_ or _free_directory(f"{loaded.name}-{loaded.document.seed}")
-    _warn(loaded.document)
+    _warn(loaded)
     _prepare(engine, backend)
     started = time.monotonic()
     try:
@@ -184,7 +186,7 @@ def _replay_seeds(
 ) -> NoReturn:
     loaded = Scenario.load(scenario, sets)
     variant = Variant((), loaded if seed is None else loaded.with_seed(seed))
-    _warn(loaded.document)
+    _warn(loaded)
     _prepare()
     with _interruptible(), counter(not json_) as done:
         (result,) = run_campaign([variant], seeds, jobs, done)
@@ -271,6 +273,6 @@ def _interruptible() -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _warn(document: Document) -> None:
-    for warning in warnings(document):
+def _warn(scenario: Scenario) -> None:
+    for warning in [*warnings(scenario.document), *file_notes(scenario.document, scenario.folder)]:
         err.print(f"note: {warning}", markup=False)

@@ -36,6 +36,8 @@ OFFSET = 18
 BOOT_TIME = 19
 BOOT_FAILURE = 20
 TARGET = 21
+COPIES = 30
+PHASE = 31
 # A dependency call uses two purposes each: base + 2 * position and base + 2 * position + 1.
 CALL = 64
 # Retransmitted SYNs (the k-th uses SYN_RETRY + k) and repeated upstream tries (stride TRY).
