@@ -11,6 +11,7 @@ from .problems import Path, nearest
 from .rate_file import RateFileError, read_rates
 from .schema import Document
 from .schema_traffic import Traffic
+from .shapes import CHANGES_LIMIT, expected_changes
 
 FILE_FIELDS = ("rate_csv", "access_log", "loadtest")
 
@@ -61,6 +62,13 @@ def _traffic(document: Document, folder: FilePath) -> Iterator[Found]:
         named = traffic.endpoints or traffic.loadtest or traffic.access_log
         if document.endpoints and not weighted and not named:
             yield ("traffic", index), "expected an endpoint with a weight above 0, for this source names none"
+        changes = expected_changes(traffic, document.duration)
+        if changes > CHANGES_LIMIT:
+            field, what = ("diurnal", "a longer period") if traffic.diurnal else ("bursts", "longer times")
+            yield (
+                ("traffic", index, field),
+                f"expected {what}, or a shorter run: the rate would change about {changes:.2g} times",
+            )
         yield from _files(traffic, index, folder, tuple(paths))
 
 

@@ -13,7 +13,9 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from .schema_base import Distribution, Model, Name, Number, Positive, StageRate
-from .units import Duration, Rate, Share, show
+from .units import DURATION_UNITS, Duration, Rate, Share, format_rate, show
+
+DAY = DURATION_UNITS["d"]
 
 
 class Stage(Model):
@@ -98,19 +100,55 @@ class Flood(Model):
     )
 
 
-KINDS = ("stages", "closed", "flood", "rate_csv", "access_log", "loadtest")
+class Diurnal(Model):
+    """A daily rhythm: the rate is a cosine around its mean, up to the end of the scenario."""
+
+    mean: Rate = Field(description="mean arrival rate")
+    peak: Rate = Field(description="greatest rate, at most twice the mean; the least is 2 x mean - peak")
+    at: Duration = Field(description="when the rate is greatest, from the scenario's start")
+    period: Duration = Field(DAY, ge=1_000_000, description="after which it repeats")
+
+    @model_validator(mode="after")
+    def _around_the_mean(self) -> Self:
+        if not self.mean <= self.peak <= 2 * self.mean:
+            raise ValueError(
+                f"expected peak from mean to 2 x mean ({format_rate(self.mean)} to {format_rate(2 * self.mean)}), "
+                f"got {format_rate(self.peak)}"
+            )
+        return self
+
+
+class Bursts(Model):
+    """Bursts at drawn moments: two rates in turn, up to the end of the scenario (with exponential times a two-state MMPP)."""
+
+    rate: Rate = Field(description="arrival rate between bursts")
+    to: Rate = Field(description="arrival rate in a burst")
+    every: Distribution = Field(
+        description="from the start, and from the end of each burst, to the next; at least 1ms"
+    )
+    for_: Distribution = Field(alias="for", description="length of a burst; at least 1ms")
+
+
+KINDS = ("stages", "diurnal", "bursts", "closed", "flood", "rate_csv", "access_log", "loadtest")
 """What a source may be; exactly one of them is given."""
 
-OPTIONS = {"order": ("loadtest",), "scale": ("rate_csv", "access_log"), "speed": ("access_log",)}
+OPTIONS = {
+    "order": ("loadtest",),
+    "scale": ("rate_csv", "access_log"),
+    "speed": ("access_log",),
+    "headers": ("stages", "diurnal", "bursts", "rate_csv", "access_log"),
+}
 """Settings that only some kinds of source have."""
 
 
 class Traffic(Model):
-    """A source of requests: exactly one of stages, closed, flood, rate_csv, access_log, loadtest."""
+    """A source of requests: exactly one of stages, diurnal, bursts, closed, flood, rate_csv, access_log, loadtest."""
 
     name: Name = Field(description="name, unique")
     start: Duration = Field(0, description="when it begins")
     stages: list[Stage] | None = Field(None, min_length=1, description="open: arrival rate over time")
+    diurnal: Diurnal | None = Field(None, description="open: a daily rhythm")
+    bursts: Bursts | None = Field(None, description="open: bursts at drawn moments")
     closed: Closed | None = Field(None, description="closed: clients that wait for their answers")
     flood: Flood | None = Field(None, description="a chaos monkey")
     rate_csv: Name | None = Field(
@@ -137,6 +175,10 @@ class Traffic(Model):
         None, min_length=1, description="path: weight, instead of the endpoints' own weights"
     )
     client: Client = Field(default_factory=Client, description="client behaviour")
+    headers: Literal["plain", "mixed"] | None = Field(
+        None,
+        description="open, but floods, which have their own: `mixed`: header sets drawn at random (of consequence in flight only); omitted: plain",
+    )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:

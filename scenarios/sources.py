@@ -9,7 +9,7 @@ from ..core.demand import Mix, mix_of
 from ..core.distributions import constant
 from ..core.model import FLOOD, NONE, PER_REQUEST, POOL, SECOND, ClientSpec, EndpointSpec, SourceSpec
 from ..core.order import SOURCE_BITS
-from ..core.rates import Times
+from ..core.rates import Profile, Times
 from .access_log import read_access_log, recorded_rows, rows_until
 from .arrivals import (
     constant_times,
@@ -28,6 +28,7 @@ from .rate_file import read_rates
 from .scenario import Scenario
 from .schema import Document
 from .schema_traffic import Client, Traffic
+from .shapes import bursts_profile, diurnal_profile
 
 HeaderSet = tuple[tuple[str, str], ...]
 
@@ -77,36 +78,46 @@ class Sources:
         def arrivals(chunk: int) -> Iterator[Arrivals]:
             return rows_until(recorded_rows(log, speed, traffic.scale, traffic.start, stream, chunk), end)
 
-        self._open(source, arrivals, (0,))
+        self._open(source, arrivals, self._mixed(traffic))
 
     def _file(self, name: str) -> list[Loadtest]:
         return read_loadtest(self.folder / name)
 
     def _add_open(self, traffic: Traffic) -> None:
         client = _client(traffic.client)
-        headers: tuple[int, ...] = (0,)
         if traffic.flood:
             mode = POOL if traffic.flood.reads_response else FLOOD
             client = replace(client, mode=mode, connections=traffic.flood.connections)
-            if traffic.flood.headers == "mixed":
-                headers = tuple(self._headers(entry) for entry in MIXED)
         source = self._source(
             traffic.name, traffic.name, client, self._mix(traffic), traffic.start, self.document.duration
         )
         spec = self.sources[source]
-        stages = traffic.flood.stages if traffic.flood else traffic.stages
-        if stages is not None:
-            profile = staged_profile(stages, traffic.start, spec.stream)
-        else:
-            requests = read_rates(self.folder / str(traffic.rate_csv)).requests
-            profile = recorded_profile(requests, traffic.scale, traffic.start)
+        profile = self._profile(traffic, spec)
 
         def times(chunk: int) -> Iterator[Times]:
             if traffic.arrivals == "poisson":
                 return take_until(poisson_times(profile, spec.stream, chunk), spec.end)
             return take_until(constant_times(profile, chunk), spec.end)
 
-        self._open(source, lambda chunk: ((part, None) for part in times(chunk)), headers)
+        self._open(source, lambda chunk: ((part, None) for part in times(chunk)), self._mixed(traffic))
+
+    def _profile(self, traffic: Traffic, spec: SourceSpec) -> Profile:
+        # A source that begins after the end has a profile all the same.
+        end = max(spec.end, spec.start + SECOND)
+        if traffic.diurnal:
+            return diurnal_profile(traffic.diurnal, spec.start, end)
+        if traffic.bursts:
+            return bursts_profile(traffic.bursts, spec.start, end, spec.stream)
+        stages = traffic.flood.stages if traffic.flood else traffic.stages
+        if stages is not None:
+            return staged_profile(stages, spec.start, spec.stream)
+        requests = read_rates(self.folder / str(traffic.rate_csv)).requests
+        return recorded_profile(requests, traffic.scale, spec.start)
+
+    def _mixed(self, traffic: Traffic) -> tuple[int, ...]:
+        """Numbers of the header sets that an open source draws from."""
+        chosen = traffic.flood.headers if traffic.flood else traffic.headers
+        return tuple(self._headers(entry) for entry in MIXED) if chosen == "mixed" else (0,)
 
     def _add_loadtest(self, traffic: Traffic, entries: list[Loadtest]) -> None:
         begin = traffic.start
