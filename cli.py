@@ -34,6 +34,7 @@ from .core.errors import UsageError
 from .core.ports import CloudError, RegistryError
 from .reports.run import RunError
 from .scenarios.file_notes import file_notes
+from .scenarios.fit import draft
 from .scenarios.problems import ScenarioError
 from .scenarios.reference import reference_markdown
 from .scenarios.references import warnings
@@ -128,6 +129,26 @@ def schema(
 ) -> None:
     """Print the JSON Schema of scenario files, for editors."""
     print(reference_markdown() if markdown else json.dumps(Document.model_json_schema(), indent=2))
+
+
+@app.command(epilog="Example: windtunnel fit access.log metrics.csv > my-fleet.yaml")
+def fit(
+    access_log: Annotated[
+        Path,
+        typer.Argument(
+            metavar="ACCESS_LOG", help="Common or Combined log format, or JSON lines; plain or gzipped"
+        ),
+    ],
+    metrics_csv: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="METRICS_CSV",
+            help="with the columns memory_bytes and in_flight, or boot_seconds, or all of them",
+        ),
+    ] = None,
+) -> None:
+    """Draft a scenario from recorded requests: a commented file that states the error of each fit and marks each guess."""
+    print(draft(access_log, metrics_csv), end="")
 
 
 @app.command(epilog="Example: windtunnel replay chaos-monkey --seed 7 --out runs/monkey")

@@ -68,7 +68,7 @@ def _read(path: Path, paths: tuple[str, ...], mtime: int, size: int) -> AccessLo
         endpoint = np.fromiter(map(numbers.__getitem__, batch.targets), np.int64, len(batch.targets))
         unmatched += int(np.count_nonzero(endpoint == matcher.default))
         whole = whole and not (batch.times % _SECOND_US).any()
-        parts.append((_since(batch, base, path) << ENDPOINT_BITS) | endpoint)
+        parts.append((since_first(batch, base, path) << ENDPOINT_BITS) | endpoint)
     if not parts:
         raise none_readable(path, bad)
     packed = np.concatenate(parts)
@@ -79,8 +79,8 @@ def _read(path: Path, paths: tuple[str, ...], mtime: int, size: int) -> AccessLo
     return AccessLog(packed, whole, bad, unmatched)
 
 
-def _since(batch: Batch, base: int, path: Path) -> Column:
-    """Times (us) since *base*."""
+def since_first(batch: Batch, base: int, path: Path) -> Column:
+    """Times (us) since *base*. Raises AccessLogError where one is more than 400 days away."""
     since = batch.times - base
     far = np.abs(since) > _LONGEST
     if far.any():

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .log_lines import UNKNOWN, Batch, Memo
+from .log_lines import SIZE_LIMIT, UNKNOWN, Batch, Memo
 from .log_text import stamp_us
 from .units import parse_duration
 
@@ -101,7 +101,7 @@ def _size(record: dict[str, Any]) -> int:
         size = int(value)
     except (TypeError, ValueError, OverflowError):
         return UNKNOWN
-    return size if 0 <= size < 1 << 62 else UNKNOWN
+    return min(size, SIZE_LIMIT) if size >= 0 else UNKNOWN
 
 
 class JsonLog:

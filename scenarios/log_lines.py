@@ -22,6 +22,8 @@ V = TypeVar("V")
 CHUNK = 1 << 20
 LONGEST_LINE = 16 << 20
 UNKNOWN = -1
+SIZE_LIMIT = 1 << 48
+"""No answer is greater (256 TiB), so that sums stay within int64."""
 SHOWN = 5
 """So many unreadable lines are named."""
 

@@ -9,16 +9,15 @@ from operator import itemgetter
 
 import numpy as np
 
-from .log_lines import UNKNOWN, Batch, Memo
+from .log_lines import SIZE_LIMIT, UNKNOWN, Batch, Memo
 
 _LINE = re.compile(
-    rb'^[^\[\n]*\[([^\]\n]+)\] "[A-Z-]+ ([^ ?"\n]+)[^"\\\n]*(?:\\.[^"\\\n]*)*" [0-9]{3} ([0-9]+|-).*\n',
+    rb'^[^\[\n]*\[([^\]\n]+)\] "[A-Z-]+ ([^ ?"\n]+)[^"\\\n]*(?:\\.[^"\\\n]*)*" [0-9]{3} ([0-9]{1,18}|-).*\n',
     re.MULTILINE,
 )
 _STAMP = re.compile(r"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-])(\d\d)([0-5]\d)", re.ASCII)
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SIZE_LIMIT = 1 << 62
 
 
 def stamp_us(text: str) -> int:
@@ -35,7 +34,7 @@ def stamp_us(text: str) -> int:
 
 
 def _size(text: bytes) -> int:
-    return UNKNOWN if text == b"-" else min(int(text), _SIZE_LIMIT)
+    return UNKNOWN if text == b"-" else min(int(text), SIZE_LIMIT)
 
 
 class TextLog:
