@@ -18,8 +18,8 @@ from ..core.rates import Times
 from .log_lines import AccessLogError, BadLines, Batch, Column, Memo, batches, none_readable
 from .paths import PathMatcher
 
-ENDPOINT_BITS = 18
-"""The lower bits of a packed request; above them us since the first request, for which 45 bits and a sign are left."""
+ENDPOINT_BITS = 17
+"""The lower bits of a packed request; above them us since the first request, for which 46 bits are left: 800 days."""
 LONGEST_DAYS = 400
 _SECOND_US = 1_000_000
 _LONGEST = LONGEST_DAYS * 86_400 * _SECOND_US
@@ -53,7 +53,7 @@ def read_access_log(path: Path, paths: tuple[str, ...]) -> AccessLog:
     return _read(path, paths, stamp.st_mtime_ns, stamp.st_size)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def _read(path: Path, paths: tuple[str, ...], mtime: int, size: int) -> AccessLog:
     matcher = PathMatcher(paths)
     if len(paths) >= 1 << ENDPOINT_BITS:

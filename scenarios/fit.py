@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from .access_log import since_first
+from .access_log import LONGEST_DAYS, since_first
 from .fit_durations import Samples
 from .fit_metrics import read_metrics
 from .fit_paths import PathCounts, template_of
 from .fit_rates import SecondCounts
 from .fit_text import Answers, LogFacts, draft_text
-from .log_lines import BadLines, Column, Memo, batches, none_readable
+from .log_lines import AccessLogError, BadLines, Column, Memo, batches, none_readable
 from .paths import DEFAULT_PATH, PathMatcher
 
 
@@ -33,7 +33,11 @@ def draft(log: Path, metrics: Path | None = None) -> str:
     first = _look(log)
     paths = first.paths.endpoints()
     answers = _answers(log, paths)
-    facts = LogFacts(str(log), first.bad, first.seconds.dense(), answers)
+    seconds = first.seconds.dense()
+    days = len(seconds) / 86_400
+    if days > LONGEST_DAYS:
+        raise AccessLogError(f"{log}: expected a log of at most {LONGEST_DAYS} days, got {days:.0f}")
+    facts = LogFacts(str(log), first.bad, seconds, answers)
     return draft_text(facts, str(metrics) if metrics else "", measured)
 
 
@@ -48,7 +52,7 @@ def _look(log: Path) -> _FirstLook:
         base = int(batch.times[0]) if base is None else base
         # The first request is in second 0 wherever its own second began.
         look.seconds.add((since_first(batch, base, log) + base % 1_000_000) // 1_000_000)
-        look.paths.add(map(templates.__getitem__, batch.targets))
+        look.paths.add([templates[target] for target in batch.targets])
     if base is None:
         raise none_readable(log, look.bad)
     return look

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from .paths import DEFAULT_PATH, path_of
 
@@ -30,11 +30,10 @@ class PathCounts:
         self.total = 0
         self._counts: Counter[str] = Counter()
 
-    def add(self, templates: Iterable[str]) -> None:
+    def add(self, templates: Sequence[str]) -> None:
         """Count templates."""
-        before = self._counts.total()
         self._counts.update(templates)
-        self.total += self._counts.total() - before
+        self.total += len(templates)
         if len(self._counts) > KEPT:
             self._counts = Counter(dict(sorted(self._counts.items(), key=_rank)[: KEPT // 2]))
 

@@ -37,12 +37,13 @@ def _number_us(value: float) -> int:
 
 def _text_us(text: str) -> int:
     try:
+        return _number_us(_finite(float(text)))
+    except ValueError:
+        pass
+    try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        try:
-            return stamp_us(text)
-        except ValueError:
-            return _number_us(_finite(float(text)))
+        return stamp_us(text)
     if time.tzinfo is None:
         time = time.replace(tzinfo=UTC)
     return (time - _EPOCH) // timedelta(microseconds=1)

@@ -12,9 +12,11 @@ import numpy as np
 from .log_lines import SIZE_LIMIT, UNKNOWN, Batch, Memo
 
 _LINE = re.compile(
-    rb'^[^\[\n]*\[([^\]\n]+)\] "[A-Z-]+ ([^ ?"\n]+)[^"\\\n]*(?:\\.[^"\\\n]*)*" [0-9]{3} ([0-9]{1,18}|-).*\n',
+    rb'^[^\[\n]*+\[([^\]\n]++)\] "[A-Z-]++ (?=[^ ?"\n])([^ ?"\\\n]*+(?:\\.[^ ?"\\\n]*+)*+)'
+    rb'[^"\\\n]*+(?:\\.[^"\\\n]*+)*+" [0-9]{3} ([0-9]{1,18}|-).*+\n',
     re.MULTILINE,
 )
+"""Nothing is matched in two ways, so that a long line that does not match costs no more than its length."""
 _STAMP = re.compile(r"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-])(\d\d)([0-5]\d)", re.ASCII)
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -17,6 +17,7 @@ from windtunnel.scenarios import access_log, log_lines
 from windtunnel.scenarios.access_log import AccessLog, read_access_log, recorded_rows
 from windtunnel.scenarios.build import compile_plan
 from windtunnel.scenarios.file_notes import file_notes
+from windtunnel.scenarios.fit import draft
 from windtunnel.scenarios.log_json import JsonLog
 from windtunnel.scenarios.log_text import TextLog, stamp_us
 from windtunnel.scenarios.paths import PathMatcher, path_of
@@ -158,6 +159,28 @@ def test_a_file_that_cannot_be_used_is_an_error(tmp_path: Path, content: bytes, 
     assert expected in problem
 
 
+def test_a_log_may_go_back_as_far_as_forward_from_its_first_line(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    path.write_text("\n".join(line(days * 86400, "/b") for days in (0, 399, -399)))
+    log = read_access_log(path, tuple(f"/{n}" for n in range(1000)))
+    assert (log.packed >> access_log.ENDPOINT_BITS).tolist() == [
+        0, 399 * 86400 * 10**6, 798 * 86400 * 10**6,
+    ]  # fmt: skip
+    with pytest.raises(log_lines.AccessLogError, match="expected a log of at most 400 days, got 798"):
+        draft(path)
+
+
+def test_a_long_line_that_does_not_match_costs_no_more_than_its_length() -> None:
+    for path in ("a" * 300_000, '\\"' * 100_000, "a?" * 100_000):
+        text = line(0, "/" + path).replace('" 200', '" x200') + "\n"
+        assert TextLog().parse(text.encode(), range(1, 2), False).bad == [1]
+
+
+def test_escaped_quotes_are_part_of_the_path() -> None:
+    batch = TextLog().parse((line(0, '/a\\"b\\x22?c') + "\n").encode(), range(1, 2), False)
+    assert batch.targets == [b'/a\\"b\\x22']
+
+
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
@@ -176,7 +199,7 @@ def test_bad_settings(tmp_path: Path, more: str, expected: str) -> None:
 STAMP = int(T0.timestamp())
 JSON_TIMES = [
     {"time": T0.isoformat()}, {"ts": STAMP + 0.0}, {"timestamp": STAMP * 1000}, {"@timestamp": "2026-05-17T10:05:00.000Z"},
-    {"time_iso8601": "2026-05-17T12:05:00+02:00"}, {"start_time": "2026-05-17T10:05:00"}, {"msec": f"{STAMP}.000"},
+    {"time_iso8601": "2026-05-17T12:05:00+02:00"}, {"start_time": "2026-05-17T10:05:00"}, {"msec": f"{STAMP}.000"}, {"msec": f"{STAMP}"},
     {"time_local": "17/May/2026:10:05:00 +0000"}, {"ts": STAMP * 10**6}, {"ts": STAMP * 10**9},
 ]  # fmt: skip
 JSON_PATHS = [
