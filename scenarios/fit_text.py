@@ -22,6 +22,7 @@ GUESSED_LOAD = 0.5
 WEIGHTS = 10_000
 _WINDOWS = (1, 60)
 _NOTABLE = 4
+_NAME_LENGTH = 200
 
 
 @dataclass
@@ -62,7 +63,7 @@ def draft_text(facts: LogFacts, metrics_name: str, metrics: Metrics | None) -> s
 
 
 def _name(file: str) -> str:
-    stem = PurePath(file).name.split(".")[0]
+    stem = PurePath(file).name.split(".")[0][:_NAME_LENGTH]
     return stem if stem.isprintable() and stem.strip() else "draft"
 
 
