@@ -34,7 +34,9 @@ from .core.errors import UsageError
 from .core.ports import CloudError, RegistryError
 from .reports.run import RunError
 from .reports.storage import StorageError, writing
+from .scenarios.file_notes import file_notes
 from .scenarios.first import first_scenario
+from .scenarios.fit import draft
 from .scenarios.problems import Problem, ScenarioError
 from .scenarios.reference import reference_markdown
 from .scenarios.references import warnings
@@ -140,11 +142,12 @@ def check(
     problems: list[Problem] = []
     for scenario in scenarios:
         try:
-            document = Scenario.load(scenario, set_ or []).document
+            loaded = Scenario.load(scenario, set_ or [])
         except ScenarioError as error:
             problems.extend(error.problems)
             continue
-        _warn(document)
+        document = loaded.document
+        _warn(loaded)
         out.print(
             f"{scenario}: ok ({document.scenario}: {len(document.traffic)} sources of traffic, "
             f"{len(document.faults)} faults, {len(document.slo)} objectives)",
@@ -162,6 +165,26 @@ def schema(
 ) -> None:
     """Print the JSON Schema of scenario files, for editors."""
     print(reference_markdown() if markdown else json.dumps(Document.model_json_schema(), indent=2))
+
+
+@app.command(epilog="Example: windtunnel fit access.log metrics.csv > my-fleet.yaml")
+def fit(
+    access_log: Annotated[
+        Path,
+        typer.Argument(
+            metavar="ACCESS_LOG", help="Common or Combined log format, or JSON lines; plain or gzipped"
+        ),
+    ],
+    metrics_csv: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="METRICS_CSV",
+            help="with the columns memory_bytes and in_flight, or boot_seconds, or all of them",
+        ),
+    ] = None,
+) -> None:
+    """Draft a scenario from recorded requests: a commented file that states the error of each fit and marks each guess."""
+    print(draft(access_log, metrics_csv), end="")
 
 
 @app.command(epilog="Example: windtunnel replay chaos-monkey --seed 7 --out runs/monkey")
@@ -194,7 +217,7 @@ def replay(
     if seed is not None:
         loaded = loaded.with_seed(seed)
     directory = out_ or _free_directory(f"{loaded.name}-{loaded.document.seed}")
-    _warn(loaded.document)
+    _warn(loaded)
     _prepare(engine, backend)
     started = time.monotonic()
     try:
@@ -223,7 +246,7 @@ def _replay_seeds(
 ) -> NoReturn:
     loaded = Scenario.load(scenario, sets)
     variant = Variant((), loaded if seed is None else loaded.with_seed(seed))
-    _warn(loaded.document)
+    _warn(loaded)
     _prepare()
     with _interruptible(), counter(not json_) as done:
         (result,) = run_campaign([variant], seeds, jobs, done)
@@ -310,6 +333,6 @@ def _interruptible() -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _warn(document: Document) -> None:
-    for warning in warnings(document):
+def _warn(scenario: Scenario) -> None:
+    for warning in [*warnings(scenario.document), *file_notes(scenario.document, scenario.folder)]:
         err.print(f"note: {warning}", markup=False)

@@ -41,6 +41,8 @@ FAULT_TIME = 23
 TOXIC_BOOT = 24
 CAPACITY = 25
 CHECK = 26
+COPIES = 30
+PHASE = 31
 # A dependency call uses two purposes each: base + 2 * position and base + 2 * position + 1.
 CALL = 64
 # Retransmitted SYNs (the k-th uses SYN_RETRY + k) and repeated upstream tries (stride TRY).

@@ -15,7 +15,7 @@ from ..core.distributions import STEP_UNIT, exponential_steps
 from ..core.draws import ARRIVAL, OFFSET, RATE, below, draw, uniform
 from ..core.model import SECOND
 from ..core.rates import SEGMENT, Profile, Times, expected_requests, profile_of, times_at
-from .schema import Stage
+from .schema_traffic import Stage
 
 
 def staged_profile(stages: list[Stage], start: int, stream: int) -> Profile:

@@ -26,15 +26,18 @@ COLUMNS = ("time_ns", "source", "index", "endpoint", "cpu_ns", "io_ns", "headers
 
 Block = dict[str, npt.NDArray[np.int64]]
 
+Arrivals = tuple[Times, npt.NDArray[np.int64] | None]
+"""Arrival times (ns, ascending), and the endpoints that come with them; None: drawn from the source's mix."""
+
 
 @dataclass(frozen=True, slots=True)
 class OpenSource:
-    """An open source: *times* starts its arrival times anew each call; *headers* are numbers of header sets to draw from."""
+    """An open source: *arrivals* begins anew with each call; *headers* are numbers of header sets to draw from."""
 
     source: int
     stream: int
     mix: Mix
-    times: Callable[[int], Iterator[Times]]
+    arrivals: Callable[[int], Iterator[Arrivals]]
     headers: tuple[int, ...] = (0,)
 
 
@@ -64,14 +67,18 @@ class Plan:
 
     def _parts(self, source: OpenSource) -> Iterator[Block]:
         index = 0
-        for times in source.times(BLOCK):
+        for times, endpoints in source.arrivals(BLOCK):
             if len(times):
-                yield self._draw(source, times, index)
+                yield self._draw(source, times, index, endpoints)
                 index += len(times)
 
-    def _draw(self, source: OpenSource, times: Times, first: int) -> Block:
+    def _draw(
+        self, source: OpenSource, times: Times, first: int, recorded: npt.NDArray[np.int64] | None
+    ) -> Block:
         indices = np.arange(first, first + len(times), dtype=np.int64)
-        if len(source.mix) == 1:
+        if recorded is not None:
+            endpoint = recorded
+        elif len(source.mix) == 1:
             endpoint = np.full(len(times), source.mix["endpoint"][0], dtype=np.int64)
         else:
             endpoint = _choose(source.mix, draw_block(source.stream, indices, 0, ENDPOINT))

@@ -6,14 +6,17 @@ from pathlib import Path as FilePath
 
 from ..core.model import SECOND
 from ..core.order import INDEX_BITS
+from .access_log import read_access_log
 from .loadtest_file import LoadtestError, read_loadtest
+from .log_lines import AccessLogError
 from .problems import Path, nearest
 from .rate_file import RateFileError, read_rates
-from .schema import AutoscalerModel, Document, Traffic
+from .schema import AutoscalerModel, Document
 from .schema_base import StageRate
+from .schema_traffic import Traffic
+from .shapes import CHANGES_LIMIT, expected_changes
 
-FILE_FIELDS = ("rate_csv", "loadtest")
-DEFAULT_PATH = "default"
+FILE_FIELDS = ("rate_csv", "access_log", "loadtest")
 
 Found = tuple[Path, str]
 
@@ -59,10 +62,18 @@ def _traffic(document: Document, folder: FilePath) -> Iterator[Found]:
             if path not in paths:
                 hint = nearest(path, paths) or f"; known are {', '.join(paths) or 'none'}"
                 yield ("traffic", index, "endpoints", path), f"no endpoint {path!r}{hint}"
-        if document.endpoints and not weighted and not traffic.endpoints and not traffic.loadtest:
+        named = traffic.endpoints or traffic.loadtest or traffic.access_log
+        if document.endpoints and not weighted and not named:
             yield ("traffic", index), "expected an endpoint with a weight above 0, for this source names none"
         yield from _number_of_requests(traffic, index)
-        yield from _files(traffic, index, folder)
+        changes = expected_changes(traffic, document.duration)
+        if changes > CHANGES_LIMIT:
+            field, what = ("diurnal", "a longer period") if traffic.diurnal else ("bursts", "longer times")
+            yield (
+                ("traffic", index, field),
+                f"expected {what}, or a shorter run: the rate would change about {changes:.2g} times",
+            )
+        yield from _files(traffic, index, folder, tuple(paths))
 
 
 def _number_of_requests(traffic: Traffic, index: int) -> Iterator[Found]:
@@ -87,10 +98,12 @@ def _greatest(rate: StageRate) -> float:
     return rate.uniform.max if rate.uniform else rate.constant or 0.0
 
 
-def _files(traffic: Traffic, index: int, folder: FilePath) -> Iterator[Found]:
+def _files(traffic: Traffic, index: int, folder: FilePath, paths: tuple[str, ...]) -> Iterator[Found]:
     try:
         if traffic.rate_csv:
             read_rates(folder / traffic.rate_csv)
+        if traffic.access_log:
+            read_access_log(folder / traffic.access_log, paths)
         if traffic.loadtest:
             entries = read_loadtest(folder / traffic.loadtest)
             for position, entry in enumerate(entries[:-1]):
@@ -100,8 +113,8 @@ def _files(traffic: Traffic, index: int, folder: FilePath) -> Iterator[Found]:
                         f"entry {position} ends nobody knows when, and others follow: "
                         "expected maxSeconds or requestsPerSecond in it, or order: parallel",
                     )
-    except (RateFileError, LoadtestError) as error:
-        field = "rate_csv" if traffic.rate_csv else "loadtest"
+    except (RateFileError, AccessLogError, LoadtestError) as error:
+        (field,) = (field for field in FILE_FIELDS if getattr(traffic, field))
         yield ("traffic", index, field), str(error)
 
 

@@ -1,6 +1,5 @@
 """A scenario, validated: what the user wrote, with nothing drawn yet."""
 
-import gzip
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ import yaml
 
 from ..core.errors import UsageError
 from . import references
-from .input_file import place_of_bad_text
+from .input_file import open_input, place_of_bad_text
 from .overrides import apply_overrides
 from .problems import Problem, ScenarioError, nearest
 from .schema import Document
@@ -102,7 +101,7 @@ class Scenario:
         return {
             name: (self.folder / name).resolve()
             for traffic in self.document.traffic
-            for name in (traffic.rate_csv, traffic.loadtest)
+            for name in (getattr(traffic, field) for field in references.FILE_FIELDS)
             if name is not None
         }
 
@@ -127,7 +126,7 @@ class Scenario:
 
 def _hash_file(path: Path) -> str:
     digest = hashlib.blake2b(digest_size=16)
-    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
+    with open_input(path) as stream:
         while chunk := stream.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()

@@ -1,24 +1,22 @@
-"""The scenario file's schema: traffic, autoscaler, faults, objectives, and the whole document."""
+"""The scenario file's schema: autoscaler, faults, objectives, and the whole document."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import (
     Field,
-    GetJsonSchemaHandler,
-    ModelWrapValidatorHandler,
     SerializerFunctionWrapHandler,
     ValidationInfo,
     field_validator,
     model_serializer,
     model_validator,
 )
-from pydantic_core import CoreSchema
 
 from ..core.slo import SIMPLE_INDICATORS, is_indicator, unit_of
 from .problems import nearest
-from .schema_base import Distribution, Model, Name, Number, Positive, StageRate
+from .schema_base import Model, Name, Positive
 from .schema_faults import Fault
 from .schema_fleet import Endpoint, Fleet
+from .schema_traffic import Traffic
 from .units import (
     Duration,
     DurationOrNever,
@@ -30,133 +28,6 @@ from .units import (
     parse_share,
     show,
 )
-
-
-class Stage(Model):
-    """A stretch of time with a constant rate (`rate`) or a straight ramp from the rate before to another (`to`)."""
-
-    for_: Duration = Field(alias="for", gt=0, description="length")
-    rate: StageRate | None = Field(None, description="arrival rate: constant, or drawn from a range")
-    to: Rate | None = Field(
-        None, description="arrival rate at the stage's end; the ramp begins at the rate before (0 at first)"
-    )
-
-    @model_validator(mode="after")
-    def _one_rate(self) -> Self:
-        if (self.rate is None) == (self.to is None):
-            raise ValueError("expected either rate or to, got " + ("both" if self.rate else "neither"))
-        return self
-
-
-class Connections(Model):
-    """`per_request`, or a pool of kept connections."""
-
-    pool: Positive | None = Field(
-        None, description="kept connections shared by the source's clients; when all are busy requests wait"
-    )
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _word(cls, value: Any, handler: ModelWrapValidatorHandler["Connections"]) -> "Connections":
-        if value == "per_request":
-            return handler({})
-        if isinstance(value, (dict, Connections)) and value != {}:
-            return handler(value)
-        raise ValueError(f"expected per_request or {{pool: n}}, got {show(value)}")
-
-    @model_serializer(mode="wrap")
-    def _serialize(self, handler: SerializerFunctionWrapHandler) -> Any:
-        return "per_request" if self.pool is None else handler(self)
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> Any:
-        return {"anyOf": [{"const": "per_request"}, handler(core_schema)]}
-
-
-PER_REQUEST = Connections.model_validate("per_request")
-
-
-class ClientRetries(Model):
-    """What a client does after a failure."""
-
-    attempts: int = Field(0, ge=0, le=1000, description="retries after the first attempt")
-    backoff: Duration = Field(0, description="wait before the first retry; doubles with each further one")
-    jitter: Share = Field(0.0, description="spread of the wait around that, both ways")
-
-
-class Client(Model):
-    """How the clients of a source behave."""
-
-    timeout: Duration | None = Field(None, gt=0, description="patience per attempt; omitted: endless")
-    connections: Connections = Field(PER_REQUEST, description="`per_request`, or `{pool: n}`")
-    retries: ClientRetries = Field(default_factory=ClientRetries, description="retries")
-
-
-class Closed(Model):
-    """A fixed number of clients, each of which waits for its answer, thinks, and sends again."""
-
-    concurrency: Positive = Field(description="clients")
-    think: Distribution | None = Field(
-        None, description="time between an answer and the next request; omitted: none"
-    )
-    for_: Duration | None = Field(None, alias="for", gt=0, description="for so long; omitted: to the end")
-    maximum: Positive | None = Field(None, description="requests in all; omitted: unlimited")
-
-
-class Flood(Model):
-    """The chaos monkey: requests at a rate, over connections whose answers are never read."""
-
-    stages: list[Stage] = Field(min_length=1, description="arrival rate over time")
-    connections: Positive = Field(description="connections held; requests go over them in turn")
-    reads_response: bool = Field(False, description="true: the answers are read after all")
-    headers: Literal["plain", "mixed"] = Field(
-        "plain", description="`mixed`: header sets drawn at random (of consequence in flight only)"
-    )
-
-
-class Traffic(Model):
-    """A source of requests: exactly one of stages, closed, flood, rate_csv, loadtest."""
-
-    name: Name = Field(description="name, unique")
-    start: Duration = Field(0, description="when it begins")
-    stages: list[Stage] | None = Field(None, min_length=1, description="open: arrival rate over time")
-    closed: Closed | None = Field(None, description="closed: clients that wait for their answers")
-    flood: Flood | None = Field(None, description="a chaos monkey")
-    rate_csv: Name | None = Field(
-        None, description="open: a file of `second,requests` lines, plain or .gz, relative to the scenario"
-    )
-    loadtest: Name | None = Field(
-        None, description="a JSON array in the npm `loadtest` package's option format"
-    )
-    order: Literal["sequence", "parallel"] = Field(
-        "sequence", description="loadtest: entries one after another, or all at once"
-    )
-    scale: Annotated[Number, Field(gt=0, le=1_000_000)] = Field(
-        1.0, description="rate_csv: factor on the rates (a plain number)"
-    )
-    arrivals: Literal["poisson", "constant"] = Field("poisson", description="open: Poisson, or evenly spaced")
-    endpoints: dict[str, Positive] | None = Field(
-        None, min_length=1, description="path: weight, instead of the endpoints' own weights"
-    )
-    client: Client = Field(default_factory=Client, description="client behaviour")
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        kinds = ("stages", "closed", "flood", "rate_csv", "loadtest")
-        given = [kind for kind in kinds if getattr(self, kind) is not None]
-        if len(given) != 1:
-            raise ValueError(
-                f"expected exactly one of {', '.join(kinds)}, got {' and '.join(given) or 'none'}"
-            )
-        for option, kind in (("order", "loadtest"), ("scale", "rate_csv")):
-            changed = getattr(self, option) != type(self).model_fields[option].default
-            if changed and given[0] != kind:
-                raise ValueError(f"expected {option} only beside {kind}, got it beside {given[0]}")
-        if self.flood and not self.flood.reads_response and self.client != Client():
-            raise ValueError(
-                "expected no client settings for a flood that reads no answers: it never gives up and never retries"
-            )
-        return self
 
 
 class AutoscalerModel(Model):

@@ -153,6 +153,18 @@ SOURCE = st.one_of(
         STAGES, CLIENT, st.sampled_from(["poisson", "constant"]),
     ),
     st.builds(
+        lambda at, client: {
+            "diurnal": {"mean": "60/s", "peak": "110/s", "at": at, "period": "900ms"}, "client": client, "headers": "mixed",
+        },
+        durations(0, 900), CLIENT,
+    ),
+    st.builds(
+        lambda every, length, client: {
+            "bursts": {"rate": "20/s", "to": "200/s", "every": every, "for": length}, "client": client,
+        },
+        distributions(100, 900), distributions(100, 500), CLIENT,
+    ),
+    st.builds(
         lambda n, think, client, maximum: {
             "closed": {"concurrency": n, "think": think, "maximum": maximum}, "client": client,
         },

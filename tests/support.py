@@ -51,6 +51,13 @@ needs_traffic = pytest.mark.skipif(
     not TRAFFIC.exists(), reason="the day of real traffic is not beside this checkout"
 )
 
+ACCESS_LOG = TRAFFIC.with_name("access.log.gz")
+"""10,000 requests of a public web server in Combined format, likewise."""
+
+needs_access_log = pytest.mark.skipif(
+    not ACCESS_LOG.exists(), reason="the access log is not beside this checkout"
+)
+
 DAY: dict[str, Any] = {
     "duration": "24h",
     "fleet": {

@@ -116,5 +116,25 @@ def test_listing_checking_schema_and_help() -> None:
     assert all(name in listed for name in ("chaos-monkey", "classic-plan", "steady"))
     assert windtunnel("check", "chaos-monkey").stdout.startswith("chaos-monkey: ok")
     assert json.loads(windtunnel("schema").stdout)["title"] == "Document"
-    for command in ("scenarios", "check", "schema", "replay", "verify"):
+    for command in ("scenarios", "check", "schema", "fit", "replay", "verify"):
         assert "Example: windtunnel " + command in windtunnel(command, "--help").stdout
+
+
+def test_fit_drafts_a_scenario_or_says_what_is_wrong(tmp_path: Path) -> None:
+    line = '10.0.0.1 - - [17/May/2026:10:05:03 +0000] "GET /a HTTP/1.1" 200 512\n'
+    (tmp_path / "access.log").write_text(line * 3 + "nonsense\n")
+    drafted = windtunnel("fit", "access.log", folder=tmp_path)
+    assert drafted.returncode == 0, drafted.stderr
+    (tmp_path / "s.yaml").write_text(
+        drafted.stdout.replace("    stages:\n      - {for: 1s, rate: 3/s}", '    access_log: "access.log"')
+    )
+    checked = windtunnel("check", "s.yaml", folder=tmp_path)
+    assert checked.returncode == 0
+    assert checked.stderr == (
+        "note: traffic 'users': access.log: 1 of 4 lines cannot be read and are left out: line 4\n"
+    )
+    missing = windtunnel("fit", "nothing.log", folder=tmp_path)
+    assert (missing.returncode, missing.stderr) == (
+        2,
+        "nothing.log cannot be read: No such file or directory\n",
+    )
