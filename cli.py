@@ -20,6 +20,7 @@ from rich.table import Table
 
 from . import __doc__ as package_doc
 from .api import replay as replay_scenario
+from .api import report as report_run
 from .api import verify as verify_run
 from .api import world_of
 from .campaign import (
@@ -143,11 +144,11 @@ def replay(
     ] = None,
     cloud: Annotated[str | None, typer.Option(help="moto or memory, instead of the scenario's")] = None,
     json_: Annotated[bool, typer.Option("--json", help="print the summary alone, as JSON")] = False,
-    figure: Annotated[bool, typer.Option(help="draw figures/run.png")] = True,
+    figure: Annotated[bool, typer.Option(help="draw figures/run.png and report.html")] = True,
     seeds: SeedsOption = 1,
     jobs: JobsOption = 1,
 ) -> None:
-    """Replay a scenario in virtual time: run directory, verdict, digest, figure; or over many seeds, with intervals."""
+    """Replay a scenario in virtual time: run directory, verdict, digest, report; or over many seeds, with intervals."""
     if seeds > 1:
         given = {"--out": out_, "--registry": registry, "--cloud": cloud}
         named = [name for name, value in given.items() if value is not None]
@@ -242,6 +243,18 @@ def verify(
         raise typer.Exit(PASSED)
     out.print(f"differs, first in {difference}", markup=False)
     raise typer.Exit(DIFFERS)
+
+
+@app.command(epilog="Example: windtunnel report runs/monkey --format svg")
+def report(
+    directory: Annotated[Path, typer.Argument(help="a run's directory, also one that was cut off")],
+    format_: Annotated[
+        str, typer.Option("--format", help="html: one page with everything; png, svg, pdf: its figures")
+    ] = "html",
+) -> None:
+    """Draw a run's report anew: report.html, or each of its figures as a file."""
+    for path in report_run(directory, format_):
+        out.print(str(path), markup=False)
 
 
 def _prepare(engine: str = "kernel", backend: str = "sim") -> None:
