@@ -26,6 +26,7 @@ from .api import world_of
 from .campaign import (
     Variant,
     campaign_json,
+    cases_of_campaign,
     check_free,
     run_campaign,
     variants,
@@ -33,6 +34,7 @@ from .campaign import (
 )
 from .core.errors import UsageError
 from .core.ports import CloudError, RegistryError
+from .reports.junit import cases_of_run, write_junit
 from .reports.run import RunError
 from .scenarios.problems import ScenarioError
 from .scenarios.reference import reference_markdown
@@ -70,6 +72,12 @@ SeedsOption = Annotated[
     ),
 ]
 EngineOption = Annotated[str, typer.Option(help="kernel, or simpy, the reference: the same result")]
+JunitOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="write the verdicts as JUnit XML, a test case per objective", dir_okay=False
+    ),
+]
 JobsOption = Annotated[int, typer.Option(min=1, help="processes at once, with --seeds")]
 
 
@@ -145,6 +153,7 @@ def replay(
     cloud: Annotated[str | None, typer.Option(help="moto or memory, instead of the scenario's")] = None,
     json_: Annotated[bool, typer.Option("--json", help="print the summary alone, as JSON")] = False,
     figure: Annotated[bool, typer.Option(help="draw figures/run.png and report.html")] = True,
+    junit: JunitOption = None,
     seeds: SeedsOption = 1,
     jobs: JobsOption = 1,
 ) -> None:
@@ -154,7 +163,7 @@ def replay(
         named = [name for name, value in given.items() if value is not None]
         if named or engine != "kernel" or backend != "sim":
             raise UsageError(f"expected no {named[0] if named else '--engine or --backend'} with --seeds")
-        _replay_seeds(scenario, set_ or [], seed, seeds, jobs, json_)
+        _replay_seeds(scenario, set_ or [], seed, seeds, jobs, json_, junit)
     loaded = Scenario.load(scenario, set_ or [])
     if seed is not None:
         loaded = loaded.with_seed(seed)
@@ -171,6 +180,9 @@ def replay(
     except KeyboardInterrupt:
         err.print(f"interrupted; what was recorded until then is in {directory}", markup=False)
         raise typer.Exit(INTERRUPTED) from None
+    if junit:
+        facts = {name: str(run.summary[name]) for name in ("seed", "scenario_hash", "digest")}
+        write_junit(junit, loaded.name, cases_of_run(run.summary), facts)
     if json_:
         print(json.dumps(run.summary, indent=2))
     else:
@@ -181,7 +193,7 @@ def replay(
 
 
 def _replay_seeds(
-    scenario: str, sets: list[str], seed: int | None, seeds: int, jobs: int, json_: bool
+    scenario: str, sets: list[str], seed: int | None, seeds: int, jobs: int, json_: bool, junit: Path | None
 ) -> NoReturn:
     loaded = Scenario.load(scenario, sets)
     variant = Variant((), loaded if seed is None else loaded.with_seed(seed))
@@ -189,10 +201,13 @@ def _replay_seeds(
     _prepare()
     with _interruptible(), counter(not json_) as done:
         (result,) = run_campaign([variant], seeds, jobs, done)
+    first = variant.scenario.document.seed
+    if junit:
+        facts = {"seeds": f"{first} to {first + seeds - 1}"}
+        write_junit(junit, loaded.name, cases_of_campaign(result), facts)
     if json_:
         print(json.dumps(campaign_json([result]), indent=2))
     else:
-        first = variant.scenario.document.seed
         out.print(
             f"\n[bold]{escape(loaded.name)}[/], seeds {first} to {first + seeds - 1}: {coloured(result.passed)}"
         )
