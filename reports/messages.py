@@ -6,17 +6,27 @@ from dataclasses import dataclass
 from .advice import advice
 from .evidence import Evidence
 from .facts import Facts
+from .stations import STATIONS, Breakdown
 from .violations import Finding, Window, described, preceding
-from .wording import duration, measured, moment, plural
+from .wording import duration, measured, moment, plural, share
 
 UNITS = {"latency": "ns", "throughput": "1/s"}
+MOST_STATIONS, LEAST_SHARE = 4, 0.01
+"""Of the slowest requests, so many parts of their time are told, and none that is smaller."""
+
+WHERE = (
+    "in earlier attempts and backoff", "waiting for a connection", "in the proxy", "on the way to a server",
+    "in the queue of the server", "on CPU or waiting for a core", "in io and dependencies", "on the answer's way",
+)  # fmt: skip
+"""The parts of stations.STATIONS in a sentence."""
+
 MOST_WINDOWS = 4
 """Of an objective, so many stretches are told in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A sentence or two, and lines that belong to it; *level* is error, warning or advice."""
+    """A sentence or two, and lines that belong to it; *level* is error, warning, note or advice."""
 
     level: str
     text: str
@@ -24,7 +34,7 @@ class Message:
 
 
 def messages(evidence: Evidence, findings: list[Finding], facts: Facts) -> Iterator[Message]:
-    """Errors first, then warnings, then advice."""
+    """Errors first, then warnings, where the time of the slowest requests went, and advice."""
     for finding in findings:
         if not finding.verdict.held:
             yield _violated(evidence, finding)
@@ -40,6 +50,8 @@ def messages(evidence: Evidence, findings: list[Finding], facts: Facts) -> Itera
     for time in facts.registry_away[:1]:
         many = plural(len(facts.registry_away), "time")
         yield Message("warning", f"The registry was unreachable {many}, first from {moment(time)}.")
+    if facts.slow is not None and facts.slow.total > 0:
+        yield Message("note", _slowest(facts.slow))
     for text in advice(facts):
         yield Message("advice", text)
 
@@ -57,8 +69,19 @@ def margin(finding: Finding) -> str:
     apart, side = abs(value - bound), "within" if finding.verdict.held else "beyond"
     if unit(finding) == "1":
         return f"{apart * 100:.3f} points {side}"
-    relative = f" ({apart / bound:.0%} of it)" if bound else ""
+    relative = f" ({apart / bound:.0%} of the bound)" if bound else ""
     return f"{measured(unit(finding), apart)} {side}{relative}"
+
+
+def _slowest(slow: Breakdown) -> str:
+    order = sorted(range(len(STATIONS)), key=lambda place: (-slow.means[place], place))
+    told = ", ".join(
+        f"{share(slow.share(place))} {WHERE[place]}"
+        for place in order[:MOST_STATIONS]
+        if slow.share(place) >= LEAST_SHARE
+    )
+    many = plural(slow.count, "request")
+    return f"The slowest 1% ({many}, median {duration(slow.median)}) spent their time thus: {told}."
 
 
 def _violated(evidence: Evidence, finding: Finding) -> Message:

@@ -33,8 +33,8 @@ MANY_LIVES = 60
 """Above this, lives are areas of how many are in which phase rather than a line each."""
 
 PHASE_LOOKS = {
-    "pending": ("#BBBBBB", "...."), "booting": (SKY, "////"), "serving": (GREEN, ""), "canary": (BLUE, "xx"),
-    "standby": (PURPLE, "--"), "draining": (ORANGE, "\\\\\\\\"), "failed": (RED, "xxxx"),
+    "pending": ("#BBBBBB", ""), "booting": (SKY, "//"), "serving": (GREEN, ""), "canary": (BLUE, "++"),
+    "standby": (PURPLE, "--"), "draining": (ORANGE, "\\\\"), "failed": (RED, "xx"),
 }  # fmt: skip
 
 

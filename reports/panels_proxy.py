@@ -65,15 +65,20 @@ def waits(axis: Any, evidence: Evidence) -> None:
     if not found:
         nothing(axis, "no request called a dependency")
         return
+    drawn = []
     for number, wait in enumerate(found[: len(SERIES)]):
         rows = percentiles_per_bin(wait.time, wait.waited, evidence.bins, evidence.width, (0.5, 0.99)) / 1e6
+        drawn.append(rows)
         for values, share, thick in zip(rows, ("p50", "p99"), (1.5, 0.8), strict=True):
             axis.step(
                 np.arange(evidence.bins) * evidence.width, values, STYLES[number % len(STYLES)], where="post",
                 color=SERIES[number], linewidth=thick, label=f"{shortened(wait.path, 12)} {share}",
             )  # fmt: skip
-    if any((wait.waited > 0).any() for wait in found):
+    # A hit in a cache takes no time, which a logarithmic axis could not show.
+    if all(bool((rows[~np.isnan(rows)] > 0).all()) for rows in drawn):
         logarithmic(axis)
+    else:
+        axis.set_ylim(bottom=0)
     legend(axis)
 
 

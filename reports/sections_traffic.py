@@ -15,7 +15,7 @@ from .stations import STATIONS, middling
 from .summary import PERCENTILES
 from .wording import duration, measured, share
 
-MARKS = {"error": "✗ Error", "warning": "! Warning", "advice": "→ Advice"}
+MARKS = {"error": "✗ Error", "warning": "! Warning", "note": "· Time", "advice": "→ Advice"}
 
 
 def verdict(data: ReportData) -> str:
@@ -40,7 +40,7 @@ def _message(message: Message) -> str:
     lines = "".join(f"<li>{escape(line)}</li>" for line in message.lines)
     more = f"<ul>{lines}</ul>" if lines else ""
     mark = MARKS[message.level]
-    return f'<div class="message {message.level}"><b>{mark}</b>{escape(message.text)}{more}</div>\n'
+    return f'<div class="message {message.level}"><b>{mark}</b> {escape(message.text)}{more}</div>\n'
 
 
 def identity(data: ReportData) -> str:

@@ -28,8 +28,8 @@ figure svg, figure img { width: 100%; height: auto; display: block; } figure img
 svg * { stroke-linejoin: round; stroke-linecap: butt; }
 svg text { font-family: "DejaVu Sans", Verdana, "Helvetica Neue", Arial, sans-serif; }
 .message { border-left: .3rem solid var(--soft); background: var(--card); padding: .5rem .8rem; margin: .5rem 0; max-width: 62rem; }
-.message b { margin-right: .4rem; } .message ul { margin: .3rem 0 0; padding-left: 1.2rem; }
-.error { border-color: var(--bad); } .error b { color: var(--bad); } .warning { border-color: #e69f00; } .advice { border-color: var(--note); }
+.message ul { margin: .3rem 0 0; padding-left: 1.2rem; }
+.error { border-color: var(--bad); } .error b { color: var(--bad); } .warning { border-color: #e69f00; } .advice { border-color: var(--note); } .note { border-color: var(--soft); }
 summary { cursor: pointer; color: var(--note); font-size: .88rem; }
 @media print {
   :root { color-scheme: light; --paper: #ffffff; --ink: #000000; --soft: #444444; --grid: #cccccc; --card: #ffffff; --good: #004d38;

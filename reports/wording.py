@@ -8,6 +8,8 @@ from ..core.model import SECOND
 
 def duration(ns: float) -> str:
     """``0.35 ms``, ``12 ms``, ``1.2 s``, ``2 min 5 s``, ``1 h 3 min``."""
+    if ns == 0:
+        return "0 s"
     if ns < 100 * SECOND:
         for unit, name in ((SECOND, "s"), (10**6, "ms"), (10**3, "us")):
             if ns >= unit or name == "us":
@@ -34,7 +36,8 @@ def share(value: float) -> str:
         return f"{percent:.0f}%"
     if percent < 0.001:
         return "under 0.001%"
-    return f"{percent:.3f}%" if percent < 10 or 99.9 <= percent < 100 else f"{percent:.1f}%"
+    digits = 3 if percent < 1 or 99.9 <= percent < 100 else 2 if percent < 10 else 1
+    return f"{percent:.{digits}f}%"
 
 
 def times(value: float) -> str:

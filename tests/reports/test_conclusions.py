@@ -154,10 +154,10 @@ def test_the_curve_of_exceedance_keeps_the_tail() -> None:
 
 def test_numbers_in_words() -> None:
     assert [duration(n) for n in (0, 350_000, 12_000_000, 1_234_000_000, 125 * SECOND, 7200 * SECOND)] == [
-        "0 us", "350 us", "12 ms", "1.23 s", "2 min 5 s", "2 h"]  # fmt: skip
+        "0 s", "350 us", "12 ms", "1.23 s", "2 min 5 s", "2 h"]  # fmt: skip
     assert [moment(n) for n in (0, 65_250_000_000, 7265 * SECOND)] == ["0:00", "1:05.25", "2:01:05"]
-    assert [share(v) for v in (0.0, 1.0, 0.5, 0.00064, 0.000000001, 0.99999)] == [
-        "0%", "100%", "50.0%", "0.064%", "under 0.001%", "99.999%"]  # fmt: skip
+    assert [share(v) for v in (0.0, 1.0, 0.5, 0.0234, 0.00064, 0.000000001, 0.99999)] == [
+        "0%", "100%", "50.0%", "2.34%", "0.064%", "under 0.001%", "99.999%"]  # fmt: skip
     assert [plural(1, "stretch", "stretches"), plural(2, "stretch", "stretches")] == [
         "1 stretch",
         "2 stretches",
@@ -170,4 +170,5 @@ def test_library_runs_say_what_they_teach() -> None:
     run = replay(loaded, registry="memory", cloud="memory")
     evidence = Evidence.of(run, compile_plan(loaded).fleet)
     said = " ".join(message.text for message in messages(evidence, findings(evidence), gather(evidence)))
+    assert "The slowest 1% (82 requests, median 45.2 ms) spent their time thus: " in said
     assert "no server was serving in 22 seconds, from 0:20 to 0:41" in said
