@@ -1,10 +1,13 @@
 """Advice by stated rules: each looks at a run's figures and says something, with figures and times, or nothing.
 
 A rule never says more than the data shows: what happened, how much of it, when, and which setting bears on it. Each states in its
-docstring when it speaks; docs/report.md lists them all.
+docstring when it speaks; docs/report.md lists them all. Those about the slowest 1% of the requests speak only if somebody finds them slow:
+a latency objective is violated, there is none, or a request timed out.
 """
 
 from collections.abc import Callable, Iterator
+
+import numpy as np
 
 from ..core.routing import LEAST_CONNECTIONS, PEAK_EWMA, POWER_OF_TWO
 from . import stations
@@ -63,23 +66,29 @@ def proxy_is_the_neck(facts: Facts) -> str | None:
 
 def dependencies_are_slow(facts: Facts) -> str | None:
     """io and dependencies took most of the time of the slowest 1%."""
-    if not _slowest_at(facts, stations.WAITS):
+    if not _slowest_at(facts, stations.WAITS) or facts.slow is None:
         return None
-    names = [dependency.name for dependency in facts.fleet.dependencies]
-    to = f" (dependencies: {listed(names)})" if names else ""
+    numbers, counts = np.unique(facts.slow.endpoint, return_counts=True)
+    place = int(np.argmax(counts))
+    spec = facts.fleet.endpoints[int(numbers[place])]
+    called = listed(list(dict.fromkeys(facts.fleet.dependencies[call].name for call in spec.calls)))
+    parts = (["io of its own"] if spec.io else []) + ([f"calls to {called}"] if called else [])
     return (
-        f"{_slow(facts)} in io and calls{to}: more servers do not help as long as what they wait for is as slow; "
-        "its concurrency, its service time or a cache would"
+        f"{_slow(facts)} in io and calls; {counts[place]:,} of these {facts.slow.count:,} are for {spec.path}, which has "
+        f"{listed(parts)}: more servers do not help as long as what they wait for is as slow"
     )
 
 
 def pool_is_small(facts: Facts) -> str | None:
-    """Waiting for a connection took most of the time of the slowest 1%, some source uses a pool, and the proxy's accept queue was not full."""
-    if not _slowest_at(facts, stations.CONNECTION) or facts.pooled() < 0 or _backlog_full(facts):
+    """The way to the proxy took most of the time of the slowest 1%, twice as long as the link needs at most for a handshake and a request, some source uses a pool, and the proxy's accept queue was not full."""
+    link = facts.fleet.client_link
+    if not _slowest_at(facts, stations.CONNECTION) or facts.slow is None or _backlog_full(facts):
+        return None
+    if facts.pooled() < 0 or facts.slow.means[stations.CONNECTION] < 2 * 3 * (link.latency + link.jitter):
         return None
     return (
-        f"{_slow(facts)} waiting for a connection, and the accept queue of the proxy was never full: "
-        f"the clients' pools (at most {plural(facts.pooled(), 'connection')}) were in use"
+        f"{_slow(facts)} on the way to the proxy, which needs at most {duration(3 * (link.latency + link.jitter))} with a handshake, and the accept queue "
+        f"was never full: what is left is the wait for one of the clients' pools (at most {plural(facts.pooled(), 'connection')})"
     )
 
 
@@ -292,7 +301,7 @@ def times_word(count: int) -> str:
 
 
 def _slowest_at(facts: Facts, station: int) -> bool:
-    return facts.slow is not None and facts.slow.total > 0 and facts.slow.most == station
+    return facts.too_slow and facts.slow is not None and facts.slow.total > 0 and facts.slow.most == station
 
 
 def _slow(facts: Facts) -> str:

@@ -43,6 +43,8 @@ class Facts:
     planned: int = 0
     errors: Mapping[str, int] = field(default_factory=dict)
     slow: Breakdown | None = None
+    too_slow: bool = True
+    """False if there are latency objectives, all of them held, and no request timed out."""
     busy: float | None = None
     """Share of the serving servers' workers that were busy when the slowest requests arrived at theirs, on average."""
     cores: float | None = None
@@ -99,6 +101,7 @@ def gather(evidence: Evidence) -> Facts:
         planned=int(evidence.readers.sum()),
         errors={NAMES[n]: count for n, count in wrong.items()},
         slow=slow,
+        too_slow=_too_slow(evidence),
         busy=_busy(evidence, slow) if slow else None,
         cores=_cores(evidence, slow) if slow else None,
         begun=len(requests["request"]),
@@ -129,6 +132,12 @@ def gather(evidence: Evidence) -> Facts:
         out_of_memory=tuple((e["t"], e["server"]) for e in evidence.happened("out_of_memory")),
         registry_away=tuple(e["t"] for e in evidence.happened("registry_unreachable")),
     )
+
+
+def _too_slow(evidence: Evidence) -> bool:
+    objectives = [slo for slo in evidence.summary["slo"] if slo["indicator"].startswith("latency")]
+    late = np.isin(evidence.requests["outcome"], [Outcome.CLIENT_TIMEOUT, Outcome.UPSTREAM_TIMEOUT])
+    return not objectives or not all(slo["held"] for slo in objectives) or bool(late.any())
 
 
 def _peak(evidence: Evidence, values: Any, rows: Any) -> Peak:

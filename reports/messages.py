@@ -15,7 +15,7 @@ MOST_STATIONS, LEAST_SHARE = 4, 0.01
 """Of the slowest requests, so many parts of their time are told, and none that is smaller."""
 
 WHERE = (
-    "in earlier attempts and backoff", "waiting for a connection", "in the proxy", "on the way to a server",
+    "in earlier attempts and backoff", "on the way to the proxy or waiting for a connection", "in the proxy", "on the way to a server",
     "in the queue of the server", "on CPU or waiting for a core", "in io and dependencies", "on the answer's way",
 )  # fmt: skip
 """The parts of stations.STATIONS in a sentence."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..core.lifecycle import State
 from ..core.model import SECOND
-from .drawing import BLUE, GREY, INK, ORANGE, RED, SERIES, STYLES, counts, legend, logarithmic, nothing
+from .drawing import BLUE, GREY, INK, ORANGE, RED, SERIES, counts, legend, logarithmic, nothing
 from .evidence import Evidence
 from .panels_traffic import shortened
 from .stations import dependency_waits
@@ -69,10 +69,10 @@ def waits(axis: Any, evidence: Evidence) -> None:
     for number, wait in enumerate(found[: len(SERIES)]):
         rows = percentiles_per_bin(wait.time, wait.waited, evidence.bins, evidence.width, (0.5, 0.99)) / 1e6
         drawn.append(rows)
-        for values, share, thick in zip(rows, ("p50", "p99"), (1.5, 0.8), strict=True):
+        for values, share, style in zip(rows, ("p50", "p99"), ("-", ":"), strict=True):
             axis.step(
-                np.arange(evidence.bins) * evidence.width, values, STYLES[number % len(STYLES)], where="post",
-                color=SERIES[number], linewidth=thick, label=f"{shortened(wait.path, 12)} {share}",
+                np.arange(evidence.bins) * evidence.width, values, style, where="post",
+                color=SERIES[number], linewidth=1.1, label=f"{shortened(wait.path, 12)} {share}",
             )  # fmt: skip
     # A hit in a cache takes no time, which a logarithmic axis could not show.
     if all(bool((rows[~np.isnan(rows)] > 0).all()) for rows in drawn):

@@ -11,7 +11,7 @@ from .evidence import Evidence
 
 STATIONS = (
     "earlier attempts and backoff",
-    "waiting for a connection",
+    "to the proxy, with the wait for a connection",
     "proxy",
     "on the way to a server, with the proxy's retries",
     "queue of the server",
@@ -28,13 +28,16 @@ _MOMENTS = ("proxy_ns", "routed_ns", "arrived_ns", "started_ns", "cpu_done_ns", 
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """Mean ns at each of STATIONS of *count* requests, and their median latency; when each was planned, and arrived at its server (-1: never)."""
+    """Mean ns at each of STATIONS of *count* requests, and their median latency; when each was planned, and arrived at its server
+    (-1: never), and the number of its endpoint.
+    """
 
     count: int
     median: int
     means: tuple[float, ...]
     planned: Any
     arrived: Any
+    endpoint: Any
 
     @property
     def total(self) -> float:
@@ -73,7 +76,9 @@ def _part(evidence: Evidence, low: float, high: float) -> Breakdown | None:
     times, arrived = breakdown(evidence, chosen)
     means = tuple(float(value) for value in times.mean(axis=1))
     median = int(np.median(requests["latency_ns"][chosen]))
-    return Breakdown(len(chosen), median, means, requests["time_ns"][chosen], arrived)
+    return Breakdown(
+        len(chosen), median, means, requests["time_ns"][chosen], arrived, requests["endpoint"][chosen]
+    )
 
 
 def breakdown(evidence: Evidence, rows: Any) -> tuple[Any, Any]:

@@ -16,8 +16,10 @@ from windtunnel.core.model import (
     AutoscalerSpec,
     ClientSpec,
     DependencySpec,
+    EndpointSpec,
     FleetSpec,
     HealthSpec,
+    Link,
     Memory,
     PolicySpec,
     ProxySpec,
@@ -37,16 +39,21 @@ SCALED = replace(
     FLEET, autoscaler=AutoscalerSpec(PolicySpec("threshold"), maximum=8, drain_timeout=3 * SECOND)
 )
 POOLED = replace(
-    FLEET, sources=(SourceSpec("u", 1, ClientSpec(POOL, 50)), SourceSpec("v", 2, ClientSpec(PER_REQUEST)))
+    FLEET,
+    client_link=Link(20_000_000, 5_000_000),
+    sources=(SourceSpec("u", 1, ClientSpec(POOL, 50)), SourceSpec("v", 2, ClientSpec(PER_REQUEST))),
 )
-DB = replace(FLEET, dependencies=(DependencySpec("db", 4, -1, INSTANT),))
+DB = replace(
+    FLEET, dependencies=(DependencySpec("db", 4, -1, INSTANT),),
+    endpoints=(EndpointSpec("/io", INSTANT, INSTANT), EndpointSpec("/db", INSTANT, INSTANT, (0, 0))),
+)  # fmt: skip
 
 
 def at(station: int, **more: Any) -> Facts:
     """The slowest 1% spent 3 of 4 parts of their time at *station*."""
     means = [SECOND / 4 / (len(STATIONS) - 1)] * len(STATIONS)
     means[station] = 3 * SECOND / 4
-    slow = Breakdown(30, SECOND, tuple(means), np.zeros(0), np.zeros(0))
+    slow = Breakdown(30, SECOND, tuple(means), np.zeros(0), np.zeros(0), np.array([0] * 10 + [1] * 20))
     return Facts(**{"fleet": FLEET, "slow": slow, "planned": 3000, **more})
 
 
@@ -78,10 +85,10 @@ CASES: dict[str, tuple[Facts, tuple[str, ...], Facts]] = {
         at(stations.PROXY, proxy_busy=Peak(0.5, SECOND)),
     ),
     "dependencies_are_slow": (
-        at(stations.WAITS, fleet=DB), (SLOW, "dependencies: db", "cache"), at(stations.CPU, fleet=DB),
+        at(stations.WAITS, fleet=DB), (SLOW, "20 of these 30 are for /db, which has io of its own and calls to db:"), at(stations.CPU, fleet=DB),
     ),
     "pool_is_small": (
-        at(stations.CONNECTION, fleet=POOLED), (SLOW, "at most 50 connections", "never full"),
+        at(stations.CONNECTION, fleet=POOLED), (SLOW, "at most 50 connections", "never full", "at most 75 ms with a handshake"),
         at(stations.CONNECTION, fleet=POOLED, accept_queue=Peak(128, SECOND)),
     ),
     "retries_take_the_time": (at(stations.EARLIER), (SLOW, "attempts that failed"), at(stations.QUEUE)),
@@ -175,6 +182,17 @@ def test_a_rule_speaks_with_figures_and_is_silent_otherwise(name: str) -> None:
 def test_nothing_is_said_of_a_run_without_trouble() -> None:
     assert list(rules.advice(told())) == []
     assert list(rules.advice(Facts(FLEET))) == []
+
+
+def test_a_pool_is_not_blamed_for_a_long_link() -> None:
+    far = replace(POOLED, client_link=Link(SECOND // 4))
+    assert rules.pool_is_small(at(stations.CONNECTION, fleet=far)) is None
+
+
+def test_the_slowest_need_no_advice_when_nobody_finds_them_slow() -> None:
+    for facts, _, _ in CASES.values():
+        if facts.slow is not None:
+            assert list(rules.advice(replace(facts, too_slow=False))) == []
 
 
 def test_outlier_detection_that_is_there_is_not_advised() -> None:
