@@ -7,8 +7,8 @@ from .advice import advice
 from .evidence import Evidence
 from .facts import Facts
 from .stations import STATIONS, Breakdown
-from .violations import Finding, Window, described, preceding
-from .wording import duration, measured, moment, plural, share
+from .violations import Finding, Window, described, fault_spans, preceding
+from .wording import duration, listed, measured, moment, plural, share
 
 UNITS = {"latency": "ns", "throughput": "1/s"}
 MOST_STATIONS, LEAST_SHARE = 4, 0.01
@@ -102,10 +102,17 @@ def _window(evidence: Evidence, finding: Finding, window: Window) -> str:
     word = "up to" if finding.slo.below else "down to"
     text = f"From {moment(window.start)} to {moment(window.stop)}: {word} {measured(unit(finding), window.worst)}"
     before = preceding(evidence.events, window.onset)
+    named = {event.get("name") for event in before}
+    active = [
+        f"fault {name} since {moment(start)}"
+        for name, start, stop in fault_spans(evidence.events, evidence.end)
+        if start <= window.onset < stop and name not in named
+    ]
+    still = f" Still on then: {listed(active)}." if active else ""
     if not before:
         return f"{text}. No fault or reaction came before."
     told = ", then ".join(f"{described(event)} at {moment(int(event['t']))}" for event in before)
-    return f"{text}. Before it: {told}."
+    return f"{text}. Before it: {told}.{still}"
 
 
 def _nearly(finding: Finding) -> str:

@@ -1,11 +1,11 @@
 """The panel of what happened: faults, decisions and alerts on one time axis."""
 
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..core.model import SECOND
 from .drawing import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, YELLOW, nothing
 from .evidence import Evidence
+from .violations import fault_spans
 
 MARKS = {
     "fault": (RED, "fault", "v"),
@@ -38,21 +38,6 @@ UNFILLED = "|x"
 
 HARD = frozenset({"fault", "proxy_down"})
 """Events that are also drawn as lines through the panels above."""
-
-
-def fault_spans(events: Iterable[Mapping[str, Any]], end: int) -> list[tuple[str, int, int]]:
-    """(name, from, to) of the faults that last, in ns; one that nobody ended lasts to *end*, one without ``until`` is a moment."""
-    spans: list[tuple[str, int, int]] = []
-    open_: dict[str, tuple[int, int]] = {}
-    for event in events:
-        name = str(event.get("name", ""))
-        if event["event"] == "fault" and isinstance(event.get("until"), int):
-            until = event["until"] if event["until"] >= 0 else end
-            open_[name] = (event["t"], min(until, end))
-        elif event["event"] == "fault_over" and name in open_:
-            spans.append((name, open_.pop(name)[0], event["t"]))
-    spans += [(name, start, until) for name, (start, until) in open_.items()]
-    return sorted(spans, key=lambda span: (span[1], span[0]))
 
 
 def shown(evidence: Evidence) -> dict[str, list[int]]:

@@ -6,9 +6,9 @@ from typing import Any
 from ..core.model import SECOND
 from .facts import Peak
 from .markup import folded, folding, paragraph, table
-from .panels_events import QUIET, fault_spans
+from .panels_events import QUIET
 from .report_data import ReportData
-from .violations import described
+from .violations import described, fault_spans
 from .wording import duration, moment, plural, share
 
 MOST_EVENTS = 1000

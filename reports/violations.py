@@ -1,6 +1,6 @@
 """When an objective was violated: its indicator in consecutive bins of time, and what came before each stretch that broke the bound."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +26,8 @@ HARD = (
 )
 """Events that break something; of several at one time the first of these counts."""
 
-SOFT = ("ejected", "unhealthy", "breaker_opened", "draining", "terminated")
-"""Events by which the fleet reacts; they are told if they came after the last hard one."""
+SOFT = ("fault_over", "ejected", "unhealthy", "breaker_opened", "draining", "terminated")
+"""Events by which the fleet reacts, or a fault ends; they are told if they came after the last hard one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +143,21 @@ def preceding(events: Sequence[Mapping[str, Any]], time: int) -> list[Mapping[st
     return [*found, *soft[-1:]]
 
 
+def fault_spans(events: Iterable[Mapping[str, Any]], end: int) -> list[tuple[str, int, int]]:
+    """(name, from, to) of the faults that last, in ns; one that nobody ended lasts to *end*, one without ``until`` is a moment."""
+    spans: list[tuple[str, int, int]] = []
+    open_: dict[str, tuple[int, int]] = {}
+    for event in events:
+        name = str(event.get("name", ""))
+        if event["event"] == "fault" and isinstance(event.get("until"), int):
+            until = event["until"] if event["until"] >= 0 else end
+            open_[name] = (event["t"], min(until, end))
+        elif event["event"] == "fault_over" and name in open_:
+            spans.append((name, open_.pop(name)[0], event["t"]))
+    spans += [(name, start, until) for name, (start, until) in open_.items()]
+    return sorted(spans, key=lambda span: (span[1], span[0]))
+
+
 def described(event: Mapping[str, Any]) -> str:
     """An event in words."""
     name, server = event["event"], event.get("server")
@@ -152,6 +167,7 @@ def described(event: Mapping[str, Any]) -> str:
         hit = servers(numbers) if numbers else ", ".join(str(target) for target in targets)
         return f"fault {event.get('name')} ({event.get('type')}{', ' + hit if hit else ''})"
     words = {
+        "fault_over": f"the end of fault {event.get('name')}",
         "killed": f"server {server} was killed",
         "out_of_memory": f"server {server} ran out of memory",
         "proxy_down": f"the proxy went down ({event.get('cause')})",

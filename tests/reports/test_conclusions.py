@@ -1,10 +1,11 @@
 """Lives of instances, where the time of requests went, and figures that conclusions rest on."""
 
+import json
 from typing import Any
 
 import numpy as np
 import pytest
-from windtunnel import replay
+from windtunnel import Run, replay
 from windtunnel.core.model import SECOND
 from windtunnel.reports.evidence import Evidence
 from windtunnel.reports.facts import gather
@@ -129,6 +130,36 @@ def test_the_worst_second_is_told_with_what_came_before() -> None:
     assert first.lines == (
         "From 0:10 to 0:20: up to 100%. Before it: fault both (kill, servers 1 and 2) at 0:10.5.",
     )
+
+
+def test_a_fault_that_lasts_is_told_though_something_came_after_it() -> None:
+    document = steady(
+        length="20s", fleet={"app": {"initial": 1}},
+        faults=[{"name": "dies", "type": "kill", "at": "10s"}],
+        slo=[{"name": "up", "indicator": "error_rate", "below": "1%"}],
+    )  # fmt: skip
+    run, fleet = run_document(document), compile_plan(scenario(document)).fleet
+
+    def said(*more: dict[str, Any]) -> str:
+        lines = sorted(
+            [*run.lines[:-1], *(json.dumps(one) for one in more)], key=lambda line: json.loads(line)["t"]
+        )
+        evidence = Evidence.of(Run(run.table, (*lines, run.lines[-1]), run.summary), fleet)
+        return next(messages(evidence, findings(evidence), gather(evidence))).lines[0]
+
+    slow = {
+        "t": SECOND,
+        "event": "fault",
+        "name": "slow-db",
+        "type": "latency",
+        "targets": ["db"],
+        "until": -1,
+    }
+    over = {"t": 3 * SECOND, "event": "fault_over", "name": "slow-db", "type": "latency"}
+    assert said(slow).endswith(
+        "fault dies (kill, server 1) at 0:10. Still on then: fault slow-db since 0:01."
+    )
+    assert said(slow, over).endswith("fault dies (kill, server 1) at 0:10.")
 
 
 def test_workers_are_counted_at_the_moments_of_arrival() -> None:

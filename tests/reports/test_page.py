@@ -12,7 +12,8 @@ from windtunnel.core.errors import UsageError
 from windtunnel.reports.evidence import Evidence
 from windtunnel.reports.figure import PICTURES
 from windtunnel.reports.page import SECTIONS, page
-from windtunnel.reports.panels_events import fault_spans, shown
+from windtunnel.reports.panels_events import shown
+from windtunnel.reports.violations import fault_spans
 from windtunnel.scenarios.build import compile_plan
 from windtunnel.tests.support import TWINS, scenario, steady
 from windtunnel.tests.support import run as run_document
