@@ -23,7 +23,7 @@ demo: $(VENV)/.runtime
 	@echo && echo "Its first minute on the kernel, and again on the reference engine:"
 	@$(BIN)/windtunnel replay classic-plan --set duration=60s --no-figure --json --out $(DEMO)/first-minute >/dev/null || test $$? -eq 3
 	@$(BIN)/windtunnel verify $(DEMO)/first-minute --engine simpy
-	@echo && echo "Now look at $(DEMO)/figures/run.png"
+	@echo && echo "Now open $(DEMO)/report.html"
 
 test: $(VENV)/.dev
 	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not long and not benchmark"

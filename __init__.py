@@ -4,7 +4,7 @@
 >>> run = replay(Scenario.load("steady"), seed=7)
 """
 
-from .api import Difference, compare_runs, replay, verify
+from .api import Difference, compare_runs, replay, report, verify
 from .reports.run import Run, RunError
 from .reports.storage import StorageError
 from .scenarios.problems import Problem, ScenarioError
@@ -21,5 +21,6 @@ __all__ = [
     "compare_runs",
     "library",
     "replay",
+    "report",
     "verify",
 ]

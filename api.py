@@ -1,4 +1,4 @@
-"""The public API: load a scenario, replay it, verify a run. It wires scenario, world and sink; nothing imports it but the CLI."""
+"""The public API: load a scenario, replay it, verify a run, report on it. It wires scenario, world and sink; nothing imports it but the CLI."""
 
 import json
 import platform
@@ -11,12 +11,16 @@ from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import Any
 
+from pyarrow import ArrowException
+
 from .core.errors import UsageError
 from .core.model import FleetSpec
-from .reports.figure import draw_figure
+from .reports.evidence import Evidence
+from .reports.figure import OVERVIEW, PICTURES, save_picture
+from .reports.page import full_pictures, overview_picture, write_page
 from .reports.run import Run, RunError
 from .reports.sink import DirectorySink, MemorySink
-from .reports.storage import writing
+from .reports.storage import write_whole, writing
 from .reports.summary import summarise
 from .reports.tables import names_of
 from .scenarios.build import compile_plan
@@ -86,9 +90,46 @@ def replay(
     run = Run(sink.table, lines, summary, directory)
     if directory is not None:
         if figure:
-            draw_figure(run, fleet, directory / "figures" / "run.png")
-        _write_whole(directory / "summary.json", json.dumps(summary, indent=2) + "\n")
+            _draw(run, fleet, directory)
+        write_whole(directory / "summary.json", json.dumps(summary, indent=2) + "\n")
     return run
+
+
+def _draw(run: Run, fleet: FleetSpec, directory: Path) -> None:
+    """The overview and a page that embeds it: what a replay leaves, quickly drawn."""
+    evidence, overview = Evidence.of(run, fleet), directory / "figures" / f"{OVERVIEW}.png"
+    save_picture(evidence, OVERVIEW, overview)
+    write_page(evidence, overview_picture(overview), directory / "report.html")
+
+
+FORMATS = ("html", "png", "svg", "pdf")
+
+
+def report(directory: str | Path, format: str = "html") -> tuple[Path, ...]:
+    """Draw the report of a run's directory anew from its files, also of a partial run; the files written.
+
+    ``html`` is one page, ``report.html``; the others are a file per figure in ``figures/``. Raises RunError for a directory without
+    a run or with a damaged one, ScenarioError if its scenario cannot be read.
+    """
+    if format not in FORMATS:
+        raise UsageError(f"--format: expected one of {', '.join(FORMATS)}, got {format!r}")
+    folder = Path(directory)
+    run = Run.open(folder)
+    fleet = compile_plan(Scenario.load(folder / "scenario.yaml")).fleet
+    try:
+        evidence = Evidence.of(run, fleet)
+        if format == "html":
+            write_page(evidence, full_pictures(evidence), folder / "report.html")
+            return (folder / "report.html",)
+        paths = tuple(folder / "figures" / f"{name}.{format}" for name in PICTURES)
+        for name, path in zip(PICTURES, paths, strict=True):
+            save_picture(evidence, name, path)
+        return paths
+    except (ArrowException, OSError) as error:
+        # What pyarrow cannot decode is an OSError without a number; one with a number is the disk's.
+        if getattr(error, "errno", None) is not None:
+            raise
+        raise RunError(f"{folder}: damaged run: {error}") from None
 
 
 def world_of(backend: str, engine: str, registry: str = "memory", cloud: str = "memory") -> Any:
@@ -130,13 +171,6 @@ def _host(backend: str, engine: str) -> dict[str, Any]:
         "platform": platform.platform(),
         "packages": packages,
     }
-
-
-def _write_whole(path: Path, text: str) -> None:
-    draft = path.with_suffix(".draft")
-    with writing(path, remove=draft):
-        draft.write_text(text, encoding="utf-8")
-        draft.rename(path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,10 @@ from typing import Any
 from .api import replay
 from .core.confidence import Interval, judge_mean, mean_interval
 from .core.errors import UsageError
+from .reports.junit import Case
 from .reports.storage import writing
 from .reports.sweep_figure import Panel, draw_sweep
+from .reports.wording import measured
 from .scenarios.scenario import Scenario
 
 Summary = dict[str, Any]
@@ -209,6 +211,22 @@ def campaign_json(results: Sequence[Result]) -> list[dict[str, Any]]:
         }
         for result in results
     ]  # fmt: skip
+
+
+def cases_of_campaign(result: Result) -> list[Case]:
+    """A test case per objective; what is undecided over the seeds fails, as in the exit code."""
+    cases = []
+    for one in result.objectives:
+        mean = measured(one.unit, one.interval.mean if one.interval else None)
+        half = _finite(one.interval)
+        value = mean if half is None else f"{mean} +/- {measured(one.unit, half)}"
+        held = f"held in {one.held} of {len(result.summaries)} seeds"
+        good = one.verdict in ("held", "no data")
+        failure = (
+            "" if good else f"expected {one.text}, measured {value} (95% interval): {one.verdict}, {held}"
+        )
+        cases.append(Case(one.name, failure, f"bound {measured(one.unit, one.bound)}, mean {value}, {held}"))
+    return cases
 
 
 def _finite(interval: Interval | None) -> float | None:

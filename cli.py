@@ -20,11 +20,13 @@ from rich.table import Table
 
 from . import __doc__ as package_doc
 from .api import replay as replay_scenario
+from .api import report as report_run
 from .api import verify as verify_run
 from .api import world_of
 from .campaign import (
     Variant,
     campaign_json,
+    cases_of_campaign,
     check_free,
     run_campaign,
     variants,
@@ -32,6 +34,7 @@ from .campaign import (
 )
 from .core.errors import UsageError
 from .core.ports import CloudError, RegistryError
+from .reports.junit import cases_of_run, write_junit
 from .reports.run import RunError
 from .reports.storage import StorageError, writing
 from .scenarios.file_notes import file_notes
@@ -73,6 +76,12 @@ SeedsOption = Annotated[
     ),
 ]
 EngineOption = Annotated[str, typer.Option(help="kernel, or simpy, the reference: the same result")]
+JunitOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="write the verdicts as JUnit XML, a test case per objective", dir_okay=False
+    ),
+]
 JobsOption = Annotated[int, typer.Option(min=1, help="processes at once, with --seeds")]
 
 
@@ -109,7 +118,8 @@ def scenarios() -> None:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, path in library_scenarios().items():
         text = yaml.safe_load(path.read_text(encoding="utf-8")).get("description", "")
-        table.add_row(escape(name), escape(text.strip().split("\n")[0]))
+        first = " ".join(text.split()).partition(". ")[0].removesuffix(".")
+        table.add_row(escape(name), escape(f"{first}."))
     out.print(table)
 
 
@@ -202,17 +212,18 @@ def replay(
     ] = None,
     cloud: Annotated[str | None, typer.Option(help="moto or memory, instead of the scenario's")] = None,
     json_: Annotated[bool, typer.Option("--json", help="print the summary alone, as JSON")] = False,
-    figure: Annotated[bool, typer.Option(help="draw figures/run.png")] = True,
+    figure: Annotated[bool, typer.Option(help="draw figures/run.png and report.html")] = True,
+    junit: JunitOption = None,
     seeds: SeedsOption = 1,
     jobs: JobsOption = 1,
 ) -> None:
-    """Replay a scenario in virtual time: run directory, verdict, digest, figure; or over many seeds, with intervals."""
+    """Replay a scenario in virtual time: run directory, verdict, digest, report; or over many seeds, with intervals."""
     if seeds > 1:
         given = {"--out": out_, "--registry": registry, "--cloud": cloud}
         named = [name for name, value in given.items() if value is not None]
         if named or engine != "kernel" or backend != "sim":
             raise UsageError(f"expected no {named[0] if named else '--engine or --backend'} with --seeds")
-        _replay_seeds(scenario, set_ or [], seed, seeds, jobs, json_)
+        _replay_seeds(scenario, set_ or [], seed, seeds, jobs, json_, junit)
     loaded = Scenario.load(scenario, set_ or [])
     if seed is not None:
         loaded = loaded.with_seed(seed)
@@ -232,6 +243,9 @@ def replay(
     except StorageError as error:
         err.print(f"{error}; what was recorded until then is in {directory}", markup=False)
         raise typer.Exit(INTERNAL) from None
+    if junit:
+        facts = {name: str(run.summary[name]) for name in ("seed", "scenario_hash", "digest")}
+        write_junit(junit, loaded.name, cases_of_run(run.summary), facts)
     if json_:
         print(json.dumps(run.summary, indent=2))
     else:
@@ -242,7 +256,7 @@ def replay(
 
 
 def _replay_seeds(
-    scenario: str, sets: list[str], seed: int | None, seeds: int, jobs: int, json_: bool
+    scenario: str, sets: list[str], seed: int | None, seeds: int, jobs: int, json_: bool, junit: Path | None
 ) -> NoReturn:
     loaded = Scenario.load(scenario, sets)
     variant = Variant((), loaded if seed is None else loaded.with_seed(seed))
@@ -250,10 +264,13 @@ def _replay_seeds(
     _prepare()
     with _interruptible(), counter(not json_) as done:
         (result,) = run_campaign([variant], seeds, jobs, done)
+    first = variant.scenario.document.seed
+    if junit:
+        facts = {"seeds": f"{first} to {first + seeds - 1}"}
+        write_junit(junit, loaded.name, cases_of_campaign(result), facts)
     if json_:
         print(json.dumps(campaign_json([result]), indent=2))
     else:
-        first = variant.scenario.document.seed
         out.print(
             f"\n[bold]{escape(loaded.name)}[/], seeds {first} to {first + seeds - 1}: {coloured(result.passed)}"
         )
@@ -304,6 +321,18 @@ def verify(
         raise typer.Exit(PASSED)
     out.print(f"differs, first in {difference}", markup=False)
     raise typer.Exit(DIFFERS)
+
+
+@app.command(epilog="Example: windtunnel report runs/monkey --format svg")
+def report(
+    directory: Annotated[Path, typer.Argument(help="a run's directory, also one that was cut off")],
+    format_: Annotated[
+        str, typer.Option("--format", help="html: one page with everything; png, svg, pdf: its figures")
+    ] = "html",
+) -> None:
+    """Draw a run's report anew: report.html, or each of its figures as a file."""
+    for path in report_run(directory, format_):
+        out.print(str(path), markup=False)
 
 
 def _prepare(engine: str = "kernel", backend: str = "sim") -> None:

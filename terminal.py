@@ -165,5 +165,7 @@ def print_verdict(summary: dict[str, Any], directory: Path, again: str, seconds:
     out.print(facts)
     # Not in the table, which would break a long line in two.
     verify_it = shlex.join(["windtunnel", "verify", str(directory)])
-    for what, text in (("run", str(directory)), ("again", again), ("verify", verify_it)):
+    page = directory / "report.html"
+    report = [("report", str(page))] if page.is_file() else []
+    for what, text in (("run", str(directory)), *report, ("again", again), ("verify", verify_it)):
         out.print(f"{what:<9}   {text}", markup=False)

@@ -98,7 +98,8 @@ class Run:
                 return read_parquet(folder, name, columns)
             parts = list(read_parts(folder / "parts", name))
             whole = pa.concat_tables(parts) if parts else Table(name, names_of([], [])).take()
-            return in_order(name, whole if columns is None else whole.select(columns))
+            ordered = in_order(name, whole)
+            return ordered if columns is None else ordered.select(columns)
 
         return cls(table, tuple(lines), {}, folder, partial=True)
 

@@ -21,3 +21,11 @@ def writing(path: Path, remove: Path | None = None) -> Iterator[None]:
                 remove.unlink(missing_ok=True)
         cause = os.strerror(error.errno) if error.errno else str(error)
         raise StorageError(f"{path}: cannot be written: {cause}") from error
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write *text* to *path*, whole or not at all. Raises StorageError."""
+    draft = path.with_suffix(".draft")
+    with writing(path, remove=draft):
+        draft.write_text(text, encoding="utf-8")
+        draft.rename(path)

@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from .figure import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY
+from .drawing import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY
 from .storage import writing
 
 COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY)

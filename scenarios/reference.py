@@ -1,7 +1,7 @@
 """The references of the scenario file, from the schema, and of the faults, from their table."""
 
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 from ..core.faults import FAULTS
 from .schema import Document
 from .schema_base import Distribution, StageRate
+from .units import format_duration
 
 _SHARED = (Distribution, StageRate)
 _UNITS = {"duration": "duration", "rate": "rate", "percentage": "percentage", "size": "size"}
@@ -136,4 +137,18 @@ def faults_markdown() -> str:
                 for key, attribute in fault.attributes
             ]
             lines += [f"Takes {', '.join(takes)}.", ""]
+    return "\n".join(lines)
+
+
+def library_markdown(scenarios: Mapping[str, Document]) -> str:
+    """Markdown, a section per scenario of the library: what happens, what it teaches, what it asserts."""
+    lines: list[str] = []
+    for name, document in scenarios.items():
+        lines += [f"## {name}\n", *document.description.strip().splitlines(), ""]
+        for slo in document.slo:
+            bound = f"below {slo.below}" if slo.below is not None else f"above {slo.above}"
+            start = f" from {format_duration(slo.from_)}" if slo.from_ else ""
+            end = f" to {format_duration(slo.to)}" if slo.to is not None else ""
+            lines.append(f"- {slo.name}: {slo.indicator} {bound}{start}{end}")
+        lines.append("")
     return "\n".join(lines)

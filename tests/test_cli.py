@@ -116,7 +116,7 @@ def test_listing_checking_schema_and_help() -> None:
     assert all(name in listed for name in ("chaos-monkey", "classic-plan", "steady"))
     assert windtunnel("check", "chaos-monkey").stdout.startswith("chaos-monkey: ok")
     assert json.loads(windtunnel("schema").stdout)["title"] == "Document"
-    for command in ("scenarios", "check", "schema", "fit", "replay", "verify"):
+    for command in ("scenarios", "check", "schema", "fit", "replay", "verify", "report"):
         assert "Example: windtunnel " + command in windtunnel(command, "--help").stdout
 
 

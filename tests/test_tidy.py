@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from windtunnel.scenarios.reference import faults_markdown, reference_markdown
+from windtunnel import Scenario, library
+from windtunnel.scenarios.reference import faults_markdown, library_markdown, reference_markdown
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("core", "scenarios", "backends", "sim", "reports")
@@ -161,6 +162,8 @@ def test_the_reference_is_the_schema() -> None:
     text = (ROOT / "docs" / "scenarios.md").read_text()
     assert reference_markdown() in text, "run `make docs`"
     assert faults_markdown() in (ROOT / "docs" / "faults.md").read_text(), "run `make docs`"
+    shipped = {name: Scenario.load(name).document for name in sorted(library())}
+    assert library_markdown(shipped) in (ROOT / "docs" / "library.md").read_text(), "run `make docs`"
 
 
 def test_the_scenario_in_the_docs_is_valid() -> None:

@@ -276,12 +276,12 @@ def test_the_exact_path_wins_then_the_template_with_most_plain_segments() -> Non
 
 
 def test_packed_or_plain_is_told_by_content_and_is_no_part_of_the_hash(tmp_path: Path) -> None:
-    made = logged(tmp_path, [line(n) for n in range(5)], name="plain.gz")
-    (tmp_path / "packed.log").write_bytes(gzip.compress((tmp_path / "plain.gz").read_bytes()))
+    made = logged(tmp_path, [line(n) for n in range(5)], name="plain.log")
+    (tmp_path / "packed.log").write_bytes(gzip.compress((tmp_path / "plain.log").read_bytes()))
     other = compile_plan(Scenario.parse(f"{SCENARIO}access_log: packed.log}}]}}", folder=tmp_path))
     assert other.fingerprint == made.fingerprint
     assert rows(other)["time_ns"].tolist() == rows(made)["time_ns"].tolist()
-    assert logged(tmp_path, [line(n) for n in range(6)], name="plain.gz").fingerprint != made.fingerprint
+    assert logged(tmp_path, [line(n) for n in range(6)], name="plain.log").fingerprint != made.fingerprint
 
 
 def test_memory_is_a_few_bytes_a_request(tmp_path: Path) -> None:

@@ -1,0 +1,57 @@
+"""Pieces of HTML. Everything that a scenario names is escaped here."""
+
+import base64
+from collections.abc import Iterable, Sequence
+from html import escape
+
+FOLD = 12
+"""Longer tables are folded."""
+
+
+def paragraph(text: str) -> str:
+    """A paragraph of plain text."""
+    return f"<p>{escape(text)}</p>\n"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]], numeric: Sequence[int] = ()) -> str:
+    """A table of plain texts; columns at *numeric* stand to the right."""
+
+    def row(tag: str, cells: Sequence[object]) -> str:
+        told = (
+            f"<{tag}{' class=n' if place in numeric else ''}>{escape(str(cell))}</{tag}>"
+            for place, cell in enumerate(cells)
+        )
+        return f"<tr>{''.join(told)}</tr>\n"
+
+    body = "".join(row("td", cells) for cells in rows)
+    return f'<div class="wide"><table>\n<thead>{row("th", header)}</thead>\n<tbody>\n{body}</tbody></table></div>\n'
+
+
+def folding(
+    what: str, header: Sequence[str], rows: Sequence[Sequence[object]], numeric: Sequence[int] = ()
+) -> str:
+    """The table as it is, or folded behind how many of *what* it has if it is long."""
+    whole = table(header, rows, numeric)
+    return whole if len(rows) <= FOLD else folded(f"{len(rows):,} {what}", whole)
+
+
+def folded(title: str, inside: str) -> str:
+    """Something behind a title."""
+    return f"<details><summary>{escape(title)}</summary>\n{inside}</details>\n"
+
+
+def figure(picture: str, says: str) -> str:
+    """A picture (HTML) with what it shows."""
+    if not picture:
+        return ""
+    return f'<figure role="img" aria-label="{escape(says)}">\n{picture}\n<figcaption>{escape(says)}</figcaption></figure>\n'
+
+
+def embedded_png(data: bytes, says: str) -> str:
+    """A PNG as an image that needs no other file."""
+    return f'<img alt="{escape(says)}" src="data:image/png;base64,{base64.b64encode(data).decode()}">'
+
+
+def section(number: int, anchor: str, title: str, inside: str) -> str:
+    """A section of the page."""
+    return f'<section id="{anchor}">\n<h2>{number}. {escape(title)}</h2>\n{inside}</section>\n'

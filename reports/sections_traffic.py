@@ -1,0 +1,198 @@
+"""Sections of the page about the verdict and the requests."""
+
+from html import escape
+
+import numpy as np
+
+from ..core.events import FORMAT
+from ..core.model import FLOOD
+from ..core.outcomes import NAMES, Outcome
+from ..core.slo import percentile
+from .markup import paragraph, table
+from .messages import Message, margin, unit
+from .report_data import ReportData
+from .stations import STATIONS, middling
+from .summary import PERCENTILES
+from .wording import duration, measured, share
+
+MARKS = {"error": "✗ Error", "warning": "! Warning", "note": "· Time", "advice": "→ Advice"}
+
+
+def verdict(data: ReportData) -> str:
+    """Each objective, and errors, warnings and advice in words."""
+    partial = data.evidence.run.partial
+    rows = [
+        (
+            one.slo.name, one.slo.text, measured(unit(one), one.verdict.value), measured(unit(one), one.slo.bound),
+            "no verdict (partial)" if partial else "✓ held" if one.verdict.held else "✗ violated", margin(one),
+            f"{one.violating} of {one.bins} × {duration(one.width)}",
+        )
+        for one in data.findings
+    ]  # fmt: skip
+    header = ("objective", "", "measured", "bound", "verdict", "margin", "time that would violate it")
+    text = table(header, rows, (2, 3)) if rows else paragraph("The scenario states no objective.")
+    text += data.picture("run")
+    text += "<h3>Errors, warnings and advice</h3>\n"
+    return text + ("".join(map(_message, data.messages)) or paragraph("None."))
+
+
+def _message(message: Message) -> str:
+    lines = "".join(f"<li>{escape(line)}</li>" for line in message.lines)
+    more = f"<ul>{lines}</ul>" if lines else ""
+    mark = MARKS[message.level]
+    return f'<div class="message {message.level}"><b>{mark}</b> {escape(message.text)}{more}</div>\n'
+
+
+def identity(data: ReportData) -> str:
+    """Seed, digest, and the commands that repeat and verify the run."""
+    summary, seed = data.evidence.summary, data.evidence.fleet.seed
+    rows = [
+        ("scenario", data.evidence.fleet.name), ("scenario hash", summary["scenario_hash"]), ("seed", str(seed)),
+        ("digest", summary["digest"] or "none (partial run)"), ("length", duration(data.evidence.end)), ("run format", str(FORMAT)),
+    ]  # fmt: skip
+    commands = f"windtunnel replay scenario.yaml --seed {seed}   # run it again"
+    if not data.evidence.run.partial:
+        commands += "\nwindtunnel verify .                         # rerun it and compare every event and row"
+    commands += "\nwindtunnel report .                         # draw this report again, with all figures"
+    note = "In this run's directory; host.json there says on which machine and with which software it ran."
+    return table(("", ""), rows) + f"<pre><code>{escape(commands)}</code></pre>\n" + paragraph(note)
+
+
+def outcomes(data: ReportData) -> str:
+    """Planned, sent and lost, by source and cause."""
+    requests, names = data.evidence.requests, data.evidence.fleet.sources
+    present = np.unique(requests["outcome"]).tolist()
+    rows: list[tuple[object, ...]] = []
+    for number, source in enumerate(names):
+        mine = requests["source"] == number
+        many = np.bincount(requests["outcome"][mine], minlength=len(NAMES))
+        sent = int(requests["attempts"][mine].sum())
+        lost = int(mine.sum() - many[Outcome.OK] - many[Outcome.UNREAD])
+        rows.append(
+            (source.name, f"{mine.sum():,}", f"{sent:,}", f"{lost:,}", *(f"{many[n]:,}" for n in present))
+        )
+    header = ("source", "planned", "sent", "lost", *(NAMES[n].replace("_", " ") for n in present))
+    text = data.picture("outcomes") + table(header, rows, range(1, len(header)))
+    told = (
+        "Planned are the requests that began, sent are attempts, clients' retries included. "
+        "Lost is every outcome but ok and unread (answered to a flood that never reads)."
+    )
+    return text + paragraph(told)
+
+
+def latency(data: ReportData) -> str:
+    """Percentiles over time, their distribution, and where the time of the slowest went."""
+    requests = data.evidence.requests
+    rows = []
+    for number, source in enumerate(data.evidence.fleet.sources):
+        answered = np.sort(
+            requests["latency_ns"][(requests["source"] == number) & (requests["outcome"] == Outcome.OK)]
+        )
+        if source.client.mode != FLOOD and len(answered):
+            values = [duration(percentile(answered, value)) for _, value in PERCENTILES]
+            rows.append(
+                (
+                    source.name,
+                    f"{len(answered):,}",
+                    duration(float(answered.mean())),
+                    *values,
+                    duration(int(answered[-1])),
+                )
+            )
+    header = ("source", "answered", "mean", *(name for name, _ in PERCENTILES), "max")
+    text = data.picture("latency") + data.picture("distribution")
+    text += table(header, rows, range(1, len(header))) if rows else paragraph("No request was answered.")
+    told = "Latency counts from the intended send time to the end of the last attempt, over requests answered as planned."
+    return text + paragraph(told) + _stations(data)
+
+
+def _stations(data: ReportData) -> str:
+    slow, typical = data.facts.slow, middling(data.evidence)
+    if slow is None or typical is None:
+        return ""
+    rows = [
+        (
+            name,
+            duration(slow.means[place]),
+            share(slow.share(place)),
+            duration(typical.means[place]),
+            share(typical.share(place)),
+        )
+        for place, name in enumerate(STATIONS)
+    ]
+    rows.append(("in all", duration(slow.total), "", duration(typical.total), ""))
+    header = (
+        "mean time of a request", f"slowest 1% ({slow.count:,})", "", f"around the median ({typical.count:,})", ""
+    )  # fmt: skip
+    return (
+        "<h3>Where the time went</h3>\n"
+        + table(header, rows, (1, 2, 3, 4))
+        + paragraph(
+            "Of all requests that wait for their answer, failed ones included. What an attempt never reached adds nothing: its time is that of the "
+            "station where it was last."
+        )
+    )
+
+
+def dependencies(data: ReportData) -> str:
+    """Time between the end of the CPU and the answer, by endpoint that calls something."""
+    fleet = data.evidence.fleet
+    if not fleet.dependencies:
+        return paragraph("The fleet has no dependencies.")
+    specs = [
+        (
+            one.name, f"{one.concurrency:,}", f"{one.queue:,}" if one.queue >= 0 else "unlimited",
+            f"{share(one.cache.hit_share)} of calls, {duration(one.cache.ttl)}" if one.cache else "none",
+        )
+        for one in fleet.dependencies
+    ]  # fmt: skip
+    text = table(("dependency", "calls at once", "queue", "cache"), specs, (1, 2))
+    rows = []
+    for wait in data.waits:
+        ordered = np.sort(wait.waited)
+        values = [duration(percentile(ordered, value)) for value in (0.5, 0.95, 0.99)]
+        rows.append(
+            (
+                wait.path,
+                ", ".join(wait.calls),
+                "yes" if wait.with_io else "no",
+                f"{len(ordered):,}",
+                *values,
+                duration(int(ordered[-1])),
+            )
+        )
+    if not rows:
+        return text + paragraph("No request that calls a dependency was served.")
+    header = ("endpoint", "calls", "io of its own", "served", "p50", "p95", "p99", "max")
+    return (
+        text
+        + data.picture("dependencies")
+        + table(header, rows, range(3, 8))
+        + paragraph(
+            "Calls are not recorded one by one. What is shown is the time of an attempt between the end of its CPU time and the leaving of its answer: "
+            "its own io and all its calls, the wait for a free place at the dependency included."
+        )
+    )
+
+
+def cost(data: ReportData) -> str:
+    """Instance-hours, and what a thousand answers took."""
+    summary = data.evidence.summary
+    answered = int(summary["outcomes"].get("ok", 0))
+    hours = float(summary["instance_hours"])
+    each = f"{hours / answered * 1000:.6f}" if answered else "no request was answered"
+    rows = [
+        ("instance-hours", f"{hours:,.4f}"),
+        ("requests answered as planned", f"{answered:,}"),
+        ("instance-hours per 1,000 of them", each),
+    ]
+    sizes = summary["fleet"]
+    if sizes:
+        rows.append(
+            (
+                "servers serving",
+                f"{sizes['least']:,} to {sizes['most']:,}, mean {sizes['mean']:,.2f}, {sizes['last']:,} at the end",
+            )
+        )
+    told = "An instance is paid for from its launch until it is gone, also while it is pending, boots, drains or has failed."
+    return data.picture("cost") + table(("", ""), rows, (1,)) + paragraph(told)
