@@ -114,7 +114,7 @@ def disturbance(
     while now + waited < row["until"]:
         waited += wait
         wait = min(2 * wait, _LONGEST_RTO)
-    return extra + waited
+    return int(extra + waited)
 
 
 @decision

@@ -84,7 +84,11 @@ DAY: dict[str, Any] = {
 """That day on an autoscaled fleet."""
 
 
-SHORT = {"chaos-monkey": ["duration=215s"], "thousand-servers": ["duration=2500ms"]}
+SHORT = {
+    "chaos-monkey": ["duration=215s"],
+    "retry-storm": ["duration=70s"],
+    "thousand-servers": ["duration=2s"],
+}
 """What is too long in the library for every commit, cut short; the long scope replays it whole."""
 
 
