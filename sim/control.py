@@ -150,7 +150,7 @@ class ControlPlane:
                 continue
             listed = {*servers.serving, *servers.canary, *servers.standby}
             for instance in self.instances.in_state(*sorted(READY)):
-                if instance.address not in listed and not self.troubles.silent[instance.number]:
+                if instance.address not in listed and self.troubles.writes_samples(instance.number):
                     self._register(instance)
 
     def terminate(self, number: int, provider_id: str, reason: str) -> None:
@@ -201,7 +201,7 @@ class ControlPlane:
                 (now, number, int(instance.state), sample.requests, sample.in_flight, sample.queued,
                  sample.memory, sample.cpu_ns, 0, 0)
             )  # fmt: skip
-            if instance.state in ALIVE and not (self.troubles.silent[number] or self.troubles.cut[number]):
+            if instance.state in ALIVE and self.troubles.writes_samples(number):
                 written.append(self._registry_sample(now, instance, self._shown(sample)))
         self.sink.metrics(rows)
         late = max(now + self.troubles.registry_latency, self._written)
@@ -213,7 +213,7 @@ class ControlPlane:
 
     def _shown(self, sample: ServerSample) -> ServerSample:
         """What the server's monitor writes: what it sees, unless it is stuck."""
-        if not self.troubles.stuck[sample.server]:
+        if not self.troubles.stuck.get(sample.server):
             self._frozen[sample.server] = sample
         return self._frozen.get(sample.server, sample)
 

@@ -32,8 +32,12 @@ class Troubles:
         """Raise RegistryError if *who* cannot reach the registry now."""
         if self.registry_down:
             raise RegistryError("ConnectionError: connection refused")
-        if self.cut[who] or self.registry_latency >= REGISTRY_TIMEOUT:
+        if self.cut.get(who) or self.registry_latency >= REGISTRY_TIMEOUT:
             raise RegistryError("TimeoutError: no answer within 1s")
+
+    def writes_samples(self, server: int) -> bool:
+        """Whether the monitors of *server* write anything, and reach the registry if it is there."""
+        return not (self.silent.get(server) or self.cut.get(server))
 
     @property
     def boot_factor(self) -> float:

@@ -250,6 +250,28 @@ def called(w: World, slot: int, succeeded: bool) -> None:
     io_done(w, slot)
 
 
+@subroutine
+def take_samples(w: World) -> int:
+    """What the monitors of all servers see goes to ``samples``, in their order; counters start anew. How many servers there are."""
+    count = 0
+    for server in range(len(w.apps)):
+        app = w.apps[server]
+        if app["alive"] == 0:
+            continue
+        account(w, server)
+        row = w.samples[count]
+        row["server"] = server
+        row["requests"] = app["requests"]
+        row["in_flight"] = app["jobs"]
+        row["queued"] = app["queue_length"]
+        row["memory"] = memory(w, server)
+        row["cpu_ns"] = app["cpu_used"]
+        app["requests"] = 0
+        app["cpu_used"] = 0
+        count += 1
+    return count
+
+
 # What goes wrong with it.
 
 

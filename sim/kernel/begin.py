@@ -47,6 +47,7 @@ def first_world(plan: Plan, capacity: int) -> World:
         idle=admission.empty_connections(1),
         jobs=np.zeros(0, layout.JOB),
         apps=np.zeros(0, layout.APP),
+        samples=np.zeros(0, layout.SAMPLE),
         servers=table.empty_table(1),
         load=np.zeros(1, np.int64),
         toxics=toxics.healthy(1),
@@ -132,7 +133,8 @@ def with_apps(w: World, numbers: int) -> World:
     for name in ("slot", "queue_head", "queue_tail", "run_head", "run_tail", "jobs_head", "parked_head"):
         fresh[name] = -1
     fresh["slow"] = 1.0
-    return w._replace(apps=np.concatenate((w.apps, fresh)))
+    apps = np.concatenate((w.apps, fresh))
+    return w._replace(apps=apps, samples=_longer(w.samples, len(apps)))
 
 
 def _longer(rows: Rows, length: int) -> Rows:

@@ -1,7 +1,7 @@
 """The kernel's one entry: every call from outside is a command to the world."""
 
 from .agenda import schedule
-from .appserver import account, leak, pause, resume, stop
+from .appserver import leak, pause, resume, stop, take_samples
 from .clients import schedule_turn
 from .dependency import fail_waiting
 from .layout import World
@@ -13,7 +13,7 @@ ADVANCE = 0
 STOP = 1
 CRASH = 2
 END = 3
-ACCOUNT = 4
+SAMPLE = 4
 TURN = 5
 SCHEDULE = 6
 PAUSE = 7
@@ -28,14 +28,12 @@ def command(w: World, what: int, one: int, two: int, three: int) -> int:
         return advance(w, one, two)
     if what == STOP:
         return stop(w, one)
+    if what == SAMPLE:
+        return take_samples(w)
     if what == CRASH:
         crash(w, one)
     elif what == END:
         end_requests(w)
-    elif what == ACCOUNT:
-        for server in range(len(w.apps)):
-            if w.apps[server]["alive"] == 1:
-                account(w, server)
     elif what == TURN:
         schedule_turn(w, one, two, three)
     elif what == SCHEDULE:

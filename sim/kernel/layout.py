@@ -76,6 +76,7 @@ APP = _row(
     "cpu_used cpu_since leaked error_status pauses paused_at frozen parked_head",
     "slow error_share",
 )
+SAMPLE = _row("server requests in_flight queued memory cpu_ns")
 LOG = _row("time what server value lost")
 
 
@@ -100,6 +101,7 @@ class World(NamedTuple):
     idle: Rows
     jobs: Rows
     apps: Rows
+    samples: Rows
     servers: Rows
     load: Rows
     toxics: Rows

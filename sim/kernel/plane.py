@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from ...core import table
-from ...core.appserver import memory_used
 from ...core.load_index import build_index
 from ...core.order import major_of
 from ...core.ports import Sink
@@ -22,7 +21,6 @@ from .window import hand_over, nearly_full
 CAPACITY = 1024
 PATIENCE = 64
 """The kernel may ask for room so many times without handling a single event."""
-SAMPLED = ("requests", "jobs", "queue_length", "served", "leaked", "cpu_used")
 NAMES = {
     layout.EJECTED: "ejected",
     layout.UNEJECTED: "unejected",
@@ -189,8 +187,8 @@ class KernelPlane:
 
     def sample(self) -> tuple[ProxySample, Sequence[ServerSample]]:
         """See sim.plane.Plane."""
-        self._kernel(do.ACCOUNT)
-        state, apps, spec = self._state, self._kernel.world.apps, self.fleet
+        count = self._kernel(do.SAMPLE)
+        state, spec = self._state, self.fleet
         connections = int(state["connections"])
         own = ProxySample(
             int(state["requests"]),
@@ -201,18 +199,7 @@ class KernelPlane:
             int(state["descriptors"]),
         )
         state["requests"] = 0
-        memory = spec.app.memory
-        alive = np.flatnonzero(apps["alive"])
-        found = zip(alive.tolist(), *(apps[field][alive].tolist() for field in SAMPLED), strict=True)
-        rows = [
-            ServerSample(
-                number, requests, jobs, queued,
-                memory_used(memory.base, memory.each, jobs, memory.leak, served) + leaked, cpu,
-            )
-            for number, requests, jobs, queued, served, leaked, cpu in found
-        ]  # fmt: skip
-        apps["requests"] = 0
-        apps["cpu_used"] = 0
+        rows = [ServerSample(*row) for row in self._kernel.world.samples[:count].tolist()]
         if self.sink.due():
             self._hand_over()
         return own, rows

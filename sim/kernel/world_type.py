@@ -41,7 +41,7 @@ DTYPES: dict[str, Any] = {
     "calls": np.dtype(np.int64), "mixes": MIX, "dependencies": layout.DEPENDENCY,
     "filled": np.dtype(np.int64), "flood": np.dtype(np.int64), "heap": layout.EVENT, "timers": layout.TIMER,
     "rings": layout.RING, "requests": layout.REQUEST, "attempts": layout.ATTEMPT,
-    "connections": layout.CONNECTION, "idle": admission.CONNECTION, "jobs": layout.JOB, "apps": layout.APP,
+    "connections": layout.CONNECTION, "idle": admission.CONNECTION, "jobs": layout.JOB, "apps": layout.APP, "samples": layout.SAMPLE,
     "servers": table.SERVER, "load": np.dtype(np.int64), "toxics": TOXIC, **{f"block_{name}": np.dtype(np.int64) for name in BLOCK_COLUMNS},
     "window_requests": REQUEST_ROW, "window_attempts": ATTEMPT_ROW,
     "late_requests": REQUEST_ROW, "late_attempts": ATTEMPT_ROW, "log": layout.LOG,
