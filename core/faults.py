@@ -126,7 +126,7 @@ FAULTS: Final[dict[str, FaultType]] = {
     "api_throttling": FaultType(
         "cloud", ("cloud",),
         does="The cloud's API answers RequestLimitExceeded when its token bucket is empty.",
-        see="Launches trickle in at `rate`; scale-out is late by desired/rate.",
+        see="Launches trickle in at `rate`; scale-out is late by desired/rate, and drained servers stay, and cost, until their end is granted.",
         attributes=(
             ("rate", Attribute("rate", "calls a second in the long run")),
             ("burst", Attribute("count", "calls at once", 1.0)),

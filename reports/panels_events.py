@@ -16,6 +16,7 @@ MARKS = {
     "registry_unreachable": (RED, "registry away", "v"),
     "registry_reachable": (GREEN, "registry back", "^"),
     "launch_refused": (RED, "launch refused", "x"),
+    "terminate_refused": (RED, "end refused", "x"),
     "boot_failed": (RED, "boot failed", "x"),
     "ejected": (PURPLE, "eject", "D"),
     "unhealthy": (PURPLE, "unhealthy", "s"),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from ..core.lifecycle import State
 from ..core.model import SECOND
@@ -251,9 +252,11 @@ def _lines(axis: Any, evidence: Evidence, table: Any, servers: Any) -> None:
 
 
 def _heat(axis: Any, evidence: Evidence, table: Any, servers: Any, label: str) -> None:
-    """A row per instance, a colour for the value."""
+    """A row per instance number, a colour for the value; numbers that were never granted stay empty."""
+    numbered = np.full((servers[-1] - servers[0] + 1, table.shape[1]), np.nan)
+    numbered[np.asarray(servers) - servers[0]] = table
     image = axis.imshow(
-        table, aspect="auto", interpolation="nearest", cmap="cividis", vmin=0,
+        numbered, aspect="auto", interpolation="nearest", cmap="cividis", vmin=0,
         extent=(0, evidence.bins * evidence.width, servers[-1] + 0.5, servers[0] - 0.5),
     )  # fmt: skip
     box = axis.get_position()
@@ -262,3 +265,4 @@ def _heat(axis: Any, evidence: Evidence, table: Any, servers: Any, label: str) -
     bar.tick_params(labelsize=8)
     bar.set_ylabel(label, fontsize=8)
     axis.set_ylabel("instance")
+    axis.yaxis.set_major_locator(MaxNLocator(6, integer=True))

@@ -84,7 +84,7 @@ def latency(axis: Any, evidence: Evidence) -> None:
         if slo.indicator.startswith("latency_p") and slo.below:
             axis.hlines(
                 slo.bound / 1e6, slo.start / SECOND, slo.end / SECOND, color=GREY, linewidth=1.4, linestyle="-.",
-                label=f"bound of {shortened(slo.name)}",
+                label=f"bound: {shortened(slo.name)}",
             )  # fmt: skip
     if (found > 0).any():
         logarithmic(axis)

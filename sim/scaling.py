@@ -79,8 +79,10 @@ class Scaling:
         before = self.engine.last_action
         decision = self.engine.tick(now, servers, samples)
         self._log(decision)
+        refused: set[type] = set()
         for action in decision.actions:
-            self._perform(now, action)
+            if type(action) not in refused and not self._perform(now, action):
+                refused.add(type(action))
         if self.engine.last_action != before:
             saved = self.registry.save_state(OWNER, {"last_action": self.engine.last_action}, self._token)
             if not saved:
@@ -112,10 +114,13 @@ class Scaling:
                 },
             )
 
-    def _perform(self, now: int, action: engine.Action) -> None:
+    def _perform(self, now: int, action: engine.Action) -> bool:
+        """Carry it out; False if the cloud refuses, which is not asked again for the like in this tick."""
         match action:
             case engine.Launch():
-                self._launch(now)
+                return self._launch(now)
+            case engine.Terminate(number, provider_id, _, reason):
+                return self._terminate(number, provider_id, reason)
             case engine.Promote(address):
                 self.registry.register(address, "serving")
                 instance = self.control.instances.at(address)
@@ -129,24 +134,25 @@ class Scaling:
                     instance.become(State.DRAINING)
                 self.engine.drained(now, number)
                 self.control.emit("draining", {"server": number})
-            case engine.Terminate(number, provider_id, _, reason):
-                self._terminate(number, provider_id, reason)
+        return True
 
-    def _launch(self, now: int) -> None:
+    def _launch(self, now: int) -> bool:
         try:
             instance = self.control.launch("serving")
         except CloudError as error:
             self.engine.launch_failed(now)
             self.control.emit("launch_refused", {"code": error.code})
-            return
+            return False
         self.engine.launched(now, instance.cloud)
         self.control.boot(instance)
+        return True
 
-    def _terminate(self, number: int, provider_id: str, reason: str) -> None:
+    def _terminate(self, number: int, provider_id: str, reason: str) -> bool:
         """A refusal leaves the books as they are: the next tick asks again."""
         try:
             self.control.terminate(number, provider_id, reason)
         except CloudError as error:
             self.control.emit("terminate_refused", {"server": number, "code": error.code})
-        else:
-            self.engine.terminated(number)
+            return False
+        self.engine.terminated(number)
+        return True
