@@ -19,9 +19,9 @@ def admit_request(busy: int, workers: int, queued: int, queue: int) -> int:
 
 
 @decision
-def memory_used(base: int, per_request: int, in_flight: int, leak: int, served: int) -> int:
-    """Bytes in use: base, what requests in flight hold, what answered ones left behind."""
-    return base + per_request * in_flight + leak * served
+def memory_used(base: int, per_request: int, in_flight: int, bodies: int, leak: int, served: int) -> int:
+    """Bytes in use: base, what requests in flight hold, their *bodies*, what answered ones left behind."""
+    return base + per_request * in_flight + bodies + leak * served
 
 
 @decision

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from .decision import decision
 from .distributions import sample
-from .draws import CPU, IO, below, draw
+from .draws import BODY, CPU, IO, below, draw
 
 MIX = np.dtype([("until", np.int64), ("endpoint", np.int64)], align=True)
 """A source's endpoint mix: cumulative weights and endpoint numbers, one row per endpoint with a weight."""
@@ -50,3 +50,9 @@ def cpu_demand(kind: int, a: float, b: float, stream: int, index: int, attempt: 
 def io_demand(kind: int, a: float, b: float, stream: int, index: int, attempt: int) -> int:
     """Time waited on io (ns), likewise."""
     return sample(kind, a, b, draw(stream, index, attempt, IO))
+
+
+@decision
+def body_size(kind: int, a: float, b: float, stream: int, index: int) -> int:
+    """Bytes of the body of request *index*, the same for each of its attempts."""
+    return sample(kind, a, b, draw(stream, index, 0, BODY))

@@ -43,6 +43,7 @@ CAPACITY = 25
 CHECK = 26
 COPIES = 30
 PHASE = 31
+BODY = 63
 # A dependency call uses two purposes each: base + 2 * position and base + 2 * position + 1.
 CALL = 64
 # Retransmitted SYNs (the k-th uses SYN_RETRY + k) and repeated upstream tries (stride TRY).

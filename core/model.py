@@ -149,7 +149,7 @@ class ClientSpec:
 
 @dataclass(frozen=True, slots=True)
 class SourceSpec:
-    """A source of requests, by number; ``stream`` keys its draws; *concurrency* clients if it is closed."""
+    """A source of requests, by number; ``stream`` keys its draws; *concurrency* clients if it is closed; ``body``: bytes."""
 
     name: str
     stream: int
@@ -159,6 +159,7 @@ class SourceSpec:
     start: int = 0
     end: int = 0
     maximum: int = NONE
+    body: Distribution | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from pydantic.fields import FieldInfo
 
 from ..core.faults import FAULTS
 from .schema import Document
-from .schema_base import Distribution, StageRate
+from .schema_base import Distribution, SizeDistribution, StageRate
 from .units import format_duration
 
-_SHARED = (Distribution, StageRate)
+_SHARED = (Distribution, SizeDistribution, StageRate)
 _UNITS = {"duration": "duration", "rate": "rate", "percentage": "percentage", "size": "size"}
 
 
@@ -25,7 +25,7 @@ def reference_markdown() -> str:
 
 
 def _title(model: type[BaseModel]) -> str:
-    return {"Distribution": "distribution", "StageRate": "rate of a stage"}.get(
+    return {"Distribution": "distribution", "StageRate": "rate of a stage", "SizeDistribution": "body"}.get(
         model.__name__, model.__name__
     )
 

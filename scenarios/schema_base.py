@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from ..core import distributions as core
-from .units import Duration, Rate, format_rate, parse_rate, show
+from .units import Duration, Rate, Size, format_rate, format_size, parse_rate, parse_size, show
 
 
 class Model(BaseModel):
@@ -119,6 +119,65 @@ class Distribution(Model):
             return core.uniform_between(self.uniform.min, self.uniform.max)
         if self.pareto:
             return core.pareto(self.pareto.mean, self.pareto.shape)
+        return core.constant(self.constant or 0)
+
+
+class UniformSize(Model):
+    """Uniform between two sizes."""
+
+    min: Size = Field(description="least")
+    max: Size = Field(description="greatest")
+
+
+class LognormalSize(Model):
+    """Lognormal: the usual shape of sizes."""
+
+    mean: Size = Field(gt=0, description="mean")
+    cv: Annotated[Number, Field(ge=0, le=100)] = Field(
+        description="coefficient of variation: standard deviation / mean (a plain number)"
+    )
+
+
+class SizeDistribution(Model):
+    """A constant size (``4KiB``), or one drawn for each request."""
+
+    constant: Size | None = Field(None, description="this size; written without the key: `body: 4KiB`")
+    uniform: UniformSize | None = Field(None, description="uniform")
+    lognormal: LognormalSize | None = Field(None, description="lognormal")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _plain_size(
+        cls, value: Any, handler: ModelWrapValidatorHandler["SizeDistribution"]
+    ) -> "SizeDistribution":
+        if isinstance(value, SizeDistribution):
+            return value
+        if not isinstance(value, dict):
+            parse_size(value)
+            return handler({"constant": value})
+        made = handler(value)
+        given = sorted(made.model_fields_set)
+        if len(given) != 1:
+            names = ", ".join(cls.model_fields)
+            raise ValueError(f"expected exactly one of {names}, got {' and '.join(given) or 'none'}")
+        if made.uniform and made.uniform.min > made.uniform.max:
+            raise ValueError("expected uniform.min not above uniform.max")
+        return made
+
+    @model_serializer(mode="wrap")
+    def _serialize(self, handler: SerializerFunctionWrapHandler) -> Any:
+        return handler(self) if self.constant is None else format_size(self.constant)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> Any:
+        return {"anyOf": [TypeAdapter(Size).json_schema(), handler(core_schema)]}
+
+    def resolve(self) -> core.Distribution:
+        """The engine's distribution, in bytes."""
+        if self.uniform:
+            return core.uniform_between(self.uniform.min, self.uniform.max)
+        if self.lognormal:
+            return core.lognormal(self.lognormal.mean, self.lognormal.cv)
         return core.constant(self.constant or 0)
 
 

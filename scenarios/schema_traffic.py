@@ -12,7 +12,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
-from .schema_base import Distribution, Model, Name, Number, Positive, StageRate
+from .schema_base import Distribution, Model, Name, Number, Positive, SizeDistribution, StageRate
 from .units import DURATION_UNITS, Duration, Rate, Share, format_rate, show
 
 DAY = DURATION_UNITS["d"]
@@ -178,6 +178,11 @@ class Traffic(Model):
     headers: Literal["plain", "mixed"] | None = Field(
         None,
         description="open, but floods, which have their own: `mixed`: header sets drawn at random (of consequence in flight only); omitted: plain",
+    )
+
+    body: SizeDistribution | None = Field(
+        None,
+        description="size of the requests' bodies, drawn for each: held in the app server's memory while the request is in flight there; omitted: none",
     )
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..core import draws
 from ..core.demand import Mix, mix_of
-from ..core.distributions import constant
+from ..core.distributions import Distribution, constant
 from ..core.model import FLOOD, NONE, PER_REQUEST, POOL, SECOND, ClientSpec, EndpointSpec, SourceSpec
 from ..core.order import SOURCE_BITS
 from ..core.rates import Profile, Times
@@ -48,10 +48,12 @@ class Sources:
         self.open: list[OpenSource] = []
         self.mixes: list[Mix] = []
         self.header_sets: list[HeaderSet] = [()]
+        self.body: Distribution | None = None
 
     def add(self, traffic: Traffic, number: int) -> None:
         """Add the sources of one traffic entry."""
         self.of_traffic[traffic.name] = []
+        self.body = traffic.body.resolve() if traffic.body else None
         if traffic.loadtest:
             self._add_loadtest(traffic, self._file(traffic.loadtest))
         elif traffic.closed:
@@ -164,7 +166,7 @@ class Sources:
             )
         stream = draws.key(self.document.seed, f"traffic/{name}")
         self.sources.append(
-            SourceSpec(name, stream, client, start=start, end=end, **more)  # type: ignore[arg-type]
+            SourceSpec(name, stream, client, start=start, end=end, body=self.body, **more)  # type: ignore[arg-type]
         )
         self.of_traffic[traffic].append(number)
         self.mixes.append(mix)

@@ -35,6 +35,7 @@ class AppServer:
         self.run_queue: deque[Job] = deque()
         self.jobs: dict[Job, None] = {}
         self.served = 0
+        self.bodies = 0
         self.requests = 0
         self.slow = 1.0
         self.error_share, self.error_status = 0.0, 0
@@ -49,7 +50,9 @@ class AppServer:
     def memory(self) -> int:
         """Bytes in use."""
         memory = self.spec.memory
-        used = rules.memory_used(memory.base, memory.each, len(self.jobs), memory.leak, self.served)
+        used = rules.memory_used(
+            memory.base, memory.each, len(self.jobs), self.bodies, memory.leak, self.served
+        )
         return used + self.leaked
 
     def arrive(self, job: Job) -> None:
@@ -65,6 +68,7 @@ class AppServer:
             self.plane.answer(job, QUEUE_FULL, 503)
             return
         self.jobs[job] = None
+        self.bodies += job.body
         if rules.out_of_memory(self.memory, self.spec.memory.total):
             self.plane.out_of_memory(self)
         elif verdict == rules.START:
@@ -159,6 +163,7 @@ class AppServer:
         if job.current:
             job.attempt.served = self.timeline.now()
         del self.jobs[job]
+        self.bodies -= job.body
         self.busy -= 1
         self.served += 1
         self.plane.answer(job, outcome, status)
@@ -206,7 +211,7 @@ class AppServer:
         lost, self.jobs = list(self.jobs), {}
         self.queue.clear()
         self.run_queue.clear()
-        self.busy = self.cores_busy = 0
+        self.busy = self.cores_busy = self.bodies = 0
         return lost
 
     def sample(self) -> tuple[int, int]:

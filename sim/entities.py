@@ -124,7 +124,7 @@ class Job:
     """An attempt's upstream try at an app server. *error*: the status it will fail with, 0 if it does not; *frozen*: how long its server had
     been paused in all when its CPU time began (ns)."""
 
-    __slots__ = ("attempt", "call", "cpu", "endpoint", "error", "frozen", "io", "lane", "number", "server",
+    __slots__ = ("attempt", "body", "call", "cpu", "endpoint", "error", "frozen", "io", "lane", "number", "server",
                  "tries")  # fmt: skip
 
     def __init__(self, attempt: Attempt, endpoint: EndpointSpec, server: int, cpu: int, io: int) -> None:
@@ -139,6 +139,7 @@ class Job:
         self.call = 0
         self.error = 0
         self.frozen = 0
+        self.body = 0
 
     @property
     def current(self) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..core import admission, draws, health, retries, routing, table
+from ..core.demand import body_size
 from ..core.load_index import build_index, load_changed, no_index
 from ..core.model import FleetSpec
 from ..core.network import link_delay
@@ -112,6 +113,9 @@ class Forwarding:
         if attempt.number > 1:
             cpu, io = self.proxy.clients.demand(request, attempt.number)
         job = Job(attempt, endpoint, server, cpu, io)
+        body = request.spec.body
+        if body is not None:
+            job.body = body_size(body.kind, body.a, body.b, request.stream, request.index)
         self.timeline.at(
             now + self.delay(job, draws.UPSTREAM_LATENCY), Kind.APP_ARRIVE, server, request.number,
             tries, self.plane.arrive, job,

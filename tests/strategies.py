@@ -239,6 +239,11 @@ OF_DEPENDENCY = st.one_of(lasting("dependency_down"), lasting("dependency_slow",
 OF_AUTOSCALER = lasting("autoscaler_crash")
 
 
+BODY = st.sampled_from(
+    [None, None, "3MiB", {"uniform": {"min": 0, "max": "8MiB"}}, {"lognormal": {"mean": "1MiB", "cv": 2}}]
+)
+
+
 @st.composite
 def documents(draw: st.DrawFn) -> dict[str, Any]:
     """A scenario as plain data: at most four seconds and a few hundred requests."""
@@ -268,7 +273,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
             "dependencies": [dependency] if dependency else [],
         },
         "endpoints": endpoints,
-        "traffic": [{"name": f"source{n}", **source} for n, source in enumerate(sources)],
+        "traffic": [{"name": f"source{n}", **source, "body": draw(BODY)} for n, source in enumerate(sources)],
         "autoscaler": autoscaler,
         "faults": [{"name": f"fault{n}", **fault} for n, fault in enumerate(faults)],
     }

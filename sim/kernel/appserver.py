@@ -62,7 +62,9 @@ def fail(w: World, slot: int, outcome: int) -> None:
 def memory(w: World, server: int) -> int:
     """Bytes in use."""
     app, spec = w.apps[server], w.config[0]
-    used = memory_used(spec["app_base"], spec["app_each"], app["jobs"], spec["app_leak"], app["served"])
+    used = memory_used(
+        spec["app_base"], spec["app_each"], app["jobs"], app["bodies"], spec["app_leak"], app["served"]
+    )
     return int(used + app["leaked"])
 
 
@@ -109,6 +111,7 @@ def enter(w: World, server: int, slot: int) -> None:
     """The job is in flight at the server."""
     app, j = w.apps[server], w.jobs[slot]
     app["jobs"] += 1
+    app["bodies"] += j["body"]
     j["older"] = -1
     j["newer"] = app["jobs_head"]
     if app["jobs_head"] >= 0:
@@ -121,6 +124,7 @@ def leave_server(w: World, server: int, slot: int) -> None:
     """The job is in flight at the server no more."""
     app, j = w.apps[server], w.jobs[slot]
     app["jobs"] -= 1
+    app["bodies"] -= j["body"]
     if j["older"] < 0:
         app["jobs_head"] = j["newer"]
     else:
@@ -369,6 +373,7 @@ def stop(w: World, server: int) -> int:
         slot = following
     lost = int(app["jobs"])
     app["jobs"] = 0
+    app["bodies"] = 0
     app["jobs_head"] = -1
     app["queue_length"] = 0
     app["run_head"] = -1

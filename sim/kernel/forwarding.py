@@ -2,7 +2,7 @@
 
 from ...core import draws, table
 from ...core.admission import fits_descriptors
-from ...core.demand import cpu_demand, io_demand
+from ...core.demand import body_size, cpu_demand, io_demand
 from ...core.draws import draw
 from ...core.health import breaker, check, record_result, uneject
 from ...core.load_index import load_changed
@@ -133,6 +133,10 @@ def send_job(w: World, a: int) -> None:
             j["io"] = io_demand(e["io_kind"], e["io_a"], e["io_b"], stream, index, number)
     j["call"] = 0
     j["error"] = 0
+    j["body"] = 0
+    source = w.sources[attempt["source"]]
+    if source["body"] == 1:
+        j["body"] = body_size(source["body_kind"], source["body_a"], source["body_b"], stream, index)
     j["server"] = attempt["server"]
     j["refs"] = 1
     time = w.state[0]["now"] + job_delay(w, slot, UPSTREAM_LATENCY)

@@ -43,9 +43,9 @@ CONFIG = _row(
 )
 
 SOURCE = _row(
-    "stream mode connections timeout retries backoff concurrency end maximum think think_kind mix_from mix_to "
+    "stream mode connections timeout retries backoff concurrency end maximum think think_kind body body_kind mix_from mix_to "
     "flood_from issued open idle waiting_head waiting_tail",
-    "jitter think_a think_b",
+    "jitter think_a think_b body_a body_b",
 )
 ENDPOINT = _row("cpu_kind io io_kind calls_from calls size status", "cpu_a cpu_b io_a io_b")
 DEPENDENCY = _row(
@@ -69,11 +69,11 @@ CONNECTION = _row(
     "outbox_tail inbox_tail queued next older newer"
 )
 JOB = _row(
-    "attempt tries stream index number minor endpoint cpu io call server outcome status entry refs next older newer error frozen parked left"
+    "attempt tries stream index number minor endpoint cpu io call server outcome status entry refs next older newer error frozen parked left body"
 )
 APP = _row(
     "alive booted slot busy queue_head queue_tail queue_length cores_busy run_head run_tail jobs_head jobs served requests "
-    "cpu_used cpu_since leaked error_status pauses paused_at frozen parked_head",
+    "cpu_used cpu_since bodies leaked error_status pauses paused_at frozen parked_head",
     "slow error_share",
 )
 SAMPLE = _row("server requests in_flight queued memory cpu_ns")

@@ -138,7 +138,7 @@ def test_app_server_admission() -> None:
     assert appserver.admit_request(2, 2, 4, 5) == appserver.QUEUE
     assert appserver.admit_request(2, 2, 5, 5) == appserver.REJECT
     assert appserver.admit_request(2, 2, 10**6, -1) == appserver.QUEUE
-    assert appserver.memory_used(100, 10, 3, 2, 7) == 144
+    assert appserver.memory_used(100, 10, 3, 50, 2, 7) == 194
     assert [appserver.out_of_memory(used, 144) for used in (144, 145)] == [False, True]
     assert not appserver.out_of_memory(10**12, -1)
 

@@ -77,6 +77,8 @@ BAD: list[tuple[str, str, str]] = [
     ("slo:", "autoscaler: {policy: target_tracking, metric: cpu, target: 20/s}\nslo:", "s.yaml:10:60: autoscaler.target: expected a percentage such as 5%, got '20/s'"),
     ("slo:", "autoscaler: {policy: threshold, requests_high: 9/s, drain_grace: 1s}\nslo:", "s.yaml:10:66: autoscaler.drain_grace: expected more than fleet.registry.refresh_interval: until then the proxy still sends to a draining server"),
     ("slo:", "faults: [{name: a, type: kil, at: 1s}]\nslo:", "s.yaml:10:26: faults[0].type: expected one of 22 words, got 'kil'; did you mean 'kill'?"),
+    ("    stages: [{for: 10s, rate: 20/s}]", "    stages: [{for: 10s, rate: 20/s}]\n    body: 4", "s.yaml:10:11: traffic[0].body: expected a size such as 512MiB or 12KiB, got 4"),
+    ("    stages: [{for: 10s, rate: 20/s}]", "    stages: [{for: 10s, rate: 20/s}]\n    body: {uniform: {min: 4KiB, max: 1KiB}}", "s.yaml:10:11: traffic[0].body: expected uniform.min not above uniform.max"),
     ("slo:", "faults: [{name: a, type: pause}]\nslo:", "s.yaml:10:10: faults[0]: expected at or every, got neither"),
     ("slo:", "faults: [{name: a, type: kill, at: 1s, for: 2s}]\nslo:", "s.yaml:10:10: faults[0]: expected no for: kill strikes at once"),
     ("slo:", "faults: [{name: a, type: pause, at: 1s, toxicity: 5%}]\nslo:", "s.yaml:10:10: faults[0]: expected no toxicity with type pause"),

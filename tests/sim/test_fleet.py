@@ -318,3 +318,26 @@ def test_fault_targets_depend_on_the_seed_alone() -> None:
     assert len(set(targets)) > 5
     document["faults"][0]["target"] = {"address": "http://10.0.0.4"}
     assert happened(run(document), "fault")[0]["targets"] == [4]
+
+
+def test_bodies_are_held_while_their_requests_are_in_flight() -> None:
+    """Two workers at 100 ms: 20 requests/s are served; what waits holds its body."""
+    document = steady("10/s", "4s", endpoints=[{"path": "/", "cpu": {"constant": "150ms"}}])
+    document["traffic"][0].update(arrivals="constant", body="3MiB")
+    document["fleet"] = {"app": {"workers": 2, "memory": {"total": "100MiB", "base": "40MiB"}}}
+    found = run(document)
+    rows = [row for row in found.metrics.to_pylist() if row["server"] == 1]
+    assert {row["memory"] for row in rows if row["in_flight"]} == {
+        (40 + 3 * n) << 20 for n in {r["in_flight"] for r in rows if r["in_flight"]}
+    }
+    document["traffic"][0]["body"] = {"uniform": {"min": "1MiB", "max": "80MiB"}}
+    (death,) = happened(run(document), "out_of_memory")
+    assert death["memory"] > 100 << 20
+    document["traffic"] = [
+        {
+            "name": "monkey",
+            "body": "40MiB",
+            "flood": {"stages": [{"for": "4s", "rate": "10/s"}], "connections": 5},
+        }
+    ]
+    assert happened(run(document), "out_of_memory"), "a flood's bodies count too"
