@@ -7,6 +7,9 @@ START = 0
 QUEUE = 1
 REJECT = 2
 
+LONGEST = 1e15
+"""Nothing that is slowed takes longer (ns: eleven days), so that sums stay within int64."""
+
 
 @decision
 def admit_request(busy: int, workers: int, queued: int, queue: int) -> int:
@@ -38,10 +41,10 @@ def cache_hit(filled_until: int, now: int) -> bool:
 
 @decision
 def slowed(demand: int, factor: float) -> int:
-    """CPU or service time (ns) while everything takes *factor* times as long."""
+    """CPU, service or boot time (ns) while everything takes *factor* times as long; at most LONGEST."""
     if factor == 1.0:
         return demand
-    return int(demand * factor)
+    return int(min(demand * factor, LONGEST))
 
 
 @decision

@@ -77,6 +77,7 @@ class _Known:
     instance: CloudInstance
     phase: str
     since: int
+    heard: int = -1
 
 
 @dataclass(slots=True)
@@ -85,6 +86,7 @@ class Autoscaler:
 
     spec: AutoscalerSpec
     last_action: int = -1
+    _blind: int = -1
     _known: dict[int, _Known] = field(default_factory=dict)
 
     def adopt(self, now: int, instances: tuple[CloudInstance, ...]) -> None:
@@ -115,7 +117,7 @@ class Autoscaler:
 
     def tick(self, now: int, servers: Servers, samples: Mapping[str, Sample]) -> Decision:
         """Decide at *now* (ns) from the registry's lists and the samples of all listed or draining servers."""
-        self._follow_registry(now, servers)
+        self._follow_registry(now, servers, samples)
         endings = self._endings(now, samples)
         ended = {action.address for action in endings}
         view = self._view(now, servers, samples, ended)
@@ -126,15 +128,26 @@ class Autoscaler:
             self.last_action = now
         return Decision(desired, view.size, reason, (*endings, *changes))
 
-    def draining(self) -> tuple[str, ...]:
-        """Addresses of the servers that are being drained."""
-        return tuple(k.instance.address for k in self._known.values() if k.phase == DRAINING)
+    def blind(self, now: int) -> None:
+        """The registry could not be read at *now*: until then nobody's silence meant anything."""
+        self._blind = now
 
-    def _follow_registry(self, now: int, servers: Servers) -> None:
+    def watched(self) -> tuple[str, ...]:
+        """Addresses of all instances in the books: their samples count whether or not the registry lists them."""
+        return tuple(known.instance.address for known in self._known.values())
+
+    def _follow_registry(self, now: int, servers: Servers, samples: Mapping[str, Sample]) -> None:
         listed = {*servers.serving, *servers.canary, *servers.standby}
         for known in self._known.values():
-            if known.phase == BOOTING and known.instance.address in listed:
+            sample = samples.get(known.instance.address)
+            if sample is not None and sample.time is not None:
+                known.heard = max(known.heard, sample.time)
+            if known.phase != BOOTING:
+                continue
+            if known.instance.address in listed:
                 known.phase, known.since = READY, now
+            elif sample is not None and sample.state == DRAINING:
+                known.phase, known.since = DRAINING, now
 
     def _endings(self, now: int, samples: Mapping[str, Sample]) -> tuple[Terminate, ...]:
         """Instances to terminate: drained, never booted, silent for too long."""
@@ -152,16 +165,15 @@ class Autoscaler:
             elif known.phase == BOOTING:
                 if age >= self.spec.boot_timeout:
                     reason = "boot timeout"
-            elif self.spec.dead_after >= 0 and self._silent(now, known, sample):
+            elif self.spec.dead_after >= 0 and self._silent(now, known):
                 reason = "silent"
             if reason:
                 known_as = known.instance
                 endings.append(Terminate(number, known_as.provider_id, known_as.address, reason))
         return tuple(endings)
 
-    def _silent(self, now: int, known: _Known, sample: Sample | None) -> bool:
-        last = known.since if sample is None or sample.time is None else sample.time
-        return now - max(last, known.since) >= self.spec.dead_after
+    def _silent(self, now: int, known: _Known) -> bool:
+        return now - max(known.heard, known.since, self._blind) >= self.spec.dead_after
 
     def _fresh(self, now: int, sample: Sample) -> bool:
         if sample.time is None:

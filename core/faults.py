@@ -61,13 +61,13 @@ FAULTS: Final[dict[str, FaultType]] = {
     ),
     "memory_leak": FaultType(
         "servers", SERVERS,
-        does="Memory grows by `rate` a second, whatever the traffic, and is not given back.",
+        does="Memory grows by `rate` each second, whatever the traffic, and is not given back.",
         see="Memory climbs in a straight line until the instance is killed with everything in flight, or a memory policy adds servers that do not help.",
         attributes=(("rate", Attribute("size", "bytes a second")),),
     ),
     "error": FaultType(
         "servers", SERVERS, toxicity="share of requests",
-        does="A share of requests (`toxicity`) is answered with an error at once, before any work.",
+        does="A share of requests (`toxicity`) is answered with an error as soon as a worker takes them up, without any work.",
         see="The server looks fast: least connections and peak EWMA send it more than its share, until ejection.",
         attributes=(("status", Attribute("status", "HTTP status of the answer", 500.0)),),
     ),
@@ -88,8 +88,8 @@ FAULTS: Final[dict[str, FaultType]] = {
     "partition": FaultType(
         "links", (*SERVERS, "proxy", "autoscaler"),
         does="Nothing gets through between the target and its peer (`from`); TCP delivers late, if it ends.",
-        see="From the proxy: health checks fail, requests end by timeout. From the registry: samples grow old, the table of servers stays as it was, the autoscaler does nothing and says so.",
-        attributes=(("from", Attribute("word", "the peer: proxy (of servers), clients (of the proxy), registry (of any)", "", ("proxy", "clients", "registry"))),),
+        see="From the proxy: health checks fail, requests end by timeout. Cut off from the registry a server serves on but is unknown, then silent, and ended after `dead_after`; a proxy keeps its last table; the autoscaler does nothing and says so.",
+        attributes=(("from", Attribute("word", "the peer: `proxy` (of servers, their default), `clients` (of the proxy, its default) or `registry` (of any, the default of the autoscaler)", "", ("proxy", "clients", "registry"))),),
     ),
     "registry_down": FaultType(
         "registry", ("registry",),
@@ -98,7 +98,7 @@ FAULTS: Final[dict[str, FaultType]] = {
     ),
     "registry_slow": FaultType(
         "registry", ("registry",),
-        does="Every exchange with the registry takes `latency` longer; from 1s on it times out.",
+        does="What monitors write, the proxy reads and the autoscaler reads comes `latency` later; from 1s on it times out.",
         see="Everything that is decided from samples is decided later.",
         attributes=(("latency", Attribute("duration", "added to every exchange")),),
     ),
@@ -125,7 +125,7 @@ FAULTS: Final[dict[str, FaultType]] = {
     ),
     "api_throttling": FaultType(
         "cloud", ("cloud",),
-        does="The cloud's API answers RequestLimitExceeded when its token bucket is empty.",
+        does="The cloud's API (launches, terminations, lists) answers RequestLimitExceeded when its token bucket is empty.",
         see="Launches trickle in at `rate`; scale-out is late by desired/rate, and drained servers stay, and cost, until their end is granted.",
         attributes=(
             ("rate", Attribute("rate", "calls a second in the long run")),
@@ -135,7 +135,7 @@ FAULTS: Final[dict[str, FaultType]] = {
     "autoscaler_crash": FaultType(
         "control", ("autoscaler",),
         does="The autoscaler's process dies; a new one, with empty books, takes over afterwards, when the old one's lease has run out.",
-        see="No decision meanwhile; afterwards it adopts what cloud and registry list.",
+        see="No decision meanwhile; afterwards it adopts what the cloud lists, and knows from registry and samples who serves and who drains.",
     ),
     "monitor_silent": FaultType(
         "control", SERVERS,

@@ -21,10 +21,11 @@ class TokenBucket:
         """*rate* new tokens a second."""
         return cls(round(SECOND / rate), burst)
 
-    def take(self, now: int) -> bool:
+    def ready(self, now: int) -> bool:
+        """Whether there is a token."""
+        return max(self.full_at, now) + self.interval <= now + self.burst * self.interval
+
+    def take(self, now: int) -> None:
         """Take a token, if there is one."""
-        following = max(self.full_at, now) + self.interval
-        if following > now + self.burst * self.interval:
-            return False
-        self.full_at = following
-        return True
+        assert self.ready(now), f"no token at {now} ns"
+        self.full_at = max(self.full_at, now) + self.interval

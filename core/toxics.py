@@ -42,6 +42,7 @@ DOWNSTREAM = 1
 FOREVER = 1 << 61
 """A message that never arrives does so at this time (ns)."""
 
+_MILLISECOND = SECOND // 1000
 _RTO = SECOND // 5
 _SYN_RTO = SECOND
 _LONGEST_RTO = 120 * SECOND
@@ -96,7 +97,7 @@ def disturbance(
     if row["latency"] > 0:
         bits = draw(stream ^ row["latency_stream"], index, attempt, purpose)
         if uniform(bits) < row["latency_share"]:
-            spread = below_again(bits, 1 << 30) * (2 * row["jitter"] + 1) / (1 << 30)
+            spread = below_again(bits, 1 << 30) / 1073741824.0 * (2.0 * row["jitter"] + 1.0)
             extra = row["latency"] - row["jitter"] + int(spread)
     wait = first_wait(kind)
     waited = 0
@@ -120,7 +121,8 @@ def disturbance(
 @decision
 def check_time(latency: int, toxics: Toxics, server: int, now: int) -> int:
     """How long (ns) a health check of *server* takes there and back."""
-    there = disturbance(toxics, server, now, server, now // SECOND, 0, CHECK)
+    moment = now // _MILLISECOND
+    there = latency + disturbance(toxics, server, now, server, moment, 0, CHECK)
     if there >= FOREVER - now:
         return FOREVER
-    return 2 * latency + there + disturbance(toxics, server, now, server, now // SECOND, 0, ANSWER_LATENCY)
+    return there + latency + disturbance(toxics, server, now + there, server, moment, 0, ANSWER_LATENCY)

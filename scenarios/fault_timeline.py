@@ -11,7 +11,7 @@ from .schema_faults import Fault, parse_attributes
 
 
 def fault_timeline(document: Document) -> tuple[FaultSpec, ...]:
-    """Every occurrence before the end of arrivals, by time; those of one fault never overlap."""
+    """Every occurrence, by time; random ones begin before the end of arrivals, and those of one fault never overlap."""
     found = [
         _occurrence(document, fault, number, time)
         for fault in document.faults

@@ -117,6 +117,10 @@ def _default(field: FieldInfo) -> str:
     return f"`{value}`" if value not in ("", [], {}) else "empty"
 
 
+UNITS = {"factor": "number", "count": "whole number", "status": "500 to 599", "word": "word"}
+"""Units of a fault's attributes in words."""
+
+
 def faults_markdown() -> str:
     """Markdown, a section per family of faults and a paragraph per type."""
     lines: list[str] = []
@@ -131,7 +135,7 @@ def faults_markdown() -> str:
             takes += [f"`toxicity` ({fault.toxicity})"] * bool(fault.toxicity)
             takes += ["`stream`"] * fault.stream
             takes += [
-                f"`{key}` ({attribute.unit}: {attribute.meaning}"
+                f"`{key}` ({UNITS.get(attribute.unit, attribute.unit)}: {attribute.meaning}"
                 + ("" if attribute.default in (None, "") else f"; {attribute.default:g} if omitted")
                 + ")"
                 for key, attribute in fault.attributes

@@ -18,6 +18,12 @@ from .shapes import CHANGES_LIMIT, expected_changes
 
 FILE_FIELDS = ("rate_csv", "access_log", "loadtest")
 
+EXTRA = {"canary": "canaries", "standby": "standby"}
+"""Roles of which a fleet need not have any, and the field that says how many it has."""
+
+MOST_OCCURRENCES = 100_000
+"""Of one fault in a run."""
+
 Found = tuple[Path, str]
 
 
@@ -147,8 +153,17 @@ def _slos(document: Document) -> Iterator[Found]:
 def _faults(document: Document) -> Iterator[Found]:
     known = [d.name for d in document.fleet.dependencies]
     cached = [d.name for d in document.fleet.dependencies if d.cache]
+    numbered = [f.name for f in document.faults if f.every is not None]
     for index, fault in enumerate(document.faults):
         where = ("faults", index)
+        stem, _, tail = fault.name.rpartition("#")
+        if stem in numbered and tail.isdigit():
+            yield (*where, "name"), f"expected another name: an occurrence of {stem!r} is called so"
+        if fault.every is not None and document.duration // fault.every > MOST_OCCURRENCES:
+            yield (
+                (*where, "every"),
+                f"expected a longer time or a shorter run: the fault would occur about {document.duration // fault.every:,} times",
+            )
         if fault.role == "dependency":
             name = fault.target.name
             if name is not None and name not in known:
@@ -201,6 +216,11 @@ def warnings(document: Document) -> list[str]:
             else []
         ),
         *(f"fault {f.name!r} is due after the end" for f in document.faults if (f.at or 0) >= end),
+        *(
+            f"fault {f.name!r} hits nobody unless there are {f.role} servers by then: the fleet begins without"
+            for f in document.faults
+            if f.role in EXTRA and not f.target.address and getattr(document.fleet.app, EXTRA[f.role]) == 0
+        ),
         *(f"traffic {t.name!r} begins after the end" for t in document.traffic if t.start >= end),
         *(f"objective {s.name!r} looks at a time after the end" for s in document.slo if s.from_ >= end),
     ]

@@ -100,10 +100,19 @@ def _check_target(name: str, fault: FaultType, target: Target) -> None:
         )
     if target.count is not None and role not in SERVERS and target.count != 1:
         raise ValueError(f"expected no target count: there is one {role}")
-    if target.address is not None and not set(fault.roles) & set(SERVERS):
-        raise ValueError(f"expected no target address with type {name}: it hits no server")
+    if target.address is not None and role not in SERVERS:
+        raise ValueError(f"expected no target address for role {role}: it is no server")
+    if target.address is not None and target.count is not None:
+        raise ValueError("expected either a target address or a count, got both")
     if target.name is not None and role != "dependency":
         raise ValueError(f"expected a target name only for a dependency, got one for role {role}")
+
+
+def _rate(value: Any) -> float:
+    rate = parse_rate(value)
+    if rate <= 0:
+        raise ValueError(f"expected a rate above 0, got {show(value)}")
+    return rate
 
 
 def _factor(value: Any) -> float:
@@ -127,7 +136,7 @@ def _status(value: Any) -> float:
 _PARSERS: dict[str, Callable[[Any], float]] = {
     "duration": parse_duration,
     "size": parse_size,
-    "rate": parse_rate,
+    "rate": _rate,
     "factor": _factor,
     "count": _count,
     "status": _status,

@@ -27,8 +27,8 @@ Process = Generator[simpy.Event, Any, None]
 WORDS = {state: state.word for state in State}
 LATER = 1 << 24
 """Above every instance number: the entity of what is not about one."""
-_ROLES = {State.SERVING: "serving", State.CANARY: "canary", State.STANDBY: "standby"}
 _ROLE_STATES = {"serving": State.SERVING, "canary": State.CANARY, "standby": State.STANDBY}
+_ROLES = {state: role for role, state in _ROLE_STATES.items()}
 
 
 class ControlPlane:
@@ -50,7 +50,6 @@ class ControlPlane:
         self.each_second: Callable[[int], None] = lambda now: None
         self.joined: Callable[[Instance], None] = lambda instance: None
         self._frozen: dict[int, ServerSample] = {}
-        self._written = 0
         self._restart_after = fleet.proxy.restart_after
         self._boot_stream = key(fleet.seed, "boot")
         self._reachable = True
@@ -125,8 +124,7 @@ class ControlPlane:
         try:
             self.troubles.reach_registry(instance.number)
             self.registry.register(instance.address, _ROLES[instance.state])
-        except RegistryError as error:
-            self._unreachable(error)
+        except RegistryError:
             return False
         return True
 
@@ -134,7 +132,9 @@ class ControlPlane:
         """It tries again each second."""
         while instance.is_in(*READY):
             yield self.timeline.until(self.timeline.now() + SECOND, Kind.READY, LATER + instance.number)
-            if not instance.is_in(*READY) or self._register(instance):
+            if not instance.is_in(*READY):
+                return
+            if self.troubles.registers(instance.number) and self._register(instance):
                 return
 
     def _heartbeats(self) -> Process:
@@ -150,7 +150,7 @@ class ControlPlane:
                 continue
             listed = {*servers.serving, *servers.canary, *servers.standby}
             for instance in self.instances.in_state(*sorted(READY)):
-                if instance.address not in listed and self.troubles.writes_samples(instance.number):
+                if instance.address not in listed and self.troubles.registers(instance.number):
                     self._register(instance)
 
     def terminate(self, number: int, provider_id: str, reason: str) -> None:
@@ -204,10 +204,9 @@ class ControlPlane:
             if instance.state in ALIVE and self.troubles.writes_samples(number):
                 written.append(self._registry_sample(now, instance, self._shown(sample)))
         self.sink.metrics(rows)
-        late = max(now + self.troubles.registry_latency, self._written)
-        if late > now and self.troubles.registry_latency < REGISTRY_TIMEOUT:
-            self._written = late
-            self.timeline.env.process(self._write_later(late, written))
+        late = self.troubles.registry_latency
+        if 0 < late < REGISTRY_TIMEOUT:
+            self.timeline.env.process(self._write_later(now + late, written))
         else:
             self._write(written)
 
@@ -215,7 +214,7 @@ class ControlPlane:
         """What the server's monitor writes: what it sees, unless it is stuck."""
         if not self.troubles.stuck.get(sample.server):
             self._frozen[sample.server] = sample
-        return self._frozen.get(sample.server, sample)
+        return self._frozen.setdefault(sample.server, sample)
 
     def _write_later(self, time: int, samples: list[Sample]) -> Process:
         yield self.timeline.until(time, Kind.MONITOR, LATER)
@@ -248,10 +247,10 @@ class ControlPlane:
         while True:
             yield self.timeline.until(turn * self.fleet.refresh_interval, Kind.REFRESH)
             late = self.troubles.registry_latency
-            if 0 < late < min(REGISTRY_TIMEOUT, self.fleet.refresh_interval):
+            if 0 < late < REGISTRY_TIMEOUT:
                 yield self.timeline.until(self.timeline.now() + late, Kind.REFRESH)
             self._refresh()
-            turn += 1
+            turn = self.timeline.now() // self.fleet.refresh_interval + 1
 
     def _refresh(self) -> None:
         """The proxy reads the lists; when it cannot, it keeps the table that it has."""

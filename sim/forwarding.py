@@ -153,7 +153,7 @@ class Forwarding:
         attempt = job.attempt
         if not job.current:
             return
-        self._end_try(attempt, outcome not in (OK,))
+        self._end_try(attempt, outcome != OK)
         self._settle(attempt, outcome, status)
 
     def _timed_out(self, attempt: Attempt, tries: int) -> None:

@@ -7,6 +7,7 @@ from ..core.model import AutoscalerSpec
 from ..core.order import Kind
 from ..core.ports import CloudError, RegistryError
 from .control import ControlPlane, Process
+from .troubles import REGISTRY_TIMEOUT
 
 OWNER = "autoscaler"
 HINDRANCES = frozenset({"at maximum", "unknown", "no servers"})
@@ -51,21 +52,25 @@ class Scaling:
             turn += 1
             yield timeline.until(turn * self.spec.interval, Kind.AUTOSCALER)
             late = self.control.troubles.registry_latency
-            if 0 < late < self.spec.interval:
+            if 0 < late < REGISTRY_TIMEOUT:
                 yield timeline.until(timeline.now() + late, Kind.AUTOSCALER)
+                turn = timeline.now() // self.spec.interval
             if self._down:
                 continue
             try:
                 self.control.troubles.reach_registry(OWNER)
                 self._tick(timeline.now())
-            except (RegistryError, CloudError) as error:
-                self._hold(str(error))
+            except RegistryError as error:
+                self.engine.blind(timeline.now())
+                self._hold("unreachable", str(error))
+            except CloudError as error:
+                self._hold("cloud refused", str(error))
 
-    def _hold(self, error: str) -> None:
+    def _hold(self, reason: str, error: str) -> None:
         """Without registry or cloud the autoscaler does nothing, and says so once."""
-        if self._reason != "unreachable":
-            self._reason = "unreachable"
-            self.control.emit("decision", {"reason": "unreachable", "error": error})
+        if self._reason != reason:
+            self._reason = reason
+            self.control.emit("decision", {"reason": reason, "error": error})
 
     def _tick(self, now: int) -> None:
         if now >= self._renew and not self._acquire(now):
@@ -74,7 +79,7 @@ class Scaling:
             self.engine.adopt(now, self.control.cloud.list())
             self._reconciled = now
         servers = self.registry.servers()
-        addresses = {*servers.serving, *servers.canary, *servers.standby, *self.engine.draining()}
+        addresses = {*servers.serving, *servers.canary, *servers.standby, *self.engine.watched()}
         samples = self.registry.read_samples(sorted(addresses))
         before = self.engine.last_action
         decision = self.engine.tick(now, servers, samples)
@@ -127,6 +132,7 @@ class Scaling:
                 if instance.state == State.STANDBY:
                     instance.become(State.SERVING)
                 self.control.emit("promoted", {"server": instance.number})
+                self.control.joined(instance)
             case engine.Drain(number, address):
                 self.registry.deregister(address)
                 instance = self.control.instances.by_number[number]

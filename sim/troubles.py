@@ -8,6 +8,7 @@ from ..core.draws import CAPACITY, TOXIC_BOOT, draw, uniform
 from ..core.model import SECOND, FaultSpec
 from ..core.ports import Cloud, CloudError, CloudInstance, RegistryError
 from ..core.throttle import TokenBucket
+from .faults.family import slowness
 
 REGISTRY_TIMEOUT = SECOND
 """Whoever waits longer for the registry gives up."""
@@ -17,10 +18,11 @@ REGISTRY_TIMEOUT = SECOND
 class Troubles:
     """Counters of faults in force.
 
-    *silent*, *stuck*: servers whose monitors write nothing, or the same again and again. *cut*: who cannot reach the registry (servers by
+    *paused*: servers that hang. *silent*, *stuck*: servers whose monitors write nothing, or the same again and again. *cut*: who cannot reach the registry (servers by
     number, proxy, autoscaler). *registry_latency*: added to each exchange with it (ns).
     """
 
+    paused: Counter[int | str] = field(default_factory=Counter)
     silent: Counter[int | str] = field(default_factory=Counter)
     stuck: Counter[int | str] = field(default_factory=Counter)
     cut: Counter[int | str] = field(default_factory=Counter)
@@ -37,16 +39,16 @@ class Troubles:
 
     def writes_samples(self, server: int) -> bool:
         """Whether the monitors of *server* write anything, and reach the registry if it is there."""
-        return not (self.silent.get(server) or self.cut.get(server))
+        return not self.silent.get(server) and self.registers(server)
+
+    def registers(self, server: int) -> bool:
+        """Whether *server* would reach the registry if it is there."""
+        return not (self.paused.get(server) or self.cut.get(server))
 
     @property
     def boot_factor(self) -> float:
         """A boot that begins now takes so many times as long."""
-        factor = 1.0
-        for fault in self.of_cloud:
-            if fault.type == "slow_boot":
-                factor *= fault.number("factor")
-        return factor
+        return slowness(fault for fault in self.of_cloud if fault.type == "slow_boot")
 
     def boot_fails(self, number: int) -> bool:
         """Whether the boot of instance *number*, which would end now, fails."""
@@ -100,5 +102,9 @@ class TroubledCloud:
         return self._cloud.list()
 
     def _take_token(self) -> None:
-        if not all(bucket.take(self._now()) for bucket in self._buckets.values()):
+        now, buckets = self._now(), self._buckets.values()
+        if all(bucket.ready(now) for bucket in buckets):
+            for bucket in buckets:
+                bucket.take(now)
+        else:
             raise CloudError("RequestLimitExceeded", "request limit exceeded")

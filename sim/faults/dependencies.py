@@ -1,10 +1,8 @@
 """Faults of dependencies: dependency_down, dependency_slow, cache_flush."""
 
-from math import prod
-
 from ...core.model import FaultSpec
 from ..control import ControlPlane
-from .family import Active, Targets
+from .family import Active, Targets, slowness
 
 
 class DependencyFaults:
@@ -29,6 +27,6 @@ class DependencyFaults:
 
     def _apply(self, fault: FaultSpec, targets: Targets) -> None:
         active = [one for target in targets for one in self._active.on(target)]
-        slow = (one.number("factor") for one in active if one.type == "dependency_slow")
+        factor = slowness(one for one in active if one.type == "dependency_slow")
         down = any(one.type == "dependency_down" for one in active)
-        self._plane.disturb_dependency(fault.dependency, prod(slow, start=1.0), down)
+        self._plane.disturb_dependency(fault.dependency, factor, down)

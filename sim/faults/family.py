@@ -1,5 +1,7 @@
 """The face of a family of faults."""
 
+from collections.abc import Iterable
+from math import prod
 from typing import Protocol
 
 from ...core.model import FaultSpec
@@ -18,6 +20,15 @@ class Family(Protocol):
     def end(self, fault: FaultSpec, targets: Targets) -> None:
         """The fault is over."""
         ...
+
+
+MOST_SLOWNESS = 1e6
+"""Slowness multiplies up to this."""
+
+
+def slowness(faults: Iterable[FaultSpec]) -> float:
+    """The factor of several faults together."""
+    return min(prod((fault.number("factor") for fault in faults), start=1.0), MOST_SLOWNESS)
 
 
 class Active:

@@ -10,7 +10,7 @@ CLIENTS = 0
 
 
 class LinkFaults:
-    """Implements Family. Of several faults of one type on one link the latest counts."""
+    """Implements Family."""
 
     def __init__(self, control: ControlPlane) -> None:
         self._plane = control.plane
@@ -35,14 +35,9 @@ class LinkFaults:
 
     def _apply(self, targets: Targets) -> None:
         for target in targets:
-            towards: dict[str, float] = {}
-            back: dict[str, float] = {}
-            for fault in self._active.on(target):
-                fields = _fields(fault)
-                if fault.upstream:
-                    towards |= fields
-                if fault.downstream:
-                    back |= fields
+            active = self._active.on(target)
+            towards = _together([fault for fault in active if fault.upstream])
+            back = _together([fault for fault in active if fault.downstream])
             self._plane.disturb_link(CLIENTS if target == "proxy" else int(target), (towards, back))
 
 
@@ -50,15 +45,21 @@ def _from_registry(fault: FaultSpec) -> bool:
     return fault.type == "partition" and fault.word("from") == "registry"
 
 
-def _fields(fault: FaultSpec) -> dict[str, float]:
-    """The fields of core.toxics.TOXIC that *fault* sets."""
-    if fault.type == "latency":
-        return {
-            "latency": int(fault.number("latency")),
-            "jitter": int(fault.number("jitter")),
-            "latency_stream": fault.stream,
-            "latency_share": fault.toxicity,
-        }
-    if fault.type == "loss":
-        return {"loss": fault.toxicity, "loss_stream": fault.stream}
-    return {"until": FOREVER if fault.until < 0 else fault.until}
+def _together(faults: list[FaultSpec]) -> dict[str, float]:
+    """The fields of core.toxics.TOXIC: of several latencies the latest counts, losses are independent, partitions last as long as any."""
+    fields: dict[str, float] = {}
+    kept = 1.0
+    for fault in faults:
+        if fault.type == "latency":
+            fields["latency"] = int(fault.number("latency"))
+            fields["jitter"] = int(fault.number("jitter"))
+            fields["latency_stream"] = fault.stream
+            fields["latency_share"] = fault.toxicity
+        elif fault.type == "loss":
+            kept *= 1.0 - fault.toxicity
+            fields["loss"] = 1.0 - kept
+            fields["loss_stream"] = fault.stream
+        else:
+            until = FOREVER if fault.until < 0 else fault.until
+            fields["until"] = max(fields.get("until", 0), until)
+    return fields

@@ -21,7 +21,6 @@ from .registry import RegistryFaults
 from .servers import ServerFaults
 
 _STATES = {"app": State.SERVING, "canary": State.CANARY, "standby": State.STANDBY}
-_ROLES = {"app": "serving", "canary": "canary", "standby": "standby"}
 
 
 class Faults:
@@ -29,9 +28,9 @@ class Faults:
 
     def __init__(self, control: ControlPlane, scaling: Scaling | None, flush: Callable[[], Any]) -> None:
         self.control = control
-        self._leaks = ServerFaults(control)
+        self._servers = ServerFaults(control)
         self._families: dict[str, Family] = {
-            "servers": self._leaks,
+            "servers": self._servers,
             "links": LinkFaults(control),
             "registry": RegistryFaults(control, flush),
             "cloud": CloudFaults(control),
@@ -60,15 +59,16 @@ class Faults:
         if FAULTS[fault.type].lasts:
             self._lasting[fault.name] = (fault, targets)
         family.begin(fault, targets)
-        if fault.type == "memory_leak":
-            time = fault.at + SECOND
-            while fault.until < 0 or time <= fault.until:
-                yield timeline.until(time, Kind.FAULT, 2 * number)
-                self._leaks.leak(fault, targets)
-                time += SECOND
+        time = fault.at
+        while fault.type == "memory_leak" and (fault.until < 0 or time + SECOND <= fault.until):
+            time += SECOND
+            yield timeline.until(time, Kind.FAULT, 2 * number)
+            self._servers.leak(fault, targets, SECOND)
         if fault.until < 0:
             return
         yield timeline.until(fault.until, Kind.FAULT, 2 * number + 1)
+        if fault.type == "memory_leak":
+            self._servers.leak(fault, targets, fault.until - time)
         del self._lasting[fault.name]
         family.end(fault, targets)
         self.control.emit("fault_over", {"name": fault.name, "type": fault.type})
@@ -91,6 +91,6 @@ class Faults:
     def _joined(self, instance: Instance) -> None:
         for fault, targets in self._lasting.values():
             hits_all = fault.count == ALL and not fault.address
-            if hits_all and _ROLES.get(fault.role) == instance.cloud.role:
+            if hits_all and _STATES.get(fault.role) == instance.state and instance.number not in targets:
                 targets.append(instance.number)
                 self._families[FAULTS[fault.type].family].begin(fault, [instance.number])

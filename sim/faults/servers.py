@@ -1,11 +1,9 @@
 """Faults of processes: kill, pause, slow, memory_leak, error."""
 
-from math import prod
-
 from ...core.lifecycle import State
-from ...core.model import FaultSpec
+from ...core.model import SECOND, FaultSpec
 from ..control import ControlPlane
-from .family import Active, Targets
+from .family import Active, Targets, slowness
 
 
 class ServerFaults:
@@ -26,7 +24,7 @@ class ServerFaults:
         if fault.type == "pause":
             for number in _numbers(targets):
                 self._plane.pause(number)
-                self._control.troubles.silent[number] += 1
+                self._control.troubles.paused[number] += 1
 
     def end(self, fault: FaultSpec, targets: Targets) -> None:
         """See Family."""
@@ -35,12 +33,12 @@ class ServerFaults:
         if fault.type == "pause":
             for number in _numbers(targets):
                 self._plane.resume(number)
-                self._control.troubles.silent[number] -= 1
+                self._control.troubles.paused[number] -= 1
 
-    def leak(self, fault: FaultSpec, targets: Targets) -> None:
-        """A second's worth of memory is lost."""
+    def leak(self, fault: FaultSpec, targets: Targets, length: int) -> None:
+        """The memory of *length* ns is lost."""
         for number in _numbers(targets):
-            self._plane.leak(number, int(fault.number("rate")))
+            self._plane.leak(number, int(fault.number("rate") * length / SECOND))
 
     def _kill(self, fault: FaultSpec, targets: Targets) -> None:
         if targets == ["proxy"]:
@@ -55,8 +53,7 @@ class ServerFaults:
     def _apply(self, fault: FaultSpec, targets: Targets) -> None:
         """Slowness multiplies; of several that make errors the worst counts."""
         for target in targets:
-            slow = [one for one in self._active.on(target) if one.type == "slow"]
-            factor = prod((one.number("factor") for one in slow), start=1.0)
+            factor = slowness(one for one in self._active.on(target) if one.type == "slow")
             if target == "proxy":
                 self._plane.disturb_proxy(factor)
                 continue

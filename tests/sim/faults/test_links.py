@@ -118,3 +118,31 @@ def test_a_server_cut_off_from_the_registry_serves_on() -> None:
     found = run(document)
     assert outcomes(found) == {"ok": 160}
     assert "unknown" in [event["reason"] for event in happened(found, "decision")]
+
+
+def test_a_shorter_partition_does_not_open_a_longer_one() -> None:
+    long, short = (
+        fault("partition", "1s", length="4s"),
+        {**fault("partition", "2s", length="500ms"), "name": "short"},
+    )
+    found = run(even("4/s", "7s", long, short, fleet={"app": {"workers": 99}}))
+    rows = found.attempts.to_pylist()
+    assert all(row["arrived_ns"] >= 5 * SECOND for row in rows if SECOND <= row["start_ns"] < 5 * SECOND)
+
+
+def test_extreme_faults_stay_in_order() -> None:
+    wild = [
+        fault(
+            "latency",
+            "1s",
+            length="2s",
+            target={"count": "all"},
+            attributes={"latency": "10s", "jitter": "8s"},
+        ),
+        *({**fault("slow", "1s", attributes={"factor": 1_000_000}), "name": f"slow{n}"} for n in range(3)),
+    ]
+    document = even("20/s", "4s", *wild)
+    document["traffic"][0]["client"] = {"timeout": "30s"}
+    kinds = outcomes(run(document))
+    assert sum(kinds.values()) == 80
+    assert set(kinds) <= {"ok", "client_timeout", "unfinished"}

@@ -121,3 +121,13 @@ def test_all_hits_servers_that_come_later_too() -> None:
     late = [value for time, value in zip(starts(found), latencies(found), strict=True) if time > 5 * SECOND]
     assert set(late) == {50 * MS}
     assert {row["server"] for row in found.requests.to_pylist()} == {1, 2}
+
+
+def test_a_promoted_standby_is_hit_too() -> None:
+    document = even("150/s", "8s", fault("slow", "1s", target={"count": "all"}, attributes={"factor": 3}))
+    document["fleet"] = {"app": {"initial": 1, "standby": 1, "workers": 8}}
+    document["autoscaler"] = {"policy": "threshold", "requests_high": "100/s", "interval": "3s"}
+    found = run(document)
+    assert [event["t"] for event in happened(found, "promoted")] == [3 * SECOND]
+    late = {row["latency_ns"] for row in found.requests.to_pylist() if row["server"] == 2}
+    assert late == {15 * MS}

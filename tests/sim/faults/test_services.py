@@ -187,3 +187,50 @@ def test_faults_at_random_come_from_the_seed() -> None:
     assert min(gaps) > 100 * MS
     assert happened(run(document), "fault") == begun
     assert happened(run(document, 2), "fault") != begun
+
+
+def test_nobody_is_ended_for_a_silence_that_was_the_registrys() -> None:
+    """An outage that ends between two writes of the monitors, and a flush: servers that work stay."""
+    document = growing(
+        fault("registry_down", "1s", length="10300ms"),
+        interval="700ms",
+        dead_after="5s",
+        requests_high="1000/s",
+    )
+    document["fleet"]["app"].update(initial=2, min=2)
+    assert happened(run(document), "terminated") == []
+    document["faults"] = [fault("registry_flush", "12500ms")]
+    document["fleet"]["registry"] = {"reregister": "3s"}
+    # Others come, for the lists are empty, and go when these have registered again.
+    ended = {event["server"]: event["reason"] for event in happened(run(document), "terminated")}
+    assert set(ended) <= {3, 4}
+    assert set(ended.values()) == {"drained"}
+
+
+def test_a_new_autoscaler_knows_who_drains() -> None:
+    document = even(
+        "2/s", "40s", endpoints=[{"path": "/", "cpu": {"constant": "1ms"}, "io": {"constant": "6s"}}]
+    )
+    document["fleet"] = {"app": {"initial": 2, "min": 1, "workers": 40}}
+    document["autoscaler"] = {
+        "policy": "threshold",
+        "requests_high": "100/s",
+        "requests_low": "50/s",
+        "drain_timeout": "60s",
+        "boot_timeout": "5s",
+    }
+    document["faults"] = [fault("autoscaler_crash", "2s", length="300ms")]
+    found = run(document)
+    assert times(found, "draining") == [1.0]
+    assert [event["reason"] for event in happened(found, "terminated")] == ["drained"]
+    assert outcomes(found) == {"ok": 80}
+
+
+def test_overlapping_throttles_take_a_token_of_each_or_of_none() -> None:
+    slow = {**fault("api_throttling", "0s", attributes={"rate": "3/m", "burst": 1}), "name": "slow"}
+    fast = {**fault("api_throttling", "0s", attributes={"rate": "6/m", "burst": 1}), "name": "fast"}
+    document = growing(slow, fast, reconcile_interval="10m")
+    document["fleet"]["app"]["min"] = 4
+    document["duration"] = "30s"
+    # The list at 1 s takes both tokens; the slower throttle has another 20 s later, and then the faster one has one too.
+    assert times(run(document), "launched") == [0.0, 21.0]
