@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from windtunnel.core.model import SECOND
 from windtunnel.reports.run import Run
-from windtunnel.tests.support import steady
+from windtunnel.tests.support import happened, steady
 
 MS = 1_000_000
 
@@ -32,3 +33,22 @@ def starts(run: Run) -> list[int]:
     """Planned time (ns) of each request, in order."""
     found: list[int] = run.requests.column("time_ns").to_pylist()
     return found
+
+
+SCALER = {"policy": "threshold", "requests_high": "100/s", "requests_low": "10/s", "cooldown": "2s"}
+
+
+def growing(*faults: dict[str, Any], **scaler: Any) -> dict[str, Any]:
+    """150 requests/s from the start, on one server that should be joined by others."""
+    document = even(
+        "150/s",
+        "20s",
+        *faults,
+        fleet={"app": {"min": 1, "max": 4, "workers": 4, "boot_time": {"constant": "2s"}}},
+    )
+    document["autoscaler"] = {**SCALER, **scaler}
+    return document
+
+
+def times(found: Any, name: str) -> list[float]:
+    return [event["t"] / SECOND for event in happened(found, name)]
