@@ -283,7 +283,9 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def large_documents(draw: st.DrawFn) -> dict[str, Any]:
-    """Thousands of requests, tens of servers, hundreds of connections: what fills queues, tables and windows."""
+    """Thousands of requests, tens of servers, hundreds of connections: what fills queues, tables and windows.
+
+    Closed clients think: two hundred that fail at once and never wait would make six million requests."""
     document = draw(documents())
     app, proxy = document["fleet"]["app"], document["fleet"]["proxy"]
     app.update(initial=draw(st.integers(5, 40)), max=60, workers=draw(st.integers(1, 8)))
@@ -296,7 +298,7 @@ def large_documents(draw: st.DrawFn) -> dict[str, Any]:
     document["duration"] = "3s"
     document["traffic"] = [
         {"name": "crowd", "stages": [{"for": "1s", "rate": f"{rate}/s"}, {"for": "2s", "to": "10/s"}], "client": draw(CLIENT)},
-        {"name": "closed", "closed": {"concurrency": draw(st.integers(1, 200))}, "client": draw(CLIENT)},
+        {"name": "closed", "closed": {"concurrency": draw(st.integers(1, 200)), "think": {"exponential": {"mean": "20ms"}}}, "client": draw(CLIENT)},
         {"name": "monkey", "flood": {"stages": [{"for": "2s", "rate": f"{rate // 2}/s"}], "connections": draw(st.integers(1, 900))}},
     ][: draw(st.integers(1, 3))]  # fmt: skip
     made: dict[str, Any] = without_none(document)
