@@ -164,9 +164,10 @@ def _summaries(tasks: Sequence[Scenario], jobs: int) -> Iterator[Summary]:
             yield future.result()
             workers = dict(pool._processes or {})
     except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
         for worker in workers.values():
             worker.terminate()
+        # Waited for: the pool's thread and the interpreter's exit would otherwise close one pipe against each other.
+        pool.shutdown(cancel_futures=True)
         raise
     pool.shutdown()
 
