@@ -1,0 +1,81 @@
+"""What each role is told when it starts: by the conductor as JSON on its first line of input, or by the command line.
+
+Every role gets the whole compiled fleet: what it draws and decides follows from it, as in the rehearsal.
+"""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from ...core.model import FleetSpec
+
+
+class Settings(BaseModel):
+    """Common to all roles. *origin*: see LiveClock. *redis_url*: where the registry is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    origin: int
+    fleet: FleetSpec
+    redis_url: str
+
+
+class ProxySettings(Settings):
+    """The proxy listens on host and port, its control API on *admin_port* (0: a free one; -1: none).
+
+    *instance_port*: see Addresses; by it the proxy knows our instances' numbers, other servers get numbers of its own above 2**16.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    admin_port: int = -1
+    instance_port: int = 0
+
+
+class AppSettings(Settings):
+    """App server *number* in *role* listens on host and port, registers itself when *ready_at* (ns, live clock) has come, and serves.
+
+    *demand*: ``burn`` CPU on exactly ``cores`` executors, or ``sleep`` for it. *command*: a program of the user's to run instead, with
+    ``{port}`` and ``{host}`` filled in; it is monitored from outside. *proxy_admin*: where requests are counted for it.
+    """
+
+    number: int
+    role: str
+    host: str
+    port: int
+    ready_at: int = 0
+    demand: str = "sleep"
+    command: tuple[str, ...] = ()
+    proxy_admin: str = ""
+    dependencies: dict[str, str] = {}
+
+
+class DependencySettings(Settings):
+    """All dependencies of the fleet, each on its own port of *host*, told in the ``up`` status."""
+
+    host: str = "127.0.0.1"
+    demand: str = "sleep"
+
+
+class AutoscalerSettings(Settings):
+    """*start*: the scenario's zero on the live clock, from which ticks are counted. *cloud_url*: the control API of the local cloud.
+
+    *dry_run*: decide and say so, but launch, drain and terminate nothing.
+    """
+
+    start: int
+    cloud: str = "local"
+    cloud_url: str = ""
+    dry_run: bool = False
+
+
+class LoadSettings(Settings):
+    """Fires share *part* of *parts* of the plan of *scenario* at host and port, and writes rows to the file descriptor *rows*."""
+
+    scenario: Path
+    host: str
+    port: int
+    rows: int
+    part: int = 0
+    parts: int = 1
+    allowed: tuple[str, ...] = ()

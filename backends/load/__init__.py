@@ -1,0 +1,1 @@
+"""The load generator: fires the plan's rows at their time and says what became of them."""

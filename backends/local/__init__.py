@@ -1,0 +1,1 @@
+"""The local fleet: the conductor, its cloud of processes, its Redis."""
