@@ -13,6 +13,7 @@ from typing import Any
 
 from pyarrow import ArrowException
 
+from .backends.local.options import FlightOptions
 from .core.errors import UsageError
 from .core.model import FleetSpec
 from .reports.evidence import Evidence
@@ -52,20 +53,25 @@ def replay(
     block: int = BLOCK,
     progress: Progress | None = None,
     figure: bool = True,
+    flight: FlightOptions | None = None,
 ) -> Run:
-    """Replay *scenario* and return the run.
+    """Replay *scenario* and return the run: rehearsed (``backend="sim"``) or flown (``"local"``, with the options of *flight*).
 
-    *out* is a new or empty directory for it (none: kept in memory). *registry* and *cloud* override what stands for Redis and EC2.
-    Raises ScenarioError for a bad scenario, FileExistsError for a directory that is in use, StorageError for a full disk.
+    *out* is a new or empty directory for it (none: kept in memory). *registry* and *cloud* override what stands for Redis and EC2 in a rehearsal.
+    Raises ScenarioError for a bad scenario, FileExistsError for a directory that is in use, StorageError for a full disk, UsageError for what cannot be flown,
+    BackendFailure if something that a flight needs fails.
     """
     if not isinstance(scenario, Scenario):
         scenario = Scenario.load(scenario)
     if seed is not None:
         scenario = scenario.with_seed(seed)
     document = scenario.document.fleet
-    world = world_of(backend, engine, registry or document.registry.backend, cloud or document.cloud.backend)
+    world = world_of(
+        backend, engine, registry or document.registry.backend, cloud or document.cloud.backend, flight
+    )
     world.prepare()
     plan = compile_plan(scenario)
+    world.check(plan)
     fleet = plan.fleet
     names = names_of([s.name for s in fleet.sources], [e.path for e in fleet.endpoints])
     directory = None if out is None else Path(out)
@@ -78,7 +84,7 @@ def replay(
                 (directory / copy).parent.mkdir(exist_ok=True)
                 shutil.copyfile(path, directory / copy)
     try:
-        ended = world.run(plan, sink, block=block, progress=progress)
+        ended = world.run(plan, sink, scenario=scenario, directory=directory, block=block, progress=progress)
         digest = sink.finish(ended.end)
     finally:
         if isinstance(sink, DirectorySink):
@@ -132,12 +138,18 @@ def report(directory: str | Path, format: str = "html") -> tuple[Path, ...]:
         raise RunError(f"{folder}: damaged run: {error}") from None
 
 
-def world_of(backend: str, engine: str, registry: str = "memory", cloud: str = "memory") -> Any:
+def world_of(
+    backend: str,
+    engine: str,
+    registry: str = "memory",
+    cloud: str = "memory",
+    flight: FlightOptions | None = None,
+) -> Any:
     """The world of *backend*, not yet prepared. Raises UsageError for an unknown name."""
     known = backends()
     if backend not in known:
         raise UsageError(f"expected a backend among {', '.join(sorted(known))}, got {backend!r}")
-    return known[backend].load()(engine=engine, registry=registry, cloud=cloud)
+    return known[backend].load()(engine=engine, registry=registry, cloud=cloud, flight=flight)
 
 
 def _inputs(scenario: Scenario) -> dict[str, Path]:

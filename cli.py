@@ -23,6 +23,7 @@ from .api import replay as replay_scenario
 from .api import report as report_run
 from .api import verify as verify_run
 from .api import world_of
+from .backends.local.process import BackendFailure
 from .campaign import (
     Variant,
     campaign_json,
@@ -32,6 +33,15 @@ from .campaign import (
     variants,
     write_sweep,
 )
+from .cli_flight import (
+    AllowOption,
+    DemandOption,
+    HoldOption,
+    LoadProcessesOption,
+    RedisOption,
+    flight,
+)
+from .cli_flight import register as register_roles
 from .core.errors import UsageError
 from .core.ports import CloudError, RegistryError
 from .reports.junit import cases_of_run, write_junit
@@ -98,7 +108,7 @@ def main() -> None:
     except (RunError, FileExistsError, UsageError) as error:
         err.print(str(error), markup=False)
         sys.exit(USAGE)
-    except (CloudError, RegistryError) as error:
+    except (CloudError, RegistryError, BackendFailure) as error:
         err.print(f"a backend failed: {error}", markup=False)
         sys.exit(BACKEND)
     except StorageError as error:
@@ -206,7 +216,9 @@ def replay(
         Path | None, typer.Option("--out", help="new or empty directory for the run; default runs/NAME-SEED")
     ] = None,
     engine: EngineOption = "kernel",
-    backend: Annotated[str, typer.Option(help="world to run in: sim")] = "sim",
+    backend: Annotated[
+        str, typer.Option(help="world to run in: sim rehearses, local flies it on processes of this machine")
+    ] = "sim",
     registry: Annotated[
         str | None, typer.Option(help="fakeredis or memory, instead of the scenario's")
     ] = None,
@@ -216,8 +228,13 @@ def replay(
     junit: JunitOption = None,
     seeds: SeedsOption = 1,
     jobs: JobsOption = 1,
+    demand: DemandOption = None,
+    redis_url: RedisOption = None,
+    load_processes: LoadProcessesOption = None,
+    hold: HoldOption = False,
+    allow_target: AllowOption = None,
 ) -> None:
-    """Replay a scenario in virtual time: run directory, verdict, digest, report; or over many seeds, with intervals."""
+    """Replay a scenario: rehearse it in virtual time (also over many seeds, with intervals), or fly it. Run directory, verdict, report."""
     if seeds > 1:
         given = {"--out": out_, "--registry": registry, "--cloud": cloud}
         named = [name for name, value in given.items() if value is not None]
@@ -232,10 +249,13 @@ def replay(
     _prepare(engine, backend)
     started = time.monotonic()
     try:
-        with progress(not json_) as on_second:
+        with (
+            flight(backend, demand, redis_url, load_processes, hold, allow_target, json_) as options,
+            progress(not json_ and options is None) as on_second,
+        ):
             run = replay_scenario(
                 loaded, out=directory, engine=engine, backend=backend, registry=registry, cloud=cloud,
-                progress=on_second, figure=figure,
+                progress=on_second, figure=figure, flight=options,
             )  # fmt: skip
     except KeyboardInterrupt:
         err.print(f"interrupted; what was recorded until then is in {directory}", markup=False)
@@ -304,6 +324,9 @@ def sweep(
     else:
         print_sweep(results, seeds)
         out.print(f"\nfigure: {directory / 'sweep.png'}", markup=False)
+
+
+register_roles(app)
 
 
 @app.command(epilog="Example: windtunnel verify runs/monkey --engine simpy")

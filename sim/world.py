@@ -4,6 +4,7 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..backends.registry import RedisRegistry
@@ -12,6 +13,7 @@ from ..core.events import FORMAT
 from ..core.model import FleetSpec
 from ..core.ports import Cloud, Sink
 from ..scenarios.plan import BLOCK, Plan
+from ..scenarios.scenario import Scenario
 from .control import ControlPlane
 from .dataplane import DataPlane
 from .embedded_cloud import MemoryCloud, Overlay, moto_cloud
@@ -45,6 +47,8 @@ class Simulation:
     engine: str = "kernel"
     registry: str = "fakeredis"
     cloud: str = "moto"
+    flight: Any = None
+    """Options of flights; a rehearsal has none of them."""
 
     def __post_init__(self) -> None:
         for what, value, known in (
@@ -71,7 +75,19 @@ class Simulation:
 
             prepare()
 
-    def run(self, plan: Plan, sink: Sink, *, block: int = BLOCK, progress: Progress | None = None) -> Ended:
+    def check(self, plan: Plan) -> None:
+        """Whatever can be planned can be rehearsed."""
+
+    def run(
+        self,
+        plan: Plan,
+        sink: Sink,
+        *,
+        scenario: Scenario | None = None,
+        directory: Path | None = None,
+        block: int = BLOCK,
+        progress: Progress | None = None,
+    ) -> Ended:
         """Run *plan* in virtual time, handing everything that happens to *sink*. *block*: rows of the plan read at once."""
         timeline = Timeline()
         fleet = plan.fleet

@@ -1,0 +1,338 @@
+"""The conductor: starts a fleet, flies the plan against it, records what happens, and leaves nothing behind.
+
+Theory of operation
+-------------------
+Registry, control API, dependencies, first instances, proxy, load generators come up in this order, each waited for; then the scenario's zero is set
+on a whole second of the live clock, and the autoscaler begins. From then on everything happens in other processes; the conductor takes
+samples each second, strikes with faults, and writes down what roles say. However it ends, what it started is ended in reverse order.
+"""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from ...core.events import FORMAT
+from ...core.lifecycle import State
+from ...core.model import SECOND
+from ...core.ports import Sink
+from ...scenarios.plan import Plan
+from ..live.addresses import LOOPBACK, Addresses
+from ..live.clock import LiveClock
+from ..load.frames import FrameReader
+from .control_api import ControlApi
+from .faults import FlightFaults
+from .instances import Instance, LocalInstances
+from .options import Figures, FlightOptions
+from .process import BackendFailure, Line, RoleProcess
+from .recording import Recording
+from .redis_server import RedisServer, check_empty, free_port
+from .roles import END_SECONDS, UP_SECONDS, Lasting, RoleFactory
+
+_SETTLE_NS = SECOND
+_AUTOSCALER_NS = 2 * SECOND
+_ANSWER_SECONDS = 0.25
+_OVERTIME = 15 * SECOND
+
+
+class Conductor:
+    """One flight of *plan*. *logs*: a folder for what roles say besides (None: only their last words are kept)."""
+
+    def __init__(self, plan: Plan, sink: Sink, options: FlightOptions, logs: Path | None) -> None:
+        self.fleet = plan.fleet
+        self.options = options
+        self.clock = LiveClock.begin()
+        self.recording = Recording(sink)
+        self.start = -1
+        self._plan = plan
+        self._sink = sink
+        self._logs = logs
+        self._cleanup = AsyncExitStack()
+        self._addresses = Addresses(free_port())
+        self._instances = LocalInstances(
+            self.fleet, self.clock, self._addresses, self._start_app, self.recording.event
+        )
+        self._factory: RoleFactory
+        self._proxy: Lasting
+        self._scaler: Lasting | None = None
+        self._loads: list[RoleProcess] = []
+        self._dependencies: dict[str, str] = {}
+        self._proxy_admin = ""
+        self._proxy_second: Line = {}
+        self._load_second: dict[str, Line] = {}
+        self._done: dict[str, Line] = {}
+        self._decision = ""
+        self._failure: asyncio.Future[None]
+
+    # The flight.
+
+    async def fly(self, scenario: Path, fds: tuple[int, ...]) -> tuple[int, int]:
+        """Fly the plan of the *scenario* file (load generators inherit *fds* for it); its end and the instance time paid, in ns.
+
+        Raises BackendFailure, RegistryError.
+        """
+        self._failure = asyncio.get_running_loop().create_future()
+        async with self._cleanup:
+            redis_url = await self._registry()
+            self._factory = RoleFactory(self.fleet, self.clock.origin, redis_url, self._hear, self._logs)
+            api = await self._control()
+            port = await self._first_fleet()
+            readers = await self._load(scenario, fds, port)
+            await self._take_off(api)
+            if self.options.announce is not None:
+                self.options.announce(self._told(redis_url, api))
+            end = await self._guarded(self._cruise())
+            await asyncio.gather(*readers)
+            if self.options.hold:
+                await self._hold()
+        self.recording.end(self.clock.now())
+        return end, self._instances.paid_ns(self.start, self.start + end)
+
+    async def _guarded(self, what: Any) -> Any:
+        """*what*, unless something that the flight needs fails before."""
+        task = asyncio.ensure_future(what)
+        await asyncio.wait({task, self._failure}, return_when=asyncio.FIRST_COMPLETED)
+        if self._failure.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        return self._failure.result() if self._failure.done() else task.result()
+
+    async def _hold(self) -> None:
+        """Stay up until interrupted, which then is no interruption: the plan has been flown."""
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            await self._guarded(asyncio.Event().wait())
+        except asyncio.CancelledError:
+            task.uncancel()
+
+    async def _registry(self) -> str:
+        if self.options.redis_url:
+            await asyncio.to_thread(check_empty, self.options.redis_url, self.fleet.key_prefix)
+            return self.options.redis_url
+        server = RedisServer()
+        self._cleanup.push_async_callback(server.end)
+        await server.start()
+        return server.url
+
+    async def _control(self) -> ControlApi:
+        api = ControlApi(self._instances, lambda: self._told("", api), self._status)
+        self._cleanup.push_async_callback(api.end)
+        await api.start()
+        return api
+
+    async def _first_fleet(self) -> int:
+        """Dependencies, first instances, proxy; the proxy's port."""
+        if self.fleet.dependencies:
+            process, self._dependencies = await self._factory.dependencies(self.options.demand)
+            self._cleanup.push_async_callback(process.end, END_SECONDS)
+        port, admin_port = free_port(), free_port()
+        self._proxy_admin = f"http://{LOOPBACK}:{admin_port}"
+        self._proxy = Lasting(
+            lambda: self._factory.process("proxy"),
+            lambda: self._factory.proxy(LOOPBACK, port, admin_port, self._addresses.port),
+        )
+        self._cleanup.push_async_callback(self._instances.end)
+        app = self.fleet.app
+        roles = ["serving"] * app.initial + ["canary"] * app.canaries + ["standby"] * app.standby
+        first = [
+            self._instances.launch(number, role, f"first-{number}", at_once=True)
+            for number, role in enumerate(roles, 1)
+        ]
+        for instance in first:
+            await self._up(instance)
+        self._cleanup.push_async_callback(self._proxy.end)
+        await self._proxy.start()
+        return port
+
+    async def _up(self, instance: Instance) -> None:
+        while instance.process is None:
+            await asyncio.sleep(0.01)
+        await instance.process.wait_up(UP_SECONDS)
+
+    async def _load(self, scenario: Path, fds: tuple[int, ...], port: int) -> list[asyncio.Task[None]]:
+        self._loads, pipes = await self._factory.load(
+            scenario, fds, (LOOPBACK, port), self.options.allowed, self.options.load_processes
+        )
+        for load in self._loads:
+            self._cleanup.push_async_callback(load.end, END_SECONDS)
+        readers = [asyncio.create_task(self._read_rows(pipe)) for pipe in pipes]
+        for load in self._loads:
+            await load.wait_up(UP_SECONDS)
+        return readers
+
+    async def _take_off(self, api: ControlApi) -> None:
+        """Set the scenario's zero, and begin."""
+        wait = _SETTLE_NS if self.fleet.autoscaler is None else _AUTOSCALER_NS
+        self.start = ((self.clock.now() + wait) // SECOND + 1) * SECOND
+        self.recording.begin(self.start)
+        fleet = self.fleet
+        self._sink.event(0, "run", {"scenario": fleet.name, "scenario_hash": self._plan.fingerprint, "seed": fleet.seed,
+                                    "duration": fleet.duration, "format": FORMAT})  # fmt: skip
+        for load in self._loads:
+            load.send({"command": "start", "start": self.start})
+        if fleet.autoscaler is not None:
+            self._scaler = Lasting(
+                lambda: self._factory.process("autoscaler"),
+                lambda: self._factory.autoscaler(self.start, api.url),
+            )
+            self._cleanup.push_async_callback(self._scaler.end)
+            await self._scaler.start()
+            self._scaler.keep(SECOND, lambda status: None, lambda: None)
+        self._proxy.keep(fleet.proxy.restart_after, self._proxy_ended, self._proxy_back)
+
+    async def _cruise(self) -> int:
+        """Until every request has its outcome: a sample each second. The end, in ns of the scenario."""
+        fleet = self.fleet
+        faults = FlightFaults(fleet, self._instances, self._emit, self._strike_proxy, self._strike_autoscaler)
+        striking = asyncio.create_task(faults.run(self._seconds_until))
+        try:
+            second = 0
+            while True:
+                second += 1
+                await asyncio.sleep(self._seconds_until(second * SECOND))
+                self._proxy.process.send({"command": "sample"})
+                await asyncio.sleep(_ANSWER_SECONDS)
+                self._sample(second * SECOND)
+                now = self.clock.now() - self.start
+                if now >= fleet.duration and len(self._done) == len(self._loads):
+                    return second * SECOND
+                if now >= fleet.duration + fleet.drain + _OVERTIME:
+                    raise BackendFailure("the load generator did not end with the plan")
+                if striking.done():
+                    striking.result()
+        finally:
+            striking.cancel()
+            await asyncio.gather(striking, return_exceptions=True)
+
+    def _seconds_until(self, time: int) -> float:
+        return (self.start + time - self.clock.now()) / 1e9
+
+    # What roles say.
+
+    def _hear(self, process: RoleProcess, line: Line) -> None:
+        instance = self._instance_of(process)
+        if instance is not None:
+            self._instances.said(instance, line)
+        if "event" in line:
+            fields = {name: value for name, value in line.items() if name not in ("t", "event")}
+            self._follow(line["event"], fields)
+            self.recording.event(line["t"], line["event"], fields)
+            return
+        match line.get("status"):
+            case "second" if process.role == "proxy":
+                self._proxy_second = line
+            case "load":
+                self._load_second[process.label] = line
+            case "done":
+                self._done[process.label] = line
+
+    def _follow(self, event: str, fields: Mapping[str, Any]) -> None:
+        """What the autoscaler did to the lists, the instances must know too."""
+        if event == "promoted":
+            self._instances.promoted(fields["server"])
+        elif event == "draining":
+            self._instances.drained(fields["server"])
+        elif event == "decision":
+            self._decision = str(fields.get("reason", ""))
+
+    def _instance_of(self, process: RoleProcess) -> Instance | None:
+        if process.role != "app":
+            return None
+        return next((one for one in self._instances.by_number.values() if one.process is process), None)
+
+    async def _read_rows(self, pipe: int) -> None:
+        """Rows of a load generator, until it closes its end."""
+        loop = asyncio.get_running_loop()
+        stream = asyncio.StreamReader()
+        transport, _ = await loop.connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(pipe, "rb", buffering=0)
+        )
+        frames = FrameReader()
+        try:
+            while data := await stream.read(1 << 20):
+                self.recording.rows(frames.feed(data))
+        finally:
+            transport.close()
+
+    # What happens to roles.
+
+    async def _start_app(self, number: int, role: str, ready_at: int) -> RoleProcess:
+        process = self._factory.process("app", f"app-{number}")
+        self._instances.by_number[number].process = process
+        await process.start(
+            self._factory.app(
+                number, role, self._addresses.endpoint(number), ready_at, self.options.demand,
+                self._dependencies, self._proxy_admin,
+            )
+        )  # fmt: skip
+        return process
+
+    def _emit(self, name: str, fields: Mapping[str, Any]) -> None:
+        self.recording.event(self.clock.now(), name, fields)
+
+    def _strike_proxy(self, cause: str, away: int) -> None:
+        self._emit("proxy_down", {"cause": cause, "connections": self._proxy_second.get("connections", 0)})
+        self._proxy.strike(away)
+
+    def _strike_autoscaler(self, away: int) -> None:
+        if self._scaler is not None:
+            self._scaler.strike(away)
+
+    def _proxy_ended(self, status: int) -> None:
+        """The proxy says by itself when it goes down for want of memory, and a strike is ours; anything else is news."""
+        if status not in (70, -9):
+            self._emit("proxy_down", {"cause": f"exit status {status}", "connections": 0})
+        self._proxy_second = {}
+
+    def _proxy_back(self) -> None:
+        self._emit("proxy_up", {})
+
+    # Samples and figures.
+
+    def _sample(self, time: int) -> None:
+        said = self._proxy_second
+        down = self._proxy.process.returncode is not None
+        rows: list[tuple[int, ...]] = [
+            (time, 0, int(State.GONE if down else State.SERVING), said.get("requests", 0), said.get("in_flight", 0),
+             said.get("queued", 0), said.get("memory", 0), said.get("cpu_ns", 0), said.get("connections", 0),
+             said.get("descriptors", 0))
+        ]  # fmt: skip
+        for instance in self._instances.present():
+            one = instance.second or {}
+            rows.append(
+                (time, instance.number, int(instance.state), one.get("requests", 0), one.get("in_flight", 0),
+                 one.get("queued", 0), one.get("memory", 0), one.get("cpu_ns", 0), 0, 0)
+            )  # fmt: skip
+        self.recording.metrics(rows)
+        self.recording.flush(self.clock.now())
+        for load in self._loads:
+            if load.returncode is not None and load.label not in self._done and not self._failure.done():
+                self._failure.set_exception(BackendFailure(f"{load.label} ended before the plan did"))
+        if self.options.watch is not None:
+            self.options.watch(self._figures(time))
+
+    def _figures(self, now: int) -> Figures:
+        loads = list(self._load_second.values())
+        total = {name: sum(int(line[name]) for line in loads) for name in ("offered", "completed", "failed")}
+        serving = [one for one in self._instances.present() if one.state in (State.SERVING, State.CANARY)]
+        p99 = max((int(line["p99_ns"]) for line in loads), default=0)
+        return Figures(
+            now, self.fleet.duration, **total, p99=p99, servers=len(serving), decision=self._decision
+        )
+
+    def _status(self) -> Mapping[str, Any]:
+        figures = self._figures(self.clock.now() - self.start)
+        return {name: getattr(figures, name) for name in Figures.__slots__}
+
+    def _told(self, redis_url: str, api: ControlApi) -> Mapping[str, Any]:
+        return {
+            "proxy": str(self._proxy.process.up.get("address", "")),
+            "proxy_admin": self._proxy_admin,
+            "servers": {str(one.number): one.address for one in self._instances.present()},
+            "dependencies": self._dependencies,
+            "redis": redis_url,
+            "control": api.url,
+        }

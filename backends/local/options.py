@@ -1,0 +1,47 @@
+"""How a flight is to be flown, and what it shows while it flies."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ...core.errors import UsageError
+
+DEMANDS = ("sleep", "burn")
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a flight looks like now: *now* and *end* in ns of the scenario, counts, p99 of the last second in ns, the last decision's words."""
+
+    now: int
+    end: int
+    offered: int
+    completed: int
+    failed: int
+    p99: int
+    servers: int
+    decision: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlightOptions:
+    """Options of a flight; none of them changes the plan. Raises UsageError.
+
+    *demand*: ``sleep`` for the CPU time of a request or ``burn`` it. *redis_url*: a registry that is there already, else one is started. *hold*: keep the
+    fleet up after the plan until interrupted. *allowed*: hosts besides loopback that load may go to. *announce* is told every address once the fleet is up,
+    *watch* gets the figures of each second.
+    """
+
+    demand: str = "sleep"
+    redis_url: str = ""
+    load_processes: int = 1
+    hold: bool = False
+    allowed: tuple[str, ...] = ()
+    announce: Callable[[Mapping[str, Any]], None] | None = None
+    watch: Callable[[Figures], None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.demand not in DEMANDS:
+            raise UsageError(f"expected --demand {' or '.join(DEMANDS)}, got {self.demand!r}")
+        if self.load_processes < 1:
+            raise UsageError(f"expected at least 1 load process, got {self.load_processes}")

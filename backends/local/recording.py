@@ -1,0 +1,63 @@
+"""From what roles say, on the live clock, to what a run records, in the scenario's time."""
+
+import heapq
+from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from ...core.columns import Rows
+from ...core.ports import Sink
+
+_LATE = 1_000_000_000
+"""Events are written when they are this old (ns), so that those of different processes come in order."""
+
+_LIVE_TIMES = ("until",)
+"""Fields that are times, too."""
+
+
+class Recording:
+    """Hands events in order of time, rows and metrics to *sink*. Before :meth:`begin` events are kept; those of the first fleet happen at 0."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._start = -1
+        self._events: list[tuple[int, int, str, Mapping[str, Any]]] = []
+        self._order = count()
+
+    def begin(self, start: int) -> None:
+        """The scenario's zero is at *start* (ns, live clock)."""
+        self._start = start
+
+    def event(self, time: int, name: str, fields: Mapping[str, Any]) -> None:
+        """An event at *time* (ns, live clock)."""
+        heapq.heappush(self._events, (time, next(self._order), name, fields))
+
+    def scenario_time(self, time: int) -> int:
+        """*time* of the live clock in the scenario; what came before its zero happens at 0."""
+        return max(0, time - self._start)
+
+    def flush(self, now: int) -> None:
+        """Write the events that are old enough at *now* (ns, live clock)."""
+        while self._start >= 0 and self._events and self._events[0][0] <= now - _LATE:
+            time, _, name, fields = heapq.heappop(self._events)
+            mended = {
+                key: self.scenario_time(value) if key in _LIVE_TIMES else value
+                for key, value in fields.items()
+            }
+            self._sink.event(self.scenario_time(time), name, mended)
+
+    def rows(self, frames: Sequence[tuple[Rows, Rows]]) -> None:
+        """Finished requests and attempts from the load generator, already in the scenario's time."""
+        for requests, attempts in frames:
+            if len(requests) or len(attempts):
+                self._sink.rows(np.array(requests), np.array(attempts))
+
+    def metrics(self, rows: Sequence[tuple[int, ...]]) -> None:
+        """One second's metrics, in the scenario's time."""
+        self._sink.metrics(rows)
+
+    def end(self, now: int) -> None:
+        """Write all that is left."""
+        self.flush(now + 2 * _LATE)

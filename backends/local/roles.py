@@ -1,0 +1,138 @@
+"""The singular roles of a flight: proxy, autoscaler, load generators, dependencies. Proxy and autoscaler come back when they die."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from ...core.model import FleetSpec
+from ..live.settings import (
+    AppSettings,
+    AutoscalerSettings,
+    DependencySettings,
+    LoadSettings,
+    ProxySettings,
+    Settings,
+)
+from .process import Line, RoleProcess
+
+OnLine = Callable[[RoleProcess, Line], None]
+
+UP_SECONDS = 60.0
+END_SECONDS = 5.0
+
+
+class Lasting:
+    """A role that is started again when it is gone. *settings* are asked for anew each time; *down* is told of an end that was not asked for."""
+
+    def __init__(self, start: Callable[[], RoleProcess], settings: Callable[[], Settings]) -> None:
+        self.process = start()
+        self._start = start
+        self._settings = settings
+        self._keeper: asyncio.Task[None] | None = None
+        self._delay = 0
+
+    async def start(self) -> Line:
+        """Start it, and wait until it is up."""
+        await self.process.start(self._settings())
+        return await self.process.wait_up(UP_SECONDS)
+
+    def keep(self, delay: int, ended: Callable[[int], None], back: Callable[[], None]) -> None:
+        """From now on: when it ends, tell *ended* its status, and start it again *delay* ns later (-1: never), and tell *back*."""
+        self._delay = delay
+        self._keeper = asyncio.create_task(self._keep(delay, ended, back))
+
+    def strike(self, delay: int) -> None:
+        """SIGKILL; it comes back *delay* ns later (-1: never)."""
+        self._delay = delay
+        self.process.signal(signal.SIGKILL)
+
+    async def _keep(self, usual: int, ended: Callable[[int], None], back: Callable[[], None]) -> None:
+        while True:
+            status = await self.process.wait()
+            ended(status)
+            await self.process.end(0)
+            if self._delay < 0:
+                return
+            await asyncio.sleep(self._delay / 1e9)
+            self._delay = usual
+            self.process = self._start()
+            await self.start()
+            back()
+
+    async def end(self) -> None:
+        """End it for good."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._keeper
+        await self.process.end(END_SECONDS)
+
+
+class RoleFactory:
+    """Makes the roles of one flight with what they have in common."""
+
+    def __init__(
+        self, fleet: FleetSpec, origin: int, redis_url: str, on_line: OnLine, logs: Path | None
+    ) -> None:
+        self._common = {"fleet": fleet, "origin": origin, "redis_url": redis_url}
+        self._on_line = on_line
+        self._logs = logs
+
+    def process(self, role: str, label: str = "") -> RoleProcess:
+        """A process for *role*, not started."""
+        label = label or role
+        log = None if self._logs is None else self._logs / f"{label}.log"
+        return RoleProcess(role, label, self._on_line, log)
+
+    def proxy(self, host: str, port: int, admin_port: int, instance_port: int) -> ProxySettings:
+        """Settings of the proxy."""
+        return ProxySettings(
+            host=host, port=port, admin_port=admin_port, instance_port=instance_port, **self._common
+        )
+
+    def app(self, number: int, role: str, where: tuple[str, int], ready_at: int, demand: str,
+            dependencies: dict[str, str], proxy_admin: str) -> AppSettings:  # fmt: skip
+        """Settings of an app server."""
+        return AppSettings(
+            number=number, role=role, host=where[0], port=where[1], ready_at=ready_at, demand=demand,
+            dependencies=dependencies, proxy_admin=proxy_admin, **self._common,
+        )  # fmt: skip
+
+    def autoscaler(self, start: int, cloud_url: str) -> AutoscalerSettings:
+        """Settings of the autoscaler."""
+        return AutoscalerSettings(start=start, cloud="local", cloud_url=cloud_url, **self._common)
+
+    async def dependencies(self, demand: str) -> tuple[RoleProcess, dict[str, str]]:
+        """The dependencies, started, and where each listens."""
+        process = self.process("dependencies")
+        await process.start(DependencySettings(demand=demand, **self._common))
+        up = await process.wait_up(UP_SECONDS)
+        return process, dict(up["addresses"])
+
+    async def load(
+        self,
+        scenario: Path,
+        fds: tuple[int, ...],
+        target: tuple[str, int],
+        allowed: tuple[str, ...],
+        parts: int,
+    ) -> tuple[list[RoleProcess], list[int]]:
+        """Load generators, started but not up, and the pipes from which their rows are read."""
+        processes, pipes = [], []
+        for part in range(parts):
+            reader, writer = os.pipe()
+            pipes.append(reader)
+            process = self.process("load", "load" if parts == 1 else f"load-{part}")
+            processes.append(process)
+            settings = LoadSettings(
+                scenario=scenario, host=target[0], port=target[1], rows=writer, part=part, parts=parts,
+                allowed=allowed, **self._common,
+            )  # fmt: skip
+            try:
+                await process.start(settings, (writer, *fds))
+            finally:
+                os.close(writer)
+        return processes, pipes

@@ -1,0 +1,233 @@
+"""The command line's part for flights: their options, what is shown while they fly, and roles started one by one."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn
+
+from .backends.live.addresses import LOOPBACK
+from .backends.live.clock import LiveClock
+from .backends.live.role import run_role
+from .backends.live.settings import AppSettings, AutoscalerSettings, ProxySettings
+from .backends.local.options import Figures, FlightOptions
+from .backends.local.redis_server import find_server
+from .core.errors import UsageError
+from .core.model import SECOND, FleetSpec
+from .scenarios.build import compile_plan
+from .scenarios.scenario import Scenario
+from .terminal import err
+
+DemandOption = Annotated[
+    str | None, typer.Option(help="of a flight: sleep for a request's CPU time (default), or burn it")
+]
+RedisOption = Annotated[
+    str | None,
+    typer.Option(
+        "--redis-url", help="of a flight: a registry that is there already, instead of one of its own"
+    ),
+]
+LoadProcessesOption = Annotated[
+    int | None, typer.Option(min=1, help="of a flight: so many load generators; default 1")
+]
+HoldOption = Annotated[
+    bool, typer.Option("--hold", help="of a flight: keep the fleet up after the plan until Ctrl-C")
+]
+AllowOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-target",
+        metavar="HOST",
+        help="of a flight: load may go there, besides loopback; may be repeated",
+    ),
+]
+
+
+@contextmanager
+def flight(
+    backend: str,
+    demand: str | None,
+    redis_url: str | None,
+    load_processes: int | None,
+    hold: bool,
+    allowed: list[str] | None,
+    quiet: bool,
+) -> Iterator[FlightOptions | None]:
+    """The options of a flight with its display, None for a rehearsal. Raises UsageError for options of flights given to a rehearsal."""
+    given = {
+        "--demand": demand, "--redis-url": redis_url, "--load-processes": load_processes, "--hold": hold or None,
+        "--allow-target": allowed,
+    }  # fmt: skip
+    if backend == "sim":
+        named = [name for name, value in given.items() if value]
+        if named:
+            raise UsageError(f"{named[0]}: expected a flight (--backend local), this is a rehearsal")
+        yield None
+        return
+    columns = (TextColumn("flying"), BarColumn(bar_width=20), TextColumn("{task.fields[at]}"))
+    bar = Progress(*columns, console=err, transient=True, disable=quiet or not err.is_terminal)
+    task = bar.add_task("", total=1.0, at="starting the fleet")
+
+    def watch(figures: Figures) -> None:
+        bar.update(task, completed=min(figures.now / figures.end, 1.0), at=in_words(figures))
+
+    def announce(addresses: Mapping[str, Any]) -> None:
+        if not quiet:
+            err.print(_addresses(addresses), markup=False)
+            bar.start()
+
+    try:
+        yield FlightOptions(
+            demand or "sleep",
+            redis_url or "",
+            load_processes or 1,
+            hold,
+            tuple(allowed or ()),
+            announce,
+            watch,
+        )
+    finally:
+        bar.stop()
+
+
+def in_words(figures: Figures) -> str:
+    """A line of figures."""
+    text = (
+        f"{min(figures.now, figures.end) // SECOND} of {figures.end // SECOND} s, {figures.offered:,} offered, "
+        f"{figures.completed:,} completed, {figures.failed:,} failed, p99 {figures.p99 / 1e6:,.1f} ms, "
+        f"{figures.servers} server{'' if figures.servers == 1 else 's'}"
+    )
+    return f"{text}, last decision: {figures.decision}" if figures.decision else text
+
+
+def _addresses(addresses: Mapping[str, Any]) -> str:
+    lines = [
+        f"proxy    {addresses['proxy']}    (its figures: {addresses['proxy_admin']}/stats)",
+        f"servers  {' '.join(addresses['servers'].values())}",
+        *(f"{name:8} {where}" for name, where in addresses["dependencies"].items()),
+        f"redis    {addresses['redis']}",
+        f"control  {addresses['control']}/v1/fleet",
+    ]
+    return "\n".join(lines)
+
+
+# Roles, one by one.
+
+ScenarioArgument = Annotated[
+    str, typer.Argument(metavar="SCENARIO", help="a file, or a scenario of the library by name: its fleet")
+]
+UrlOption = Annotated[str, typer.Option("--redis-url", help="the registry")]
+_REDIS = "redis://127.0.0.1:6379/0"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command(epilog="Example: windtunnel proxy chaos-monkey --port 8080")(proxy)
+    app.command("app", epilog="Example: windtunnel app steady --number 1 --host 127.1.0.1 --port 8000")(
+        app_server
+    )
+    app.command(
+        epilog="Example: windtunnel autoscaler chaos-monkey --control http://127.0.0.1:9000 --dry-run"
+    )(autoscaler)
+    app.command(epilog="Example: windtunnel redis --port 6379")(redis)
+
+
+def _fleet(scenario: str) -> FleetSpec:
+    return compile_plan(Scenario.load(scenario)).fleet
+
+
+def proxy(
+    scenario: ScenarioArgument,
+    host: Annotated[str, typer.Option(help="where it listens")] = LOOPBACK,
+    port: Annotated[int, typer.Option(help="0: a free one")] = 8080,
+    admin_port: Annotated[
+        int, typer.Option(help="port for /stats and /servers; 0: a free one, -1: none")
+    ] = 0,
+    redis_url: UrlOption = _REDIS,
+) -> None:
+    """Run the proxy of a scenario's fleet alone, until SIGTERM; events and status are JSON lines."""
+    clock = LiveClock.begin()
+    run_role(
+        "proxy",
+        ProxySettings(
+            origin=clock.origin,
+            fleet=_fleet(scenario),
+            redis_url=redis_url,
+            host=host,
+            port=port,
+            admin_port=admin_port,
+        ),
+        owned=False,
+    )
+
+
+def app_server(
+    scenario: ScenarioArgument,
+    number: Annotated[int, typer.Option(min=1, help="number of the instance")] = 1,
+    role: Annotated[str, typer.Option(help="serving, canary or standby")] = "serving",
+    host: Annotated[str, typer.Option(help="where it listens, as the registry will list it")] = LOOPBACK,
+    port: Annotated[int, typer.Option(help="port")] = 8000,
+    demand: Annotated[str, typer.Option(help="sleep for a request's CPU time, or burn it")] = "sleep",
+    dependency: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=URL", help="where a dependency listens; may be repeated")
+    ] = None,
+    redis_url: UrlOption = _REDIS,
+) -> None:
+    """Run one app server of a scenario's fleet alone, until SIGTERM; events and status are JSON lines."""
+    clock = LiveClock.begin()
+    dependencies = {}
+    for text in dependency or []:
+        name, separator, where = text.partition("=")
+        if not separator:
+            raise UsageError(f"--dependency {text}: expected NAME=URL")
+        dependencies[name] = where
+    run_role(
+        "app",
+        AppSettings(
+            origin=clock.origin, fleet=_fleet(scenario), redis_url=redis_url, number=number, role=role, host=host,
+            port=port, demand=demand, dependencies=dependencies,
+        ),
+        owned=False,
+    )  # fmt: skip
+
+
+def autoscaler(
+    scenario: ScenarioArgument,
+    control: Annotated[str, typer.Option(help="control API of a conductor, as it prints it")] = "",
+    redis_url: UrlOption = _REDIS,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="decide and say so; launch and end nothing")
+    ] = False,
+) -> None:
+    """Run the autoscaler of a scenario's fleet alone, until SIGTERM; decisions are JSON lines."""
+    fleet = _fleet(scenario)
+    if fleet.autoscaler is None:
+        raise UsageError(f"{scenario}: expected a scenario with an autoscaler")
+    if not control and not dry_run:
+        raise UsageError("--control: expected the control API of a conductor, or --dry-run")
+    clock = LiveClock.begin()
+    run_role(
+        "autoscaler",
+        AutoscalerSettings(
+            origin=clock.origin, fleet=fleet, redis_url=redis_url, start=0, cloud_url=control, dry_run=dry_run
+        ),
+        owned=False,
+    )
+
+
+def redis(
+    port: Annotated[int, typer.Option(help="port")] = 6379,
+    host: Annotated[str, typer.Option(help="where it listens")] = LOOPBACK,
+) -> None:
+    """Run the registry alone: the redis-server on PATH, or the one that was installed with windtunnel; nothing is kept on disk."""
+    import os
+
+    server = find_server()
+    err.print(
+        json.dumps({"status": "up", "redis": f"redis://{host}:{port}/0", "server": str(Path(server))}),
+        markup=False,
+    )
+    os.execv(server, [server, "--bind", host, "--port", str(port), "--save", "", "--appendonly", "no"])
