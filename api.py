@@ -90,6 +90,8 @@ def replay(
         if isinstance(sink, DirectorySink):
             sink.close()
     summary = summarise(fleet, sink.table, digest, ended.end, ended.instance_ns, plan.fingerprint)
+    if ended.generator:
+        summary["generator"] = dict(ended.generator)
     lines = tuple(sink.lines)
     if directory is not None:
         lines = tuple((directory / "events.jsonl").read_text(encoding="ascii").splitlines())
@@ -208,6 +210,10 @@ def verify(
     recorded = Run.open(folder)
     if recorded.partial:
         raise RunError(f"{folder}: a partial run cannot be verified: it has no digest")
+    if "generator" in recorded.summary:
+        raise RunError(
+            f"{folder}: a flight cannot be verified, for no two are alike; compare it with a rehearsal"
+        )
     scenario = Scenario.load(folder / "scenario.yaml")
     rerun = replay(scenario, progress=progress, engine=engine)
     plan = compile_plan(scenario)

@@ -38,6 +38,7 @@ from .cli_flight import (
     DemandOption,
     HoldOption,
     LoadProcessesOption,
+    ProxyOption,
     RedisOption,
     flight,
 )
@@ -217,7 +218,10 @@ def replay(
     ] = None,
     engine: EngineOption = "kernel",
     backend: Annotated[
-        str, typer.Option(help="world to run in: sim rehearses, local flies it on processes of this machine")
+        str,
+        typer.Option(
+            help="world to run in: sim rehearses, local flies on processes of this machine, attach on a fleet that is there"
+        ),
     ] = "sim",
     registry: Annotated[
         str | None, typer.Option(help="fakeredis or memory, instead of the scenario's")
@@ -228,6 +232,7 @@ def replay(
     junit: JunitOption = None,
     seeds: SeedsOption = 1,
     jobs: JobsOption = 1,
+    proxy: ProxyOption = None,
     demand: DemandOption = None,
     redis_url: RedisOption = None,
     load_processes: LoadProcessesOption = None,
@@ -250,7 +255,7 @@ def replay(
     started = time.monotonic()
     try:
         with (
-            flight(backend, demand, redis_url, load_processes, hold, allow_target, json_) as options,
+            flight(backend, proxy, demand, redis_url, load_processes, hold, allow_target, json_) as options,
             progress(not json_ and options is None) as on_second,
         ):
             run = replay_scenario(

@@ -1,10 +1,11 @@
 """The simulated world: a plan goes in, events and columns come out."""
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ..backends.registry import RedisRegistry
@@ -38,6 +39,8 @@ class Ended:
 
     end: int
     instance_ns: int
+    generator: Mapping[str, float] = MappingProxyType({})
+    """How late requests were sent: in a rehearsal they never are."""
 
 
 @dataclass(frozen=True, slots=True)
