@@ -3,9 +3,8 @@
 import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from ..backends.registry import RedisRegistry
@@ -39,7 +38,7 @@ class Ended:
 
     end: int
     instance_ns: int
-    generator: Mapping[str, float] = MappingProxyType({})
+    generator: Mapping[str, float] = field(default_factory=dict)
     """How late requests were sent: in a rehearsal they never are."""
 
 
