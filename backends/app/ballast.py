@@ -88,7 +88,7 @@ class Ballast:
         self.level = wanted
 
     def _affordable(self, more: int) -> int:
-        free = psutil.virtual_memory().available - RESERVE
+        free: int = psutil.virtual_memory().available - RESERVE
         if more <= free:
             return more
         self._short(more - max(0, free))

@@ -22,7 +22,6 @@ class AppFace:
         self._server = server
         self._demands = demands
         self._bodies = {endpoint.size: bytes(endpoint.size) for endpoint in demands.endpoints}
-        self._loop = asyncio.get_running_loop
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request. A client that disconnects meanwhile does not end the work."""
@@ -37,7 +36,7 @@ class AppFace:
         job = self._demands.job(target, planned, 1 if tries is None else read_try(tries), len(body))
         self._server.arrive(job)
         if job.outcome == 0:
-            job.waiter = self._loop().create_future()
+            job.waiter = asyncio.get_running_loop().create_future()
             await job.waiter
         return self._answer(job)
 

@@ -22,7 +22,7 @@ from .observation import Beat, Observation, Rates, memory_share
 from .redis_client import connect
 from .server import AppServer
 from .timers import Timers
-from .web import Listener, allow_descriptors, new_loop
+from .web import Listener, allow_descriptors, new_loop, run_on
 
 
 def run(settings: AppSettings, link: RoleLink) -> None:
@@ -72,16 +72,16 @@ class _AppRole:
     async def serve(self) -> None:
         """The life of the role."""
         link, settings = self._link, self._settings
-        link.at_stop(lambda: self._loop.call_soon_threadsafe(self._stopped.set))
+        link.at_stop(lambda: run_on(self._loop, self._stopped.set))
         if not await self._ready():
             return
         port = await self._listener.open(settings.host, settings.port)
         registry = connect(settings.redis_url, settings.fleet.key_prefix)
         membership = Membership(settings, url(settings.host, port), link, registry)
-        self._ballast.measured(self._own_memory())
+        self._ballast.measured(self._rss())
         self._ballast.aim(self._server.memory)
         await self._loop.run_in_executor(None, membership.join)
-        link.subscribe(lambda command: self._loop.call_soon_threadsafe(self._obey, membership, command))
+        link.subscribe(lambda command: run_on(self._loop, self._obey, membership, command))
         link.status("up", {"number": settings.number, "address": membership.address})
         beat = Beat(link, self._observe, membership.beat, self._failed)
         beat.start()
@@ -131,13 +131,13 @@ class _AppRole:
     def _observe(self) -> Observation:
         server = self._server
         requests, cpu = self._rates.since(server.requests, self._executor.used())
-        rss = sum(process.memory_info().rss for process in self._processes)
-        self._ballast.measured(rss - self._ballast.level)
+        level, rss = self._ballast.level, self._rss()
+        self._ballast.measured(rss - level)
         share = memory_share(rss, server.spec.memory.total)
         return Observation(requests, server.in_flight, server.queued, server.memory, rss, cpu, share)
 
-    def _own_memory(self) -> int:
-        return sum(process.memory_info().rss for process in self._processes) - self._ballast.level
+    def _rss(self) -> int:
+        return sum(int(process.memory_info().rss) for process in self._processes)
 
     def _failed(self, error: BaseException) -> None:
         """The monitors cannot go on; the role ends with their error."""

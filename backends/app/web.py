@@ -3,10 +3,12 @@
 import asyncio
 import logging
 import resource
-import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
-from aiohttp import web
+from aiohttp import StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_parser import RawRequestMessage
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -32,6 +34,12 @@ def new_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
+def run_on(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *arguments: object) -> None:
+    """Call back on *loop*'s thread, from any thread; not at all once the loop is closed."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(callback, *arguments)
+
+
 def allow_descriptors() -> None:
     """Let this process have as many descriptors as it may."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -51,6 +59,7 @@ class Listener:
         logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
         self._server = web.Server(
             handler,
+            request_factory=self._request,
             handler_cancellation=cancelling,
             loop=loop,
             access_log=None,
@@ -61,6 +70,14 @@ class Listener:
             max_headers=MOST_HEADERS,
         )
         self._socket: asyncio.Server | None = None
+
+    def _request(
+        self, message: RawRequestMessage, payload: StreamReader, protocol: web.RequestHandler,
+        writer: AbstractStreamWriter, task: "asyncio.Task[None]",
+    ) -> web.BaseRequest:  # fmt: skip
+        return web.BaseRequest(
+            message, payload, protocol, writer, task, self._loop, client_max_size=LARGEST_BODY
+        )
 
     async def open(self, host: str, port: int) -> int:
         """Listen; the port (for 0: a free one). Raises OSError."""
@@ -82,8 +99,4 @@ async def read_body(request: web.BaseRequest) -> bytes:
         return b""
     if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    request._client_max_size = LARGEST_BODY
     return await request.read()
-
-
-assert sys.version_info >= (3, 11)
