@@ -4,11 +4,15 @@
 >>> run = replay(Scenario.load("steady"), seed=7)
 """
 
-from .api import Difference, compare_runs, replay, report, verify
-from .reports.run import Run, RunError
-from .reports.storage import StorageError
-from .scenarios.problems import Problem, ScenarioError
-from .scenarios.scenario import Scenario, library
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .api import Difference, compare_runs, replay, report, verify
+    from .reports.run import Run, RunError
+    from .reports.storage import StorageError
+    from .scenarios.problems import Problem, ScenarioError
+    from .scenarios.scenario import Scenario, library
 
 __all__ = [
     "Difference",
@@ -24,3 +28,20 @@ __all__ = [
     "report",
     "verify",
 ]
+
+_HOMES = {
+    ".api": ("Difference", "compare_runs", "replay", "report", "verify"),
+    ".reports.run": ("Run", "RunError"),
+    ".reports.storage": ("StorageError",),
+    ".scenarios.problems": ("Problem", "ScenarioError"),
+    ".scenarios.scenario": ("Scenario", "library"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is asked for: a live role is a process of this package, and needs no figures."""
+    for home, names in _HOMES.items():
+        if name in names:
+            found = globals()[name] = getattr(import_module(home, __name__), name)
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,6 +2,8 @@
 
 - ``windtunnel-request: SOURCE-INDEX-ATTEMPT`` (decimal) goes with every planned request, through the proxy to the app server. All draws of that
   attempt follow from it. A request without it is foreign: it is served, and drawn for under a number of the server's own.
+- ``windtunnel-try: N`` goes from the proxy to the app server with the N-th upstream try of an attempt, from 2 on; what is drawn for a try (errors, calls) follows from it.
+- ``windtunnel-call: POSITION`` goes from an app server to a dependency, beside the two above: which of its endpoint's calls this is, from 0.
 - ``windtunnel-app: ARRIVED-STARTED-CPU_DONE-SERVED`` is the app server's answer to the proxy, for planned requests.
 - ``windtunnel-times: PROXY-ROUTED-ARRIVED-STARTED-CPU_DONE-SERVED-SERVER-TRIES`` is the proxy's to the client, for planned requests. Times are ns on the live clock;
   ``x`` stands for what was never reached or is not known.
@@ -11,6 +13,8 @@
 from dataclasses import dataclass
 
 REQUEST = "windtunnel-request"
+TRY = "windtunnel-try"
+CALL = "windtunnel-call"
 APP = "windtunnel-app"
 TIMES = "windtunnel-times"
 CAUSE = "windtunnel-cause"

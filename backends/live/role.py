@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from types import FrameType
@@ -146,10 +147,16 @@ def _listen(link: RoleLink) -> None:
 def main() -> None:
     """The entry of a role that a conductor started."""
     name = sys.argv[1]
-    run_role(name, ROLES[name][1].model_validate_json(sys.stdin.readline()), owned=True)
+    status = 0
+    try:
+        run_role(name, ROLES[name][1].model_validate_json(sys.stdin.readline()), owned=True)
+    except BaseException:  # noqa: BLE001 - it ends the process, as it would without the threads
+        traceback.print_exc()
+        status = 1
     sys.stdout.flush()
-    # Threads that still wait for a peer must not keep a role alive that has ended.
-    os._exit(0)
+    # Threads that still wait for a peer must not keep a role alive that has ended; and the interpreter, ending by itself, would abort over
+    # the one that reads our input.
+    os._exit(status)
 
 
 if __name__ == "__main__":

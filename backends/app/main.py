@@ -1,0 +1,155 @@
+"""The role ``app``: one app server, or the sidecar of the user's own program."""
+
+import asyncio
+import os
+import signal
+from typing import Any
+
+import psutil
+
+from ..live.addresses import url
+from ..live.role import Command, RoleLink
+from ..live.settings import AppSettings
+from . import sidecar
+from .ballast import Ballast
+from .burning import BurnExecutor
+from .calls import DependencyCalls
+from .executors import Executor, SleepExecutor
+from .face import AppFace
+from .job import Demands
+from .membership import Membership
+from .observation import Beat, Observation, Rates, memory_share
+from .redis_client import connect
+from .server import AppServer
+from .timers import Timers
+from .web import Listener, allow_descriptors, new_loop, run_on
+
+
+def run(settings: AppSettings, link: RoleLink) -> None:
+    """Serve until the role is to end. Raises ValueError for settings that cannot be, OSError if the address is taken."""
+    if settings.command:
+        sidecar.run(settings, link)
+        return
+    allow_descriptors()
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(_AppRole(settings, link, runner.get_loop()).serve())
+
+
+def make_executor(
+    demand: str, cores: int, loop: asyncio.AbstractEventLoop, timers: Timers, link: RoleLink
+) -> Executor:
+    """What CPU demand runs on; ValueError for an unknown *demand*."""
+    if demand == "burn":
+        return BurnExecutor(cores, loop)
+    if demand == "sleep":
+        return SleepExecutor(cores, timers, link.clock)
+    raise ValueError(f"expected the demand burn or sleep, got {demand!r}")
+
+
+class _AppRole:
+    """Puts the parts of an app server together."""
+
+    def __init__(self, settings: AppSettings, link: RoleLink, loop: asyncio.AbstractEventLoop) -> None:
+        fleet = settings.fleet
+        self._settings = settings
+        self._link = link
+        self._loop = loop
+        self._timers = Timers(loop, link.clock)
+        self._calls = DependencyCalls(loop, fleet, settings.dependencies)
+        self._executor = make_executor(settings.demand, fleet.app.cores, loop, self._timers, link)
+        self._ballast = Ballast(loop, fleet.app.memory.total, self._short_of_memory)
+        self._server = AppServer(
+            fleet.app, link.clock, self._executor, self._timers, self._calls, self._ballast.aim,
+            self._out_of_memory,
+        )  # fmt: skip
+        face = AppFace(self._server, Demands(fleet, settings.number))
+        self._listener = Listener(loop, face.handle)
+        self._processes = [psutil.Process(), *(psutil.Process(pid) for pid in self._executor.pids)]
+        self._rates = Rates(0, self._executor.used())
+        self._stopped = asyncio.Event()
+        self._failure: BaseException | None = None
+
+    async def serve(self) -> None:
+        """The life of the role."""
+        link, settings = self._link, self._settings
+        link.at_stop(lambda: run_on(self._loop, self._stopped.set))
+        if not await self._ready():
+            return
+        port = await self._listener.open(settings.host, settings.port)
+        registry = connect(settings.redis_url, settings.fleet.key_prefix)
+        membership = Membership(settings, url(settings.host, port), link, registry)
+        self._ballast.measured(self._rss())
+        self._ballast.aim(self._server.memory)
+        await self._loop.run_in_executor(None, membership.join)
+        link.subscribe(lambda command: run_on(self._loop, self._obey, membership, command))
+        link.status("up", {"number": settings.number, "address": membership.address})
+        beat = Beat(link, self._observe, membership.beat, self._failed)
+        beat.start()
+        await self._stopped.wait()
+        await self._loop.run_in_executor(None, beat.end)
+        await self._loop.run_in_executor(None, membership.leave)
+        await self._listener.close()
+        self._close()
+        if self._failure is not None:
+            raise self._failure
+
+    async def _ready(self) -> bool:
+        """Wait until the machine has booted; False if the role ended before."""
+        waiting = self._settings.ready_at - self._link.clock.now()
+        if waiting > 0:
+            reached = asyncio.Event()
+            self._timers.at(self._settings.ready_at, lambda _: reached.set(), None)
+            tasks = [asyncio.create_task(reached.wait()), asyncio.create_task(self._stopped.wait())]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                task.cancel()
+        return not self._stopped.is_set()
+
+    def _close(self) -> None:
+        self._calls.close()
+        self._executor.close()
+        self._timers.close()
+        self._ballast.close()
+
+    def _obey(self, membership: Membership, command: Command) -> None:
+        match command.get("command"):
+            case "drain":
+                membership.drain()
+            case "promote":
+                membership.promote()
+            case "disturb":
+                self._server.disturb(
+                    float(command["factor"]), float(command["share"]), int(command["status"])
+                )
+            case "leak":
+                self._server.leak(int(command["bytes"]))
+            case _:
+                self._link.log("warning", "unknown command", {"command": dict(command)})
+
+    # What the monitors see, in a thread of their own.
+
+    def _observe(self) -> Observation:
+        server = self._server
+        requests, cpu = self._rates.since(server.requests, self._executor.used())
+        level, rss = self._ballast.level, self._rss()
+        self._ballast.measured(rss - level)
+        share = memory_share(rss, server.spec.memory.total)
+        return Observation(requests, server.in_flight, server.queued, server.memory, rss, cpu, share)
+
+    def _rss(self) -> int:
+        return sum(int(process.memory_info().rss) for process in self._processes)
+
+    def _failed(self, error: BaseException) -> None:
+        """The monitors cannot go on; the role ends with their error."""
+        self._failure = error
+        self._link.stop()
+
+    def _short_of_memory(self, missing: int) -> None:
+        fields: dict[str, Any] = {"missing": missing}
+        self._link.log("warning", "the host has not the memory that the model asks for", fields)
+
+    def _out_of_memory(self, used: int, lost: int) -> None:
+        """What the kernel does to a process that has used up its memory: it is gone at once, and tells nobody."""
+        fields = {"server": self._settings.number, "memory": used, "lost": lost}
+        self._link.emit("out_of_memory", fields)
+        os.kill(os.getpid(), signal.SIGKILL)

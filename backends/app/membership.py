@@ -1,0 +1,100 @@
+"""An app server's place in the registry: it registers, writes its samples, looks whether it is still listed, and deregisters.
+
+Redis is tried at most once a second, on the monitors' beat. While it is away the server serves on; that is said once, as is its return.
+"""
+
+from collections.abc import Callable
+
+from ...core.lifecycle import READY, State
+from ...core.model import NONE, SECOND, FleetSpec
+from ...core.ports import Registry, RegistryError, Sample
+from ..live.role import RoleLink
+from ..live.settings import AppSettings
+from .observation import Observation
+
+VERSION = "1"
+ROLE_STATES = {"serving": State.SERVING, "canary": State.CANARY, "standby": State.STANDBY}
+_ROLES = {state: role for role, state in ROLE_STATES.items()}
+
+
+class Membership:
+    """One server's. All but :meth:`promote` and :meth:`drain` from one thread at a time. ValueError for an unknown role."""
+
+    def __init__(self, settings: AppSettings, address: str, link: RoleLink, registry: Registry) -> None:
+        if settings.role not in ROLE_STATES:
+            raise ValueError(f"expected one of the roles {', '.join(ROLE_STATES)}, got {settings.role!r}")
+        self.address = address
+        self.state = ROLE_STATES[settings.role]
+        self._fleet: FleetSpec = settings.fleet
+        self._link = link
+        self._registry = registry
+        self._registered = False
+        self._reachable = True
+        self._look_at = NONE
+
+    def join(self) -> None:
+        """Register, if Redis is there; else it is tried again on each beat."""
+        if self._try(lambda: self._registry.register(self.address, _ROLES[self.state])):
+            self._registered = True
+            self._plan_look()
+
+    def _plan_look(self) -> None:
+        if self._fleet.reregister >= 0:
+            self._look_at = self._link.clock.now() + max(self._fleet.reregister, SECOND)
+
+    def beat(self, seen: Observation) -> None:
+        """A second has passed in which *seen* was observed."""
+        if self.state in READY and not self._registered:
+            self.join()
+            if not self._registered:
+                return
+        if not self._try(lambda: self._registry.write_samples([self._sample(seen)])):
+            return
+        if 0 <= self._look_at <= self._link.clock.now() and self.state in READY:
+            self._look()
+
+    def _look(self) -> None:
+        """Register again if the registry has forgotten us."""
+
+        def look() -> None:
+            servers = self._registry.servers()
+            listed = {*servers.serving, *servers.canary, *servers.standby}
+            if self.address not in listed and self.state in READY:
+                self._registry.register(self.address, _ROLES[self.state])
+
+        if self._try(look):
+            self._plan_look()
+
+    def _sample(self, seen: Observation) -> Sample:
+        cpu = seen.cpu_ns / (SECOND * self._fleet.app.cores)
+        return Sample(
+            self.address, self._link.clock.now(), seen.requests, seen.share, cpu, seen.in_flight, VERSION,
+            self.state.word,
+        )  # fmt: skip
+
+    def _try(self, action: Callable[[], None]) -> bool:
+        try:
+            action()
+        except RegistryError as error:
+            if self._reachable:
+                self._reachable = False
+                self._link.log("warning", "Redis is away; serving on", {"error": str(error)})
+            return False
+        if not self._reachable:
+            self._reachable = True
+            self._link.log("info", "Redis is back")
+        return True
+
+    def promote(self) -> None:
+        """A standby server serves from now on; whoever says so has edited the lists."""
+        if self.state is State.STANDBY:
+            self.state = State.SERVING
+
+    def drain(self) -> None:
+        """It gets no new requests; whoever says so has edited the lists."""
+        self.state = State.DRAINING
+
+    def leave(self) -> None:
+        """Deregister, if Redis is there."""
+        self._registered = False
+        self._try(lambda: self._registry.deregister(self.address))
