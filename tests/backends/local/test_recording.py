@@ -24,7 +24,8 @@ def test_events_of_several_processes_come_in_order_and_in_scenario_time() -> Non
     kept.event(8 * SECOND, "unhealthy", {"server": 1})
     kept.flush(9 * SECOND)
     assert len(sink.lines) == 2
-    kept.end(9 * SECOND)
+    kept.event(20 * SECOND, "killed", {"server": 1})
+    kept.end(4 * SECOND)
     assert sink.lines == [
         '{"event":"launched","server":1,"t":0}',
         '{"event":"unhealthy","server":1,"t":3000000000}',
