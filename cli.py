@@ -32,6 +32,7 @@ from .campaign import (
     variants,
     write_sweep,
 )
+from .cli_aws import register as register_aws
 from .core.errors import UsageError
 from .core.ports import CloudError, RegistryError
 from .reports.junit import cases_of_run, write_junit
@@ -333,6 +334,9 @@ def report(
     """Draw a run's report anew: report.html, or each of its figures as a file."""
     for path in report_run(directory, format_):
         out.print(str(path), markup=False)
+
+
+register_aws(app)
 
 
 def _prepare(engine: str = "kernel", backend: str = "sim") -> None:
