@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnection
 from botocore.parsers import ResponseParserError
 
 from ..core.model import SECOND
@@ -280,7 +281,7 @@ def guarded(call: Callable[[], T], redact: Callable[[str], str] = str) -> T:
     except ClientError as error:
         details = error.response.get("Error", {})
         code, message = str(details.get("Code", "Unknown")), str(details.get("Message", ""))
-    except (HTTPClientError, ResponseParserError) as error:
+    except (HTTPClientError, NoConnection, ResponseParserError) as error:
         code, message = "Unavailable", str(error)
     except BotoCoreError as error:
         code, message = type(error).__name__.removesuffix("Error"), str(error)

@@ -93,14 +93,15 @@ class LimitedCloud:
         self._notice = notice
         self._lock = threading.RLock()
         self._recovered = False
+        self._ending = False
         self._told = False
 
     def launch(self, number: int, role: str, token: str) -> CloudInstance:
         """See core.ports.Cloud. Raises CloudError ``MaxInstances`` or ``MaxHours`` instead of exceeding a limit."""
         with self._lock:
             living = self._look()
-            if self.enforce():
-                raise CloudError("MaxHours", self._used_up())
+            if self.enforce() or self._used_up_by_one_more():
+                raise CloudError("MaxHours", self._told_time())
             most = self._limits.instances
             known = any(instance.number == number for instance in living)
             if most is not None and len(living) >= most and not known:
@@ -132,13 +133,15 @@ class LimitedCloud:
             return False
         if not self._recovered:
             self._look()
-        if self._time.spent(self._limits.margin) < limit:
+        if not self._ending and self._time.spent(self._limits.margin) < limit:
             return False
+        # For good: what has just been ended must not make room for another launch.
+        self._ending = True
         with self._lock:
             living = self._cloud.list()
             if living and not self._told:
                 self._told = True
-                self._notice(f"{self._used_up()}; ending {len(living)} instances")
+                self._notice(f"{self._told_time()}; ending {len(living)} instances")
             refused: list[CloudError] = []
             for instance in living:
                 try:
@@ -158,6 +161,10 @@ class LimitedCloud:
         self._time.see(living)
         return living
 
-    def _used_up(self) -> str:
+    def _used_up_by_one_more(self) -> bool:
+        margin, limit = self._limits.margin, self._limits.time
+        return limit is not None and self._time.spent(margin) + margin >= limit
+
+    def _told_time(self) -> str:
         limit = self._limits.time or 0
         return f"{self._time.spent() / HOUR:.3f} instance-hours spent, at most {limit / HOUR:g} allowed"
