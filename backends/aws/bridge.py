@@ -55,7 +55,8 @@ class Bridge:
     def stop(self) -> None:
         """Stop watching and end every process."""
         self._stopping.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         self._end(list(self._processes))
 
     def processes(self) -> dict[str, int]:
@@ -65,11 +66,14 @@ class Bridge:
         }
 
     def _watch(self) -> None:
+        said = ""
         while not self._stopping.is_set():
             try:
                 self._look()
             except (CloudError, OSError) as error:
-                self._notice(f"bridge: {error}")
+                if said != str(error):
+                    said = str(error)
+                    self._notice(f"bridge: {said}")
             self._stopping.wait(self._interval)
 
     def _look(self) -> None:

@@ -1,5 +1,6 @@
 """From a scenario's ``fleet.cloud.aws`` to the cloud that a flight launches on."""
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -95,11 +96,12 @@ def cloud_of(
     notice: Callable[[str], None] = lambda text: None,
     planned: Callable[[PlannedCall], None] = lambda call: None,
     pause: Callable[[float], object] = time.sleep,
+    stopping: threading.Event | None = None,
 ) -> LimitedCloud:
     """The cloud that *settings* ask for, within their limits. *now*: the live clock.
 
     *notice* is told of waits and of what a limit ended; *planned* of each call of a dry run; *pause* waits so many seconds before a call
-    is repeated (an event's ``wait`` ends early). Raises UsageError without region or credentials (a dry run needs none).
+    is repeated. *stopping*: of the role; until then a thread watches over ``max_hours``. Without it, ``enforce`` is for whoever launches. Raises UsageError without region or credentials (a dry run needs none).
     """
     if settings.dry_run:
         client, redact = PlannedEc2(planned), Redaction()
@@ -117,7 +119,10 @@ def cloud_of(
     cloud = Ec2Cloud(client, settings.fleet, machine_of(settings), now, address_by(settings), flight)
     hours = settings.max_hours
     limits = Limits(settings.max_instances, None if hours is None else round(hours * HOUR))
-    return LimitedCloud(cloud, limits, books, cloud.past, notice)
+    limited = LimitedCloud(cloud, limits, books, cloud.past, notice)
+    if stopping is not None and limits.time is not None:
+        limited.watch(stopping)
+    return limited
 
 
 def machine_of(settings: AwsSettings) -> Machine:

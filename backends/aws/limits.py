@@ -22,7 +22,7 @@ HOUR = 3600 * SECOND
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """*instances* at a time and *time* (instance-ns) in all; None: unlimited. ``enforce`` must be called each *margin* ns or more often."""
+    """*instances* at a time and *time* (instance-ns) in all; None: unlimited. ``enforce`` must be called each *margin* ns or more often, as ``watch`` does."""
 
     instances: int | None = None
     time: int | None = None
@@ -152,6 +152,20 @@ class LimitedCloud:
                 raise refused[0]
             self._time.see(())
         return True
+
+    def watch(self, stopping: threading.Event) -> None:
+        """Enforce twice each margin in a thread of its own until *stopping*, so that no limit waits for anybody's tick."""
+        threading.Thread(target=self._watch, args=(stopping,), name="limits", daemon=True).start()
+
+    def _watch(self, stopping: threading.Event) -> None:
+        said = ""
+        while not stopping.wait(self._limits.margin / 2 / SECOND):
+            try:
+                self.enforce()
+            except CloudError as error:
+                if said != str(error):
+                    said = str(error)
+                    self._notice(f"limits: {said}")
 
     def _look(self) -> tuple[CloudInstance, ...]:
         if not self._recovered:

@@ -149,7 +149,7 @@ def test_what_was_launched_a_moment_ago_counts_before_it_is_listed() -> None:
 
 
 def test_waiting_ends_when_it_runs_or_ended_or_in_time(ec2: Any, settings: SettingsOf) -> None:
-    clock, waits = HandClock(), []
+    clock, waits = HandClock(), list[float]()
     cloud = adapter(ec2, settings().fleet, clock.now)
     made = cloud.launch(1, "serving", "token")
     found = cloud.wait_running(made.provider_id, 5, waits.append)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,15 @@ import pytest
 from botocore.httpsession import URLLib3Session
 from windtunnel.backends.aws.dry_run import PlannedCall, PlannedEc2
 from windtunnel.backends.aws.factory import cloud_of, settings_of
+from windtunnel.backends.aws.flight import (
+    TAG_FLEET,
+    TAG_LAUNCHED,
+    TAG_NUMBER,
+    TAG_ROLE,
+    TAG_RUN,
+    TAG_SPENT,
+    TAG_TOKEN,
+)
 from windtunnel.backends.aws.redaction import REMOVED, Redaction
 from windtunnel.backends.contract import cloud as cloud_contract
 from windtunnel.core.errors import UsageError
@@ -104,6 +114,15 @@ def test_settings_come_from_the_scenario(tmp_path: Path) -> None:
     odd = Scenario.parse(GOOD, "s.yaml", tmp_path, {"fleet.cloud.aws": aws, "scenario": "a*"})
     with pytest.raises(ScenarioError, match=r"scenario: expected letters, digits"):
         settings_of(odd, run="r", epoch=0, registry="", max_instances=1)
+
+
+def test_the_scenario_on_the_page_would_fly() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "aws.md").read_text()
+    (block,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    made = settings_of(Scenario.parse(block), run="r", epoch=0, registry="redis://h")
+    assert (made.fleet, made.max_instances, made.security_groups) == ("shop", 6, ("sg-0123456789abcdef0",))
+    for tag in (TAG_FLEET, TAG_RUN, TAG_NUMBER, TAG_ROLE, TAG_LAUNCHED, TAG_TOKEN, TAG_SPENT):
+        assert f"`{tag}`" in page
 
 
 @pytest.mark.parametrize(

@@ -196,3 +196,34 @@ def test_time_counts_for_one_run_but_leftovers_count_too(settings: SettingsOf) -
     clock.advance(HOUR // 10)
     assert fresh.enforce()
     assert fresh.list() == ()
+
+
+def test_a_watch_enforces_without_anybody_asking() -> None:
+    clock, stopping, notices = HandClock(), threading.Event(), list[str]()
+
+    class Refusing(MemoryCloud):
+        refusals = 2
+
+        def terminate(self, provider_id: str) -> None:
+            if self.refusals:
+                self.refusals -= 1
+                raise CloudError("Unavailable", "away")
+            super().terminate(provider_id)
+
+    inner = Refusing(clock.now)
+    books = InstanceTime(clock.now)
+    cloud = LimitedCloud(inner, Limits(None, HOUR, margin=20_000_000), books, notice=notices.append)
+    cloud.launch(1, "serving", "a")
+    cloud.watch(stopping)
+    try:
+        clock.advance(HOUR)
+        deadline = time.monotonic() + 30
+        while inner.list():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    finally:
+        stopping.set()
+    assert notices == [
+        "1.000 instance-hours spent, at most 1 allowed; ending 1 instances",
+        "limits: Unavailable: away",
+    ]
