@@ -49,10 +49,14 @@ class InstanceTime:
         """Take over what the provider remembers of this run. Without a time of ending, an instance counts until now."""
         with self._lock:
             self._since, self._carried = past.at, past.spent
+        self.learn(past)
+
+    def learn(self, past: Past) -> None:
+        """Take over when instances ended, of which :meth:`see` knows only that they did."""
+        with self._lock:
             for gone in past.ended:
-                self._lives[gone.provider_id] = _Life(
-                    gone.launched, self.now() if gone.ended is None else gone.ended
-                )
+                ended = self.now() if gone.ended is None else gone.ended
+                self._lives.setdefault(gone.provider_id, _Life(gone.launched)).ended = ended
 
     def see(self, living: tuple[CloudInstance, ...]) -> None:
         """What lives now; what lived before and is not among it has ended."""
@@ -63,6 +67,13 @@ class InstanceTime:
                     life.ended = self.now()
             for instance in living:
                 self._lives.setdefault(instance.provider_id, _Life(instance.launched)).ended = None
+
+    def end(self, provider_id: str) -> None:
+        """An instance ended now; if it is listed again, it has not."""
+        with self._lock:
+            life = self._lives.get(provider_id)
+            if life is not None and life.ended is None:
+                life.ended = self.now()
 
     def spent(self, later: int = 0) -> int:
         """Instance time so far, ns; or as it will be *later* ns from now if all that lives goes on."""
@@ -107,10 +118,15 @@ class LimitedCloud:
             if most is not None and len(living) >= most and not known:
                 raise CloudError("MaxInstances", f"{len(living)} instances there, at most {most} allowed")
             made = self._cloud.launch(number, role, token)
-            after = self._look()
+            try:
+                after = self._look()
+            except CloudError:
+                # Nobody knows whether it is one too many.
+                self.terminate(made.provider_id)
+                raise
             count = len({instance.provider_id for instance in (*after, made)})
             if most is not None and count > most:
-                self._cloud.terminate(made.provider_id)
+                self.terminate(made.provider_id)
                 raise CloudError(
                     "MaxInstances", f"{count} instances after a launch elsewhere, at most {most} allowed"
                 )
@@ -119,6 +135,7 @@ class LimitedCloud:
     def terminate(self, provider_id: str) -> None:
         """See core.ports.Cloud."""
         self._cloud.terminate(provider_id)
+        self._time.end(provider_id)
 
     def list(self) -> tuple[CloudInstance, ...]:
         """See core.ports.Cloud. Ends everything when the time is used up."""
@@ -128,29 +145,28 @@ class LimitedCloud:
 
     def enforce(self) -> bool:
         """Whether the time is used up; then whatever is ours is ended. It asks the provider only then. Raises CloudError, to be called again."""
-        limit = self._limits.time
-        if limit is None:
+        limit, margin = self._limits.time, self._limits.margin
+        if limit is None or (self._recovered and not self._ending and self._time.spent(margin) < limit):
             return False
-        if not self._recovered:
-            self._look()
-        if not self._ending and self._time.spent(self._limits.margin) < limit:
-            return False
-        # For good: what has just been ended must not make room for another launch.
-        self._ending = True
         with self._lock:
-            living = self._cloud.list()
+            # The books may not know yet what ended by itself, and when.
+            living = self._look()
+            self._time.learn(self._past())
+            if not self._ending and self._time.spent(margin) < limit:
+                return False
+            # For good: what has just been ended must not make room for another launch.
+            self._ending = True
             if living and not self._told:
                 self._told = True
                 self._notice(f"{self._told_time()}; ending {len(living)} instances")
             refused: list[CloudError] = []
             for instance in living:
                 try:
-                    self._cloud.terminate(instance.provider_id)
+                    self.terminate(instance.provider_id)
                 except CloudError as error:
                     refused.append(error)
             if refused:
                 raise refused[0]
-            self._time.see(())
         return True
 
     def watch(self, stopping: threading.Event) -> None:

@@ -1,14 +1,17 @@
 """The janitor finds what a lost run left behind, and ends it only when told."""
 
+import atexit
 import json
-import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from windtunnel import cli
 from windtunnel.backends.aws.factory import cloud_of
 from windtunnel.backends.aws.janitor import Janitor, seconds_of
 from windtunnel.backends.aws.redaction import Redaction
@@ -17,12 +20,32 @@ from windtunnel.core.ports import CloudError
 from windtunnel.tests.backends.aws.conftest import SettingsOf
 
 
-def janitor(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "windtunnel", "janitor", "--region", "us-east-1", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-def test_it_lists_and_ends_what_was_left_behind(settings: SettingsOf, moto_url: str, ec2: Any) -> None:
+@pytest.fixture
+def janitor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+    """The command as its entry point runs it, in this process."""
+
+    def run(*arguments: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["windtunnel", "janitor", "--region", "us-east-1", *arguments])
+        monkeypatch.setattr(atexit, "register", lambda call: call)
+        monkeypatch.setenv("COLUMNS", "200")
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        return Done(int(caught.value.code or 0), *capsys.readouterr())
+
+    return run
+
+
+def test_it_lists_and_ends_what_was_left_behind(
+    settings: SettingsOf, moto_url: str, ec2: Any, janitor: Callable[..., Done]
+) -> None:
     given = settings()
     lost = cloud_of(given, time.monotonic_ns)
     made = [lost.launch(number, role, f"t{number}") for number, role in ((1, "serving"), (2, "canary"))]
@@ -58,7 +81,7 @@ def test_it_lists_and_ends_what_was_left_behind(settings: SettingsOf, moto_url: 
     assert len(other.list()) == 1
 
 
-def test_bad_usage_is_exit_code_2(moto_url: str) -> None:
+def test_bad_usage_is_exit_code_2(moto_url: str, janitor: Callable[..., Done]) -> None:
     for arguments, said in (
         (("--fleet", "*", "--endpoint-url", moto_url), "--fleet: expected letters"),
         (

@@ -5,6 +5,7 @@ import time
 
 import pytest
 from windtunnel.backends.aws.factory import cloud_of
+from windtunnel.backends.aws.flight import Ended, Past
 from windtunnel.backends.aws.limits import HOUR, InstanceTime, LimitedCloud, Limits
 from windtunnel.backends.aws.settings import AwsSettings
 from windtunnel.core.ports import Cloud, CloudError, CloudInstance
@@ -171,8 +172,6 @@ def test_the_time_survives_a_restart(settings: SettingsOf) -> None:
 
 
 def test_what_a_launch_noted_counts_when_ec2_has_forgotten(settings: SettingsOf) -> None:
-    from windtunnel.backends.aws.flight import Past
-
     clock = HandClock()
     clock.advance(10 * HOUR)
     books = InstanceTime(clock.now)
@@ -227,3 +226,41 @@ def test_a_watch_enforces_without_anybody_asking() -> None:
         "1.000 instance-hours spent, at most 1 allowed; ending 1 instances",
         "limits: Unavailable: away",
     ]
+
+
+def test_a_launch_that_cannot_be_counted_is_taken_back() -> None:
+    clock = HandClock()
+
+    class Flaky(MemoryCloud):
+        launched = False
+
+        def launch(self, number: int, role: str, token: str) -> CloudInstance:
+            self.launched = True
+            return super().launch(number, role, token)
+
+        def list(self) -> tuple[CloudInstance, ...]:
+            if self.launched:
+                raise CloudError("Unavailable", "away")
+            return super().list()
+
+    inner = Flaky(clock.now)
+    with pytest.raises(CloudError, match="Unavailable"):
+        limited(inner, clock, 2).launch(1, "serving", "a")
+    inner.launched = False
+    assert inner.list() == ()
+
+
+def test_what_ended_by_itself_is_no_reason_to_end_the_rest() -> None:
+    clock, remembered = HandClock(), list[Ended]()
+    inner = MemoryCloud(clock.now)
+    limits, books = Limits(None, 4 * HOUR), InstanceTime(clock.now)
+    cloud = LimitedCloud(inner, limits, books, lambda: Past(tuple(remembered)))
+    one, _ = cloud.launch(1, "serving", "a"), cloud.launch(2, "serving", "b")
+    inner.terminate(one.provider_id)
+    remembered.append(Ended(one.provider_id, 0, HOUR))
+    clock.advance(2 * HOUR)
+    assert not cloud.enforce()
+    assert [instance.number for instance in cloud.list()] == [2]
+    clock.advance(HOUR)
+    assert cloud.enforce()
+    assert inner.list() == ()
