@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError
 from ...core.errors import UsageError
 from .redaction import Redaction
 
-CONNECT_SECONDS, READ_SECONDS = 5, 20
+CONNECT_SECONDS, READ_SECONDS = 3, 10
 _CONNECTIONS = 8
 
 

@@ -26,7 +26,10 @@ T = TypeVar("T")
 
 
 class Patience:
-    """Calls again, up to *tries* times in all. *pause* waits so many seconds, *notice* is told of each wait."""
+    """Calls again, up to *tries* times in all, as long as a try begins within *longest* seconds: whoever calls may hold a lease.
+
+    *pause* waits so many seconds, *clock* tells them, *notice* is told of each wait.
+    """
 
     def __init__(
         self,
@@ -34,19 +37,23 @@ class Patience:
         seed: int = 0,
         tries: int = 5,
         base: int = SECOND // 4,
+        longest: float = 8.0,
         pause: Callable[[float], object] = time.sleep,
         notice: Callable[[str], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stream = key(seed, f"cloud/{name}")
         self._tries = tries
         self._base = base
+        self._longest = longest
         self._pause = pause
+        self._clock = clock
         self._notice = notice
         self._calls = itertools.count()
 
     def __call__(self, call: Callable[[], T]) -> T:
         """What *call* returns. Raises its last CloudError; one that does not pass is raised at once."""
-        number = next(self._calls)
+        number, began = next(self._calls), self._clock()
         for attempt in itertools.count(1):
             try:
                 return call()

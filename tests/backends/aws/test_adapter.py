@@ -188,6 +188,33 @@ def test_throttled_calls_are_made_again_and_not_for_ever(moto_url: str, settings
         assert [one.number for one in cloud.list()] == [1]
 
 
+def test_patience_ends_when_a_provider_is_slow_to_fail() -> None:
+    clock = [0.0]
+    calls: list[float] = []
+
+    def call() -> None:
+        calls.append(clock[0])
+        clock[0] += 3.0
+        raise CloudError("Unavailable", "connect timeout")
+
+    def pause(seconds: float) -> None:
+        clock[0] += seconds
+
+    patience = Patience("test", tries=100, longest=8.0, pause=pause, clock=lambda: clock[0])
+    with pytest.raises(CloudError, match="connect timeout"):
+        patience(call)
+    assert len(calls) == 3
+    assert calls[-1] <= 8.0
+    again: list[float] = []
+    with pytest.raises(CloudError):
+        Patience("test", longest=1e9, pause=again.append)(call)
+    same: list[float] = []
+    with pytest.raises(CloudError):
+        Patience("test", longest=1e9, pause=same.append)(call)
+    assert again == same
+    assert len(set(again)) == 4
+
+
 def test_a_lost_answer_launches_no_second_instance(moto_url: str, settings: SettingsOf) -> None:
     with front(moto_url) as server:
         server.lost = {"RunInstances": 2}
