@@ -63,6 +63,8 @@ class Patience:
                 wait = (
                     backoff(self._base, 0.5, attempt, draw(self._stream, number, attempt, BACKOFF)) / SECOND
                 )
+                if self._clock() - began + wait > self._longest:
+                    raise
                 if self._notice:
                     self._notice(
                         f"{error.code}: asked again in {wait:.2f} s ({attempt} of {self._tries - 1})"
