@@ -20,6 +20,7 @@ from .api import replay as replay_scenario
 from .api import report as report_run
 from .api import verify as verify_run
 from .backends.local.process import BackendFailure
+from .cli_aws import register as register_aws
 from .cli_campaign import check_plain, replay_seeds
 from .cli_campaign import register as register_campaigns
 from .cli_flight import (
@@ -51,7 +52,6 @@ from .cli_shared import (
     prepare,
     warn,
 )
-from .cli_aws import register as register_aws
 from .core.errors import UsageError
 from .core.ports import CloudError, RegistryError
 from .reports.junit import cases_of_run, write_junit
