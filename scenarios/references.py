@@ -181,7 +181,7 @@ def _faults(document: Document) -> Iterator[Found]:
         )
         if peer is not None and peer not in peers:
             yield (
-                (*where, "attributes"),
+                (*where, "attributes", "from"),
                 f"expected role {fault.role} to be cut off from {' or '.join(peers)}, got {peer!r}",
             )
 
