@@ -142,7 +142,9 @@ def parse_address(value: str) -> str:
     return f"http://{spelled}" + (f":{port}" if port != 80 else "")
 
 
-_ADDRESS = re.compile(r"(?:http://)?(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<v4>[0-9.]+))(?::(?P<port>[0-9]{1,5}))?/?")
+_ADDRESS = re.compile(
+    r"(?:http://)?(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<v4>[0-9.]+))(?::(?P<port>[0-9]{1,5}))?/?"
+)
 
 
 def _rate(value: Any) -> float:
