@@ -5,12 +5,15 @@
 """
 
 from .api import Difference, compare_runs, replay, report, verify
+from .comparing import compare
+from .reports.comparison import Comparison
 from .reports.run import Run, RunError
 from .reports.storage import StorageError
 from .scenarios.problems import Problem, ScenarioError
 from .scenarios.scenario import Scenario, library
 
 __all__ = [
+    "Comparison",
     "Difference",
     "Problem",
     "Run",
@@ -18,6 +21,7 @@ __all__ = [
     "Scenario",
     "ScenarioError",
     "StorageError",
+    "compare",
     "compare_runs",
     "library",
     "replay",

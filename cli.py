@@ -1,4 +1,4 @@
-"""The command line. Exit codes: 0 passed, 1 internal error, 2 bad usage or scenario, 3 an SLO violated, 4 a backend failed,
+"""The command line. Exit codes: 0 passed, 1 internal error, 2 bad usage or scenario, 3 an SLO violated or a tolerance missed, 4 a backend failed,
 5 verify differs, 130 interrupted."""
 
 import atexit
@@ -32,6 +32,7 @@ from .campaign import (
     variants,
     write_sweep,
 )
+from .cli_compare import register as register_compare
 from .core.errors import UsageError
 from .core.ports import CloudError, RegistryError
 from .reports.junit import cases_of_run, write_junit
@@ -333,6 +334,9 @@ def report(
     """Draw a run's report anew: report.html, or each of its figures as a file."""
     for path in report_run(directory, format_):
         out.print(str(path), markup=False)
+
+
+register_compare(app)
 
 
 def _prepare(engine: str = "kernel", backend: str = "sim") -> None:

@@ -15,7 +15,18 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = ("core", "scenarios", "backends", "sim", "reports")
 SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 TOP = [
-    ROOT / name for name in ("__init__.py", "__main__.py", "api.py", "campaign.py", "cli.py", "terminal.py")
+    ROOT / name
+    for name in (
+        "__init__.py",
+        "__main__.py",
+        "api.py",
+        "campaign.py",
+        "cli.py",
+        "cli_compare.py",
+        "comparing.py",
+        "terminal.py",
+        "terminal_compare.py",
+    )
 ]
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
