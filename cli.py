@@ -42,6 +42,7 @@ from .scenarios.file_notes import file_notes
 from .scenarios.first import first_scenario
 from .scenarios.fit import draft
 from .scenarios.problems import Problem, ScenarioError
+from .scenarios.profile import read_profile
 from .scenarios.reference import reference_markdown
 from .scenarios.references import warnings
 from .scenarios.scenario import Scenario
@@ -217,6 +218,12 @@ def replay(
     junit: JunitOption = None,
     seeds: SeedsOption = 1,
     jobs: JobsOption = 1,
+    profile: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="what was measured of a machine, for which the rehearsal is to stand"
+        ),
+    ] = None,
 ) -> None:
     """Replay a scenario in virtual time: run directory, verdict, digest, report; or over many seeds, with intervals."""
     if seeds > 1:
@@ -224,10 +231,13 @@ def replay(
         named = [name for name, value in given.items() if value is not None]
         if named or engine != "kernel" or backend != "sim":
             raise UsageError(f"expected no {named[0] if named else '--engine or --backend'} with --seeds")
-        _replay_seeds(scenario, set_ or [], seed, seeds, jobs, json_, junit)
     loaded = Scenario.load(scenario, set_ or [])
     if seed is not None:
         loaded = loaded.with_seed(seed)
+    if profile is not None:
+        loaded = loaded.with_profile(read_profile(profile))
+    if seeds > 1:
+        _replay_seeds(loaded, seeds, jobs, json_, junit)
     directory = out_ or _free_directory(f"{loaded.name}-{loaded.document.seed}")
     _warn(loaded)
     _prepare(engine, backend)
@@ -251,16 +261,13 @@ def replay(
         print(json.dumps(run.summary, indent=2))
     else:
         again = ["windtunnel", "replay", scenario, *(part for text in set_ or [] for part in ("--set", text))]
-        again += ["--seed", str(run.summary["seed"])]
+        again += [*(("--profile", str(profile)) if profile else ()), "--seed", str(run.summary["seed"])]
         print_verdict(run.summary, directory, shlex.join(again), time.monotonic() - started)
     raise typer.Exit(PASSED if run.passed else VIOLATED)
 
 
-def _replay_seeds(
-    scenario: str, sets: list[str], seed: int | None, seeds: int, jobs: int, json_: bool, junit: Path | None
-) -> NoReturn:
-    loaded = Scenario.load(scenario, sets)
-    variant = Variant((), loaded if seed is None else loaded.with_seed(seed))
+def _replay_seeds(loaded: Scenario, seeds: int, jobs: int, json_: bool, junit: Path | None) -> NoReturn:
+    variant = Variant((), loaded)
     _warn(loaded)
     _prepare()
     with _interruptible(), counter(not json_) as done:

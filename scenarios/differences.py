@@ -5,39 +5,37 @@ from typing import Any
 
 from .problems import Path, spell
 from .scenario import Scenario
+from .units import show
 
 _NO_MATTER: tuple[Path, ...] = (
     ("seed",), ("description",), ("scenario",), ("fleet", "registry", "backend"), ("fleet", "cloud", "backend"),
 )  # fmt: skip
 """The seed and the name are stated beside them; the others change no result."""
 
-
-def differences(first: Scenario, second: Scenario) -> list[str]:
-    """``autoscaler.requests_high: 300/s, then 150/s`` for each field that differs, in the first's order."""
-    left, right = dict(_fields(first.resolved(), ())), dict(_fields(second.resolved(), ()))
-    return [
-        f"{spell(path)}: {_shown(left, path)}, then {_shown(right, path)}"
-        for path in dict.fromkeys((*left, *right))
-        if path not in _NO_MATTER and left.get(path, _ABSENT) != right.get(path, _ABSENT)
-    ]
-
-
 _ABSENT = object()
 
 
-def _shown(fields: dict[Path, Any], path: Path) -> str:
-    if path not in fields:
+def differences(first: Scenario, second: Scenario) -> list[str]:
+    """``autoscaler.requests_high: 300/s, then 150/s`` for each field that differs, in the first's order."""
+    return [
+        f"{spell(path)}: {_shown(one)}, then {_shown(two)}"
+        for path, one, two in _differing(first.resolved(), second.resolved(), ())
+        if path not in _NO_MATTER
+    ]
+
+
+def _differing(one: Any, two: Any, path: Path) -> Iterator[tuple[Path, Any, Any]]:
+    if isinstance(one, dict) and isinstance(two, dict):
+        for key in dict.fromkeys((*one, *two)):
+            yield from _differing(one.get(key, _ABSENT), two.get(key, _ABSENT), (*path, key))
+    elif isinstance(one, list) and isinstance(two, list) and len(one) == len(two):
+        for number, pair in enumerate(zip(one, two, strict=True)):
+            yield from _differing(*pair, (*path, number))
+    elif one != two:
+        yield path, one, two
+
+
+def _shown(value: Any) -> str:
+    if value is _ABSENT:
         return "nothing"
-    value = fields[path]
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _fields(data: Any, path: Path) -> Iterator[tuple[Path, Any]]:
-    if isinstance(data, dict) and data:
-        for key, value in data.items():
-            yield from _fields(value, (*path, key))
-    elif isinstance(data, list) and data:
-        for number, value in enumerate(data):
-            yield from _fields(value, (*path, number))
-    else:
-        yield path, data
+    return show(value).strip("'")

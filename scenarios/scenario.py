@@ -14,6 +14,7 @@ from . import references
 from .input_file import open_input, place_of_bad_text
 from .overrides import apply_overrides
 from .problems import Problem, ScenarioError, nearest
+from .profile import Profile
 from .schema import Document
 from .validation import validate
 from .yaml_source import read_yaml
@@ -76,6 +77,10 @@ class Scenario:
         if not 0 <= seed < 2**63:
             raise UsageError(f"expected a seed from 0 to 2**63 - 1, got {seed}")
         return replace(self, document=self.document.model_copy(update={"seed": seed}))
+
+    def with_profile(self, profile: Profile) -> "Scenario":
+        """The same scenario on the machine of *profile*."""
+        return replace(self, document=self.document.model_copy(update={"profile": profile}))
 
     @property
     def name(self) -> str:

@@ -40,6 +40,8 @@ def parse_settings(source: Source, model: type[Settings], what: str) -> Settings
     except ValidationError as error:
         for item in errors_of(error):
             at = tuple(item["loc"])
+            if at in source.empty:
+                continue
             unknown = item["type"] == "extra_forbidden"
             problems.append(source.problem(at, describe(item, model, item.get("input")), of_key=unknown))
     if problems:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, create_model
+from pydantic import BeforeValidator, Field, create_model
 
 from ..core.errors import UsageError
 from ..core.outcomes import NAMES
@@ -71,12 +71,10 @@ _KINDS = {
 }  # fmt: skip
 _NAMES = (*FIGURES, *(name for name in NAMES if name != "pending"))
 
-_Base = type("_Base", (Model,), {"model_config": ConfigDict(validate_default=False), "__module__": __name__})
-ToleranceFile: Any = create_model(
-    "ToleranceFile",
-    __base__=_Base,
-    **{name: (_KINDS.get(name, _TIME if name in FIGURES else _POINTS), Field(None)) for name in _NAMES},
-)
+_FIELDS: Any = {
+    name: (_KINDS.get(name, _TIME if name in FIGURES else _POINTS), Field(None)) for name in _NAMES
+}
+ToleranceFile: Any = create_model("ToleranceFile", __base__=Model, **_FIELDS)
 """The file: any of the figures by name, or outcomes by theirs."""
 
 
@@ -103,8 +101,9 @@ def tolerances(given: Sequence[str] = ()) -> Tolerances:
 
 def _of_text(text: str, name: str, value: str) -> Any:
     written: Any = value
-    with suppress(ValueError):
-        written = float(value)
+    for number in (float, int):
+        with suppress(ValueError):
+            written = number(value)
     source = Source(f"--tolerance {text}", {name: written})
     try:
         return parse_settings(source, ToleranceFile, "tolerances")
