@@ -113,12 +113,14 @@ class Scenario:
     def fingerprint(self) -> str:
         """A hash of all that can change a result.
 
-        Not in it: the seed, which is stated beside it, and which backends stand for Redis and EC2, for those must not change anything.
+        Not in it: the seed, which is stated beside it, what is only told of a profile's machine, and which backends stand for Redis and EC2, for those must not change anything.
         Files count by their (unpacked) content, not by their name.
         """
         data = self.resolved()
         del data["seed"]
         data.pop("description", None)
+        for told in ("description", "host_cores"):
+            data.get("profile", {}).pop(told, None)
         data["fleet"]["registry"].pop("backend")
         data["fleet"]["cloud"].pop("backend")
         for source in data["traffic"]:
