@@ -65,16 +65,7 @@ def replay(
     *profile*: a file with what was measured of the machine that the rehearsal is to stand for.
     Raises ScenarioError for a bad scenario, FileExistsError for a directory that is in use, StorageError for a full disk.
     """
-    if not isinstance(scenario, Scenario):
-        scenario = Scenario.load(scenario)
-    if seed is not None:
-        scenario = scenario.with_seed(seed)
-    if profile is not None:
-        scenario = scenario.with_profile(read_profile(profile))
-    if scenario.document.profile is not None and backend != REHEARSAL:
-        raise UsageError(
-            f"expected no profile with the backend {backend}: only a rehearsal stands for a machine"
-        )
+    scenario = _settled(scenario, seed, profile, backend)
     document = scenario.document.fleet
     world = world_of(backend, engine, registry or document.registry.backend, cloud or document.cloud.backend)
     world.prepare()
@@ -106,6 +97,23 @@ def replay(
             _draw(run, fleet, directory)
         write_whole(directory / "summary.json", json.dumps(summary, indent=2) + "\n")
     return run
+
+
+def _settled(
+    scenario: Scenario | str | Path, seed: int | None, profile: str | Path | None, backend: str
+) -> Scenario:
+    """What is to be replayed, loaded, under its seed and on its machine."""
+    if not isinstance(scenario, Scenario):
+        scenario = Scenario.load(scenario)
+    if seed is not None:
+        scenario = scenario.with_seed(seed)
+    if profile is not None:
+        scenario = scenario.with_profile(read_profile(profile))
+    if scenario.document.profile is not None and backend != REHEARSAL:
+        raise UsageError(
+            f"expected no profile with the backend {backend}: only a rehearsal stands for a machine"
+        )
+    return scenario
 
 
 def _draw(run: Run, fleet: FleetSpec, directory: Path) -> None:

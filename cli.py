@@ -84,6 +84,10 @@ JunitOption = Annotated[
         metavar="FILE", help="write the verdicts as JUnit XML, a test case per objective", dir_okay=False
     ),
 ]
+ProfileOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="what was measured of a machine, for which the rehearsal is to stand"),
+]
 JobsOption = Annotated[int, typer.Option(min=1, help="processes at once, with --seeds")]
 
 
@@ -218,12 +222,7 @@ def replay(
     junit: JunitOption = None,
     seeds: SeedsOption = 1,
     jobs: JobsOption = 1,
-    profile: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="what was measured of a machine, for which the rehearsal is to stand"
-        ),
-    ] = None,
+    profile: ProfileOption = None,
 ) -> None:
     """Replay a scenario in virtual time: run directory, verdict, digest, report; or over many seeds, with intervals."""
     if seeds > 1:
@@ -231,11 +230,7 @@ def replay(
         named = [name for name, value in given.items() if value is not None]
         if named or engine != "kernel" or backend != "sim":
             raise UsageError(f"expected no {named[0] if named else '--engine or --backend'} with --seeds")
-    loaded = Scenario.load(scenario, set_ or [])
-    if seed is not None:
-        loaded = loaded.with_seed(seed)
-    if profile is not None:
-        loaded = loaded.with_profile(read_profile(profile))
+    loaded = _load(scenario, set_ or [], seed, profile)
     if seeds > 1:
         _replay_seeds(loaded, seeds, jobs, json_, junit)
     directory = out_ or _free_directory(f"{loaded.name}-{loaded.document.seed}")
@@ -264,6 +259,13 @@ def replay(
         again += [*(("--profile", str(profile)) if profile else ()), "--seed", str(run.summary["seed"])]
         print_verdict(run.summary, directory, shlex.join(again), time.monotonic() - started)
     raise typer.Exit(PASSED if run.passed else VIOLATED)
+
+
+def _load(scenario: str, sets: list[str], seed: int | None, profile: Path | None) -> Scenario:
+    loaded = Scenario.load(scenario, sets)
+    if seed is not None:
+        loaded = loaded.with_seed(seed)
+    return loaded if profile is None else loaded.with_profile(read_profile(profile))
 
 
 def _replay_seeds(loaded: Scenario, seeds: int, jobs: int, json_: bool, junit: Path | None) -> NoReturn:

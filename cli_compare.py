@@ -21,8 +21,8 @@ def compare(
     tolerance: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=VALUE|FILE",
-            help="change a tolerance, such as p95=30%, fleet_size=1 or p50=any (none), or those in a YAML file; may be repeated",
+            metavar="TOLERANCE",
+            help="NAME=VALUE, such as p95=30%, fleet_size=1 or p50=any (none), or a YAML file of such; may be repeated",
         ),
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="print the comparison alone, as JSON")] = False,

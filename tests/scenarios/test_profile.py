@@ -12,8 +12,9 @@ from windtunnel.scenarios.build import compile_plan
 from windtunnel.scenarios.differences import differences
 from windtunnel.scenarios.profile import Profile, read_profile
 from windtunnel.scenarios.references import warnings
-from windtunnel.tests.support import TWINS, both_engines, run, scenario, steady  # noqa: F401
+from windtunnel.tests.support import TWINS, both_engines, run, scenario, steady
 
+__all__ = ["both_engines"]
 US, MS = 1_000, 1_000_000
 MACHINE = {
     "description": "two cores", "proxy_cpu": "22us", "app_overhead": "400us", "hop_latency": "30us", "timer_slack": "60us",
