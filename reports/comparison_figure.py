@@ -26,6 +26,9 @@ from .summary import per_bin, percentiles_per_bin
 
 COLOURS = (BLUE, ORANGE)
 LETTERS = ("A", "B")
+WIDTHS = {"A": 2.0, "B": 0.9}
+"""The first run shows around the second where they are alike."""
+
 STYLES = (("p50", 0.5, "-"), ("p95", 0.95, "--"), ("p99", 0.99, ":"))
 MARKS = {"launch": "^", "promote": "P", "drain": "v", "terminate": "x"}
 
@@ -86,7 +89,7 @@ def _traffic(axis: Any, both: Both, comparison: Comparison) -> None:
     for letter, colour, evidence in zip(LETTERS, COLOURS, both, strict=True):
         time, _, answered = _within(evidence, comparison)
         rates = per_bin(time[answered], None, bins, width)
-        axis.step(x, rates, where="post", color=colour, linewidth=1.1, label=f"{letter} answered")
+        axis.step(x, rates, where="post", color=colour, linewidth=WIDTHS[letter], label=f"{letter} answered")
     axis.set_ylabel("requests/s,\nat their planned time")
     counts(axis)
     legend(axis)
@@ -102,7 +105,7 @@ def _latency(axis: Any, both: Both, comparison: Comparison) -> None:
         drawn = drawn or bool((found > 0).any())
         for row, (name, _, style) in zip(found, STYLES, strict=True):
             axis.step(
-                np.arange(bins) * width, row, style, where="post", color=colour, linewidth=1.1, label=f"{letter} {name}"
+                np.arange(bins) * width, row, style, where="post", color=colour, linewidth=WIDTHS[letter], label=f"{letter} {name}"
             )  # fmt: skip
     if drawn:
         logarithmic(axis)

@@ -56,7 +56,7 @@ def page(comparison: Comparison, picture: str) -> str:
     body = (
         table(("", "run", "scenario", "seed"), runs, (3,)) + paragraph(window) + notes + picture
         + "<h2>Figures</h2>\n" + table(HEADER, rows(comparison), (1, 2)) + paragraph(_TOLD)
-        + "<h2>Servers over time</h2>\n" + paragraph(sizes_line(comparison).capitalize() + ".")
+        + "<h2>Servers over time</h2>\n" + paragraph(_sentence(sizes_line(comparison)))
         + "<h2>Scaling decisions</h2>\n" + _decisions(comparison)
         + "<h2>The same planned requests</h2>\n" + _paired(comparison)
     )  # fmt: skip
@@ -72,6 +72,10 @@ _TOLD = (
     "Differences are B minus A, with 95% intervals by the jackknife over the batches of time. Uncertain: the interval reaches beyond the "
     "tolerance, or from beyond it inside. Throughput and percentiles are of requests that were answered as planned."
 )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}." if text else "No second was sampled in both runs."
 
 
 def _decisions(comparison: Comparison) -> str:
