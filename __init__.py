@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api import Difference, compare_runs, replay, report, verify
+    from .comparing import compare
+    from .reports.comparison import Comparison
     from .reports.run import Run, RunError
     from .reports.storage import StorageError
     from .scenarios.problems import Problem, ScenarioError
     from .scenarios.scenario import Scenario, library
 
 __all__ = [
+    "Comparison",
     "Difference",
     "Problem",
     "Run",
@@ -22,6 +25,7 @@ __all__ = [
     "Scenario",
     "ScenarioError",
     "StorageError",
+    "compare",
     "compare_runs",
     "library",
     "replay",
@@ -31,6 +35,8 @@ __all__ = [
 
 _HOMES = {
     ".api": ("Difference", "compare_runs", "replay", "report", "verify"),
+    ".comparing": ("compare",),
+    ".reports.comparison": ("Comparison",),
     ".reports.run": ("Run", "RunError"),
     ".reports.storage": ("StorageError",),
     ".scenarios.problems": ("Problem", "ScenarioError"),

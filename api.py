@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pyarrow import ArrowException
 
 from .backends.local.options import FlightOptions
@@ -26,9 +27,13 @@ from .reports.summary import summarise
 from .reports.tables import Names, names_of
 from .scenarios.build import compile_plan
 from .scenarios.plan import BLOCK, Plan
+from .scenarios.profile import read_profile
 from .scenarios.scenario import Scenario
 
 Progress = Callable[[int, int], None]
+
+REHEARSAL = "sim"
+"""The backend that runs in virtual time."""
 
 INPUT_LIMIT = 64 * 2**20
 """Input files up to this size are copied into the run's directory, so that it can be verified anywhere."""
@@ -54,17 +59,16 @@ def replay(
     progress: Progress | None = None,
     figure: bool = True,
     flight: FlightOptions | None = None,
+    profile: str | Path | None = None,
 ) -> Run:
     """Replay *scenario* and return the run: rehearsed (``backend="sim"``) or flown (``"local"``, with the options of *flight*).
 
     *out* is a new or empty directory for it (none: kept in memory). *registry* and *cloud* override what stands for Redis and EC2 in a rehearsal.
+    *profile*: a file with what was measured of the machine that the rehearsal is to stand for.
     Raises ScenarioError for a bad scenario, FileExistsError for a directory that is in use, StorageError for a full disk, UsageError for what cannot be flown,
     BackendFailure if something that a flight needs fails.
     """
-    if not isinstance(scenario, Scenario):
-        scenario = Scenario.load(scenario)
-    if seed is not None:
-        scenario = scenario.with_seed(seed)
+    scenario = _settled(scenario, seed, profile, backend)
     document = scenario.document.fleet
     world = world_of(
         backend, engine, registry or document.registry.backend, cloud or document.cloud.backend, flight
@@ -109,6 +113,23 @@ def _sink(
             (directory / copy).parent.mkdir(exist_ok=True)
             shutil.copyfile(path, directory / copy)
     return sink
+
+
+def _settled(
+    scenario: Scenario | str | Path, seed: int | None, profile: str | Path | None, backend: str
+) -> Scenario:
+    """What is to be replayed, loaded, under its seed and on its machine."""
+    if not isinstance(scenario, Scenario):
+        scenario = Scenario.load(scenario)
+    if seed is not None:
+        scenario = scenario.with_seed(seed)
+    if profile is not None:
+        scenario = scenario.with_profile(read_profile(profile))
+    if scenario.document.profile is not None and backend != REHEARSAL:
+        raise UsageError(
+            f"expected no profile with the backend {backend}: only a rehearsal stands for a machine"
+        )
+    return scenario
 
 
 def _draw(run: Run, fleet: FleetSpec, directory: Path) -> None:
@@ -173,7 +194,9 @@ def _texts(
 ) -> dict[str, str]:
     kept = {path: copy for copy, path in inputs.items()}
     names = {name: kept[path] for name, path in scenario.files().items() if path in kept}
+    profile = scenario.resolved().get("profile")
     return {
+        **({} if profile is None else {"profile.yaml": yaml.safe_dump(profile, sort_keys=False)}),
         "scenario.yaml": scenario.to_yaml(names),
         "plan.json": plan.summary_json(),
         "host.json": json.dumps(_host(backend, engine), indent=2) + "\n",

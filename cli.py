@@ -1,4 +1,4 @@
-"""The command line. Exit codes: 0 passed, 1 internal error, 2 bad usage or scenario, 3 an SLO violated, 4 a backend failed,
+"""The command line. Exit codes: 0 passed, 1 internal error, 2 bad usage or scenario, 3 an SLO violated or a tolerance missed, 4 a backend failed,
 5 verify differs, 130 interrupted."""
 
 import atexit
@@ -23,6 +23,7 @@ from .backends.local.process import BackendFailure
 from .cli_aws import register as register_aws
 from .cli_campaign import check_plain, replay_seeds
 from .cli_campaign import register as register_campaigns
+from .cli_compare import register as register_compare
 from .cli_flight import (
     AllowOption,
     DemandOption,
@@ -44,6 +45,7 @@ from .cli_shared import (
     EngineOption,
     JobsOption,
     JunitOption,
+    ProfileOption,
     ScenarioArgument,
     SeedsOption,
     SetOption,
@@ -61,6 +63,7 @@ from .reports.wording import plural
 from .scenarios.first import first_scenario
 from .scenarios.fit import draft
 from .scenarios.problems import Problem, ScenarioError
+from .scenarios.profile import read_profile
 from .scenarios.reference import reference_markdown
 from .scenarios.scenario import Scenario
 from .scenarios.scenario import library as library_scenarios
@@ -212,6 +215,7 @@ def replay(
     junit: JunitOption = None,
     seeds: SeedsOption = 1,
     jobs: JobsOption = 1,
+    profile: ProfileOption = None,
     proxy: ProxyOption = None,
     demand: DemandOption = None,
     redis_url: RedisOption = None,
@@ -223,10 +227,9 @@ def replay(
     if seeds > 1:
         given = {"--out": out_, "--registry": registry, "--cloud": cloud}
         check_plain(given, engine != "kernel" or backend != "sim")
-        replay_seeds(scenario, set_ or [], seed, seeds, jobs, json_, junit)
-    loaded = Scenario.load(scenario, set_ or [])
-    if seed is not None:
-        loaded = loaded.with_seed(seed)
+    loaded = _load(scenario, set_ or [], seed, profile)
+    if seeds > 1:
+        replay_seeds(loaded, seeds, jobs, json_, junit)
     directory = out_ or free_directory(f"{loaded.name}-{loaded.document.seed}")
     warn(loaded)
     prepare(engine, backend)
@@ -246,7 +249,9 @@ def replay(
     except StorageError as error:
         err.print(f"{error}; what was recorded until then is in {directory}", markup=False)
         raise typer.Exit(INTERNAL) from None
-    _show(run, loaded, directory, json_, junit, _command(scenario, set_ or [], run, backend), started)
+    _show(
+        run, loaded, directory, json_, junit, _command(scenario, set_ or [], run, backend, profile), started
+    )
     raise typer.Exit(PASSED if run.passed else VIOLATED)
 
 
@@ -263,7 +268,7 @@ def _show(
         print_verdict(run.summary, directory, again, time.monotonic() - started)
 
 
-def _command(scenario: str, sets: list[str], run: Run, backend: str) -> str:
+def _command(scenario: str, sets: list[str], run: Run, backend: str, profile: Path | None) -> str:
     """The command that replays the same again."""
     seed = run.summary["seed"]
     words = [
@@ -271,15 +276,24 @@ def _command(scenario: str, sets: list[str], run: Run, backend: str) -> str:
         "replay",
         scenario,
         *(part for text in sets for part in ("--set", text)),
+        *(("--profile", str(profile)) if profile else ()),
         "--seed",
         str(seed),
     ]
     return shlex.join(words if backend == "sim" else [*words, "--backend", backend])
 
 
+def _load(scenario: str, sets: list[str], seed: int | None, profile: Path | None) -> Scenario:
+    loaded = Scenario.load(scenario, sets)
+    if seed is not None:
+        loaded = loaded.with_seed(seed)
+    return loaded if profile is None else loaded.with_profile(read_profile(profile))
+
+
 register_campaigns(app)
 register_roles(app)
 register_aws(app)
+register_compare(app)
 
 
 @app.command(epilog="Example: windtunnel verify runs/monkey --engine simpy")

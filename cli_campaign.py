@@ -48,12 +48,9 @@ def check_plain(given: Mapping[str, object], other_world: bool) -> None:
         raise UsageError(f"expected no {named[0] if named else '--engine or --backend'} with --seeds")
 
 
-def replay_seeds(
-    scenario: str, sets: list[str], seed: int | None, seeds: int, jobs: int, json_: bool, junit: Path | None
-) -> NoReturn:
+def replay_seeds(loaded: Scenario, seeds: int, jobs: int, json_: bool, junit: Path | None) -> NoReturn:
     """Rehearse one scenario over *seeds* seeds and end with the verdict over them."""
-    loaded = Scenario.load(scenario, sets)
-    variant = Variant((), loaded if seed is None else loaded.with_seed(seed))
+    variant = Variant((), loaded)
     warn(loaded)
     prepare()
     with interruptible(), counter(not json_) as done:

@@ -40,6 +40,10 @@ JunitOption = Annotated[
         metavar="FILE", help="write the verdicts as JUnit XML, a test case per objective", dir_okay=False
     ),
 ]
+ProfileOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="what was measured of a machine, for which the rehearsal is to stand"),
+]
 JobsOption = Annotated[int, typer.Option(min=1, help="processes at once, with --seeds")]
 
 

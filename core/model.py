@@ -30,7 +30,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class AppSpec:
-    """The app servers; all alike but for their weights."""
+    """The app servers; all alike but for their weights. *timer_slack*: how much longer each wait for io lasts than was asked for."""
 
     initial: int = 1
     canaries: int = 0
@@ -42,6 +42,7 @@ class AppSpec:
     boot_time: Distribution = INSTANT
     boot_failure: float = 0.0
     weights: tuple[int, ...] = (1,)
+    timer_slack: int = 0
 
     def weight(self, number: int) -> int:
         """The routing weight of instance *number* (from 1)."""
@@ -115,13 +116,14 @@ class Cache:
 
 @dataclass(frozen=True, slots=True)
 class DependencySpec:
-    """Something the app servers call: a database, another service."""
+    """Something the app servers call: a database, another service. *overhead*: what a call that is served takes beside *service*."""
 
     name: str
     concurrency: int
     queue: int
     service: Distribution
     cache: Cache | None = None
+    overhead: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from ..core.model import (
 from ..core.routing import ALGORITHMS
 from .fault_timeline import fault_timeline
 from .plan import Plan
+from .profile import on_machine
 from .scenario import Scenario
 from .schema import Document, Slo, parse_bound
 from .sources import Sources, or_none
@@ -35,7 +36,7 @@ def compile_plan(scenario: Scenario) -> Plan:
     traffic = Sources(scenario)
     for number, entry in enumerate(document.traffic):
         traffic.add(entry, number)
-    fleet = _fleet(document, traffic)
+    fleet = on_machine(_fleet(document, traffic), document.profile)
     return Plan(fleet, tuple(traffic.open), tuple(traffic.mixes), scenario.fingerprint())
 
 

@@ -211,6 +211,7 @@ def warnings(document: Document) -> list[str]:
             else []
         ),
         *_limits_that_cross(document.autoscaler),
+        *_more_cores_than_the_machine(document),
         *(
             ["memory_high is never reached: fleet.app.memory.total is not given"]
             if marked and document.fleet.app.memory.total is None
@@ -226,6 +227,18 @@ def warnings(document: Document) -> list[str]:
         *(f"objective {s.name!r} looks at a time after the end" for s in document.slo if s.from_ >= end),
         *effort_notes(document),
     ]
+
+
+def _more_cores_than_the_machine(document: Document) -> Iterator[str]:
+    """A rehearsal gives each server cores of its own, whatever machine it stands for."""
+    app, profile = document.fleet.app, document.profile
+    most = max(app.initial + app.canaries + app.standby, app.max or 0)
+    cores = min(app.cores or app.workers, app.workers) * most
+    if profile is not None and profile.host_cores is not None and cores > profile.host_cores:
+        yield (
+            f"the fleet has up to {cores} cores and the profile's machine {profile.host_cores}: a flight that burns its CPU demand "
+            "is slower than this rehearsal"
+        )
 
 
 def _limits_that_cross(scaler: AutoscalerModel | None) -> Iterator[str]:

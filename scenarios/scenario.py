@@ -14,6 +14,7 @@ from . import references
 from .input_file import open_input, place_of_bad_text
 from .overrides import apply_overrides
 from .problems import Problem, ScenarioError, nearest
+from .profile import Profile
 from .schema import Document
 from .validation import validate
 from .yaml_source import read_yaml
@@ -77,6 +78,10 @@ class Scenario:
             raise UsageError(f"expected a seed from 0 to 2**63 - 1, got {seed}")
         return replace(self, document=self.document.model_copy(update={"seed": seed}))
 
+    def with_profile(self, profile: Profile) -> "Scenario":
+        """The same scenario on the machine of *profile*."""
+        return replace(self, document=self.document.model_copy(update={"profile": profile}))
+
     @property
     def name(self) -> str:
         """Its name."""
@@ -112,12 +117,14 @@ class Scenario:
     def fingerprint(self) -> str:
         """A hash of all that can change a result.
 
-        Not in it: the seed, which is stated beside it, and which backends stand for Redis and EC2 (or the account to fly on), for those must not change anything.
+        Not in it: the seed, which is stated beside it, what is only told of a profile's machine, and which backends stand for Redis and EC2 (or the account to fly on), for those must not change anything.
         Files count by their (unpacked) content, not by their name.
         """
         data = self.resolved()
         del data["seed"]
         data.pop("description", None)
+        for told in ("description", "host_cores"):
+            data.get("profile", {}).pop(told, None)
         data["fleet"]["registry"].pop("backend")
         data["fleet"]["cloud"].pop("backend")
         data["fleet"]["cloud"].pop("aws", None)

@@ -13,6 +13,7 @@ from pydantic import (
 
 from ..core.slo import SIMPLE_INDICATORS, is_indicator, unit_of
 from .problems import nearest
+from .profile import Profile
 from .schema_base import Model, Name, Positive
 from .schema_faults import Fault
 from .schema_fleet import Endpoint, Fleet
@@ -196,5 +197,8 @@ class Document(Model):
     endpoints: list[Endpoint] = Field([], description="endpoints")
     traffic: list[Traffic] = Field([], description="sources of requests")
     autoscaler: AutoscalerModel | None = Field(None, description="the autoscaler; omitted: none")
+    profile: Profile | None = Field(
+        None, description="the machine that the rehearsal stands for; omitted: none in particular"
+    )
     faults: list[Fault] = Field([], description="faults")
     slo: list[Slo] = Field([], description="objectives; one that is violated makes the exit code 3")

@@ -66,15 +66,15 @@ class Source:
         return Problem(self.name, *place, path, message)
 
 
-def read_yaml(text: str, name: str) -> Source:
-    """Parse *text*; raises ScenarioError for anything that is not one plain document."""
+def read_yaml(text: str, name: str, what: str = "a scenario") -> Source:
+    """Parse *text*, which should hold *what*; raises ScenarioError for anything that is not one plain document."""
     source = Source(name)
     try:
         loader = _Loader(text)
         try:
             node = loader.get_single_node()
             if node is None or (node.tag == f"{_STANDARD}null" and not node.value):
-                raise ScenarioError([Problem(name, 1, 1, (), "expected a scenario, got an empty file")])
+                raise ScenarioError([Problem(name, 1, 1, (), f"expected {what}, got an empty file")])
             source.data = _convert(node, (), source, loader, 0)
         finally:
             loader.dispose()

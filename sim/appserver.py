@@ -128,9 +128,8 @@ class AppServer:
         if job.current:
             job.attempt.cpu_done = now
         if job.endpoint.io is not None and not job.error:
-            self.timeline.at(
-                now + job.io, Kind.IO_DONE, self.number, job.number, job.lane, self._io_done, job
-            )
+            time = now + job.io + self.spec.timer_slack
+            self.timeline.at(time, Kind.IO_DONE, self.number, job.number, job.lane, self._io_done, job)
         else:
             self._call_next(job)
 

@@ -17,7 +17,7 @@ DOCS = ROOT / "docs"
 EXAMPLES = sorted((DOCS / "examples").glob("*.py"))
 ELSEWHERE = {"howto-traffic.md"}
 """Run by test_howto_traffic, on a log that is made for it."""
-GUIDES = sorted({"tutorial.md", *(path.name for path in DOCS.glob("howto-*.md"))} - ELSEWHERE)
+GUIDES = sorted({"tutorial.md", "compare.md", *(path.name for path in DOCS.glob("howto-*.md"))} - ELSEWHERE)
 
 
 @pytest.mark.parametrize("script", EXAMPLES, ids=lambda script: script.name)

@@ -196,7 +196,8 @@ def cpu_done(w: World, slot: int) -> None:
     if current(w, slot):
         w.attempts[j["attempt"]]["cpu_done"] = now
     if w.endpoints[j["endpoint"]]["io"] == 1 and j["error"] == 0:
-        schedule(w, now + j["io"], major_key(IO_DONE, server), j["minor"], slot)
+        time = now + j["io"] + w.config[0]["timer_slack"]
+        schedule(w, time, major_key(IO_DONE, server), j["minor"], slot)
     else:
         call_next(w, slot)
 

@@ -38,7 +38,7 @@ CONFIG = _row(
     "routing canary_every upstream_timeout keepalive_timeout write_timeout retry_attempts max_in_flight slow_start "
     "health_interval health_timeout healthy_threshold unhealthy_threshold "
     "consecutive_5xx base_ejection_time max_ejection_percent "
-    "workers cores queue app_total app_base app_each app_leak",
+    "workers cores queue app_total app_base app_each app_leak timer_slack",
     "retry_budget cpu_factor",
 )
 
@@ -49,7 +49,7 @@ SOURCE = _row(
 )
 ENDPOINT = _row("cpu_kind io io_kind calls_from calls size status", "cpu_a cpu_b io_a io_b")
 DEPENDENCY = _row(
-    "concurrency queue service_kind cached ttl keys filled_from busy queue_head queue_tail queue_length down",
+    "concurrency queue service_kind overhead cached ttl keys filled_from busy queue_head queue_tail queue_length down",
     "service_a service_b hit_share slow",
 )
 

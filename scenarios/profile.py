@@ -1,0 +1,66 @@
+"""A profile: what was measured of a machine, so that a rehearsal stands for a flight on it.
+
+What it changes is the compiled fleet, before the run: both engines see only the changed values.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import Field
+
+from ..core.model import FleetSpec
+from .schema_base import Model, Positive
+from .settings_file import read_settings
+from .units import Duration
+
+
+class Profile(Model):
+    """What a machine takes beside what the scenario says; `windtunnel replay --profile FILE` reads it from a file. Omitted: the rehearsal is of no machine in particular."""
+
+    description: str = Field("", description="which machine, and when it was measured")
+    proxy_cpu: Duration | None = Field(
+        None,
+        description="CPU time of the proxy per request, instead of fleet.proxy.cpu_per_request; omitted: the scenario's",
+    )
+    app_overhead: Duration = Field(
+        0,
+        description="what an app server adds to each request; a latency without a worker, half of it before and half after, for its event loop does not hold a worker",
+    )
+    hop_latency: Duration = Field(
+        0,
+        description="one-way latency of loopback, added to each message of both links, and twice to each call of a dependency",
+    )
+    timer_slack: Duration = Field(
+        0,
+        description="how much later than asked for a sleep ends: added to each io and to each call of a dependency",
+    )
+    start_up: Duration = Field(
+        0,
+        description="from the launch of an app server's process until it could serve, added to fleet.cloud.pending",
+    )
+    host_cores: Positive | None = Field(
+        None, description="cores of the machine; `check` warns of a fleet that has more; omitted: not known"
+    )
+
+
+def read_profile(path: str | Path) -> Profile:
+    """The profile in a YAML or JSON file. Raises ScenarioError with every mistake."""
+    return read_settings(Path(path), Profile, "a profile")
+
+
+def on_machine(fleet: FleetSpec, profile: Profile | None) -> FleetSpec:
+    """*fleet* as it would be on the machine of *profile*."""
+    if profile is None:
+        return fleet
+    hop, slack = profile.hop_latency, profile.timer_slack
+    upstream = fleet.upstream_link.latency + hop + profile.app_overhead // 2
+    cpu = fleet.proxy.cpu_per_request if profile.proxy_cpu is None else profile.proxy_cpu
+    return replace(
+        fleet,
+        proxy=replace(fleet.proxy, cpu_per_request=cpu),
+        client_link=replace(fleet.client_link, latency=fleet.client_link.latency + hop),
+        upstream_link=replace(fleet.upstream_link, latency=upstream),
+        app=replace(fleet.app, timer_slack=slack),
+        pending=fleet.pending + profile.start_up,
+        dependencies=tuple(replace(one, overhead=slack + 2 * hop) for one in fleet.dependencies),
+    )

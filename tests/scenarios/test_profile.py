@@ -1,0 +1,131 @@
+"""Rehearsals on the profile of a machine."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from windtunnel import Scenario, ScenarioError, replay, verify
+from windtunnel.api import REHEARSAL
+from windtunnel.core.errors import UsageError
+from windtunnel.scenarios.build import compile_plan
+from windtunnel.scenarios.differences import differences
+from windtunnel.scenarios.profile import Profile, read_profile
+from windtunnel.scenarios.references import warnings
+from windtunnel.tests.support import TWINS, both_engines, run, scenario, steady
+
+__all__ = ["both_engines"]
+US, MS = 1_000, 1_000_000
+MACHINE = {
+    "description": "two cores", "proxy_cpu": "22us", "app_overhead": "400us", "hop_latency": "30us", "timer_slack": "60us",
+    "start_up": "450ms", "host_cores": 2,
+}  # fmt: skip
+ALONE = steady("1/s", "5s", fleet={
+    "proxy": {"cpu_per_request": "100us"},
+    "network": {"client": {"latency": "1ms"}, "upstream": {"latency": "500us"}},
+    "dependencies": [{"name": "db", "service": {"constant": "2ms"}}],
+})  # fmt: skip
+ALONE["endpoints"] = [{"path": "/", "cpu": {"constant": "5ms"}, "io": {"constant": "3ms"}, "calls": ["db"]}]
+ALONE["traffic"][0]["client"] = {"connections": {"pool": 1}}
+
+
+def latencies(document: dict[str, Any]) -> set[int]:
+    return set(run(document).requests.column("latency_ns").to_pylist()[1:])
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "machine.json"
+    path.write_text(json.dumps(MACHINE))
+    return path
+
+
+@pytest.mark.usefixtures("both_engines")
+def test_a_request_takes_longer_by_what_the_machine_takes() -> None:
+    """A request on a kept connection: two hops each way, the proxy, CPU, io, a call."""
+    plain = 2 * MS + 100 * US + 2 * 500 * US + (5 + 3 + 2) * MS
+    assert latencies(ALONE) == {plain}
+    hops, waits = 4 * 30 * US, 60 * US + (60 + 2 * 30) * US
+    expected = plain - 100 * US + 22 * US + 400 * US + hops + waits
+    assert latencies({**ALONE, "profile": MACHINE}) == {expected}
+
+
+@pytest.mark.usefixtures("both_engines")
+def test_a_launch_takes_longer_by_the_start_of_the_process() -> None:
+    document = steady(
+        "100/s", "10s", fleet={"app": {"max": 2, "boot_time": {"constant": "2s"}}, "cloud": {"pending": "1s"}},
+        autoscaler={"policy": "threshold", "requests_high": "50/s"},
+    )  # fmt: skip
+    times = {}
+    for name, machine in (("plain", {}), ("machine", {"start_up": "450ms"})):
+        events = run({**document, "profile": machine}).events
+        launched = next(event for event in events if event["event"] == "launched" and event["t"] > 0)
+        ready = next(e for e in events if e["event"] == "ready" and e["server"] == launched["server"])
+        times[name] = ready["t"] - launched["t"]
+    assert times == {"plain": 3000 * MS, "machine": 3450 * MS}
+
+
+def test_what_a_profile_omits_is_the_scenarios() -> None:
+    plain = compile_plan(scenario(ALONE)).fleet
+    assert compile_plan(scenario({**ALONE, "profile": {}})).fleet == plain
+    assert compile_plan(scenario({**ALONE, "profile": {"proxy_cpu": 0}})).fleet.proxy.cpu_per_request == 0
+
+
+def test_a_run_with_a_profile_has_another_hash_and_verifies(file: Path, tmp_path: Path) -> None:
+    plain = replay(scenario(ALONE), **TWINS)
+    found = replay(scenario(ALONE), profile=file, out=tmp_path / "run", figure=False, **TWINS)
+    assert found.summary["scenario_hash"] != plain.summary["scenario_hash"]
+    assert found.digest != plain.digest
+    assert read_profile(tmp_path / "run" / "profile.yaml") == read_profile(file)
+    assert Scenario.load(tmp_path / "run" / "scenario.yaml").document.profile == read_profile(file)
+    recorded, difference = verify(tmp_path / "run")
+    assert difference is None
+    assert recorded.digest == found.digest
+    assert differences(scenario(ALONE), scenario({**ALONE, "profile": MACHINE})) == [
+        "profile: nothing, then a mapping"
+    ]
+
+
+def test_without_a_profile_there_is_no_trace_of_it(tmp_path: Path) -> None:
+    replay(scenario(ALONE), out=tmp_path / "run", figure=False, **TWINS)
+    assert not (tmp_path / "run" / "profile.yaml").exists()
+    assert "profile" not in (tmp_path / "run" / "scenario.yaml").read_text()
+
+
+def test_what_is_only_told_of_the_machine_is_not_in_the_hash() -> None:
+    told = {**MACHINE, "description": "the same", "host_cores": 64}
+    one, two = scenario({**ALONE, "profile": MACHINE}), scenario({**ALONE, "profile": told})
+    assert one.fingerprint() == two.fingerprint()
+
+
+def test_a_fleet_of_more_cores_than_the_machine_is_warned_of() -> None:
+    fleet = {"app": {"initial": 2, "max": 3, "workers": 4, "cores": 2}}
+    (said,) = warnings(scenario(steady(fleet=fleet, profile=MACHINE)).document)
+    assert said.startswith("the fleet has up to 6 cores and the profile's machine 2")
+    assert warnings(scenario(steady(fleet={"app": {"initial": 2}}, profile=MACHINE)).document) == []
+
+
+def test_every_bad_field_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text("proxy_cpu: 22\nhop_latncy: 3us\ntimer_slack:\nhost_cores: 0\n")
+    with pytest.raises(ScenarioError) as error:
+        read_profile(path)
+    assert str(error.value).splitlines() == [
+        f"{path}:1:12: proxy_cpu: expected a duration such as 30s, 500ms or 1h30m, got 22",
+        f"{path}:2:1: hop_latncy: unknown key; did you mean 'hop_latency'?",
+        f"{path}:3:13: timer_slack: expected a value, got nothing",
+        f"{path}:4:13: host_cores: expected a value at least 1, got 0",
+    ]
+    path.write_text("- 1\n")
+    with pytest.raises(ScenarioError, match="expected a profile, a mapping, got a list"):
+        read_profile(path)
+    path.write_bytes(b"a: \xff\n")
+    with pytest.raises(ScenarioError, match="expected UTF-8 text"):
+        read_profile(path)
+
+
+def test_a_profile_is_of_rehearsals_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert REHEARSAL == "sim"
+    flown = scenario(ALONE).with_profile(Profile.model_validate(MACHINE))
+    with pytest.raises(UsageError, match="expected no profile with the backend local"):
+        replay(flown, backend="local")
