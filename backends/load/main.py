@@ -58,7 +58,12 @@ def run(settings: LoadSettings, link: RoleLink) -> None:
         clients.rows.finish()
         link.status(
             "done",
-            clients.figures.all() | {"shortages": clients.shortages, "bad_answers": clients.bad_answers, "cpu_ns": time.process_time_ns() - spent},
+            clients.figures.all()
+            | {
+                "shortages": clients.shortages,
+                "bad_answers": clients.bad_answers,
+                "cpu_ns": time.process_time_ns() - spent,
+            },
         )
     finally:
         clients.reactor.close()

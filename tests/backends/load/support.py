@@ -151,7 +151,9 @@ def serving(answer: Callable[[Seen], Answer] = lambda seen: OK) -> Iterator[Serv
 class Link(RoleLink):
     """A link without a conductor: it starts the load when the role is up, and keeps what the role says."""
 
-    def __init__(self, ahead: int = 50_000_000, at_start: Callable[["Link"], None] = lambda link: None) -> None:
+    def __init__(
+        self, ahead: int = 50_000_000, at_start: Callable[["Link"], None] = lambda link: None
+    ) -> None:
         super().__init__("load", LiveClock.begin())
         self.said: list[dict[str, Any]] = []
         self.start = 0

@@ -128,25 +128,29 @@ def test_the_parts_add_up_to_the_plan(parts: int) -> None:
         mine = list(rows)
         assert len(mine) == rows.count
         got += mine
-        for _, index, source, _, _ in mine:
+        for _, _, source, _, _ in mine:
             if source == 1:
                 assert share.connections(whole.fleet.sources[1]) > 0
         slots = {index % 10 for _, index, source, _, _ in mine if source == 2}
         assert all(slot % parts == share.part for slot in slots)
         rows.close()
     assert sorted(got) == expected
-    open_, pooled, _, callers, two = whole.fleet.sources
+    _, pooled, _, callers, two = whole.fleet.sources
     assert sum(share.connections(pooled) for share in shares) == 3
     assert sum(share.connections(two) for share in shares) == 2
     for spec in (callers, two):
         assert sorted(c for share in shares for c in share.clients(spec)) == list(range(spec.concurrency))
     assert sum(share.maximum(callers) for share in shares) == 23
     assert {share.maximum(two) for share in shares} <= {-1, 0}
-    assert all(not share.clients(spec) or share.maximum(spec) != 0 for share in shares for spec in (callers, two))
+    assert all(
+        not share.clients(spec) or share.maximum(spec) != 0 for share in shares for spec in (callers, two)
+    )
 
 
 def test_two_parts_send_the_plan_and_number_their_rows_apart(tmp_path: Path) -> None:
-    described = document(steady("60/s", client=POOLED), {"name": "callers", "closed": {"concurrency": 3, "maximum": 9}})
+    described = document(
+        steady("60/s", client=POOLED), {"name": "callers", "closed": {"concurrency": 3, "maximum": 9}}
+    )
     with serving() as server:
         parts = [load(tmp_path, described, server.port, part=part, parts=2) for part in (0, 1)]
     (block,) = parts[0].plan.blocks()
