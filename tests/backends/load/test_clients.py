@@ -1,6 +1,7 @@
 """What the clients do with answers, silence and closed connections; what becomes of their requests."""
 
 import itertools
+import os
 import socket
 import threading
 import time
@@ -320,6 +321,28 @@ def test_a_stop_before_the_start(tmp_path: Path) -> None:
     with serving() as server:
         done = load(tmp_path, document(steady()), server.port, link)
     assert len(done.requests) == 0 == len(server.seen)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="descriptors are listed on Linux only")
+def test_no_descriptor_is_left(tmp_path: Path) -> None:
+    """Whether the far end closes, holds on or never answers."""
+    retries = {"attempts": 1, "backoff": "10ms"}
+    described = document(
+        steady("40/s"),
+        steady("40/s", "kept", client={"connections": {"pool": 3}, "timeout": "100ms", "retries": retries}),
+        {"name": "monkey", "flood": {"stages": [{"for": "1s", "rate": "40/s"}], "connections": 7}},
+    )  # fmt: skip
+    answers: list[Answer] = [OK, SILENCE, END, RESET, (0.05, OK)]
+    link = Link(at_start=lambda link: threading.Timer(2.0, link.stop).start())
+    with serving(lambda seen: answers[seen.planned.index % 5]) as server:
+        before = set(os.listdir("/proc/self/fd"))
+        done = load(tmp_path, described, server.port, link)
+        deadline = time.monotonic() + 10
+        while server.transports and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert not server.transports, "every connection was closed"
+        assert set(os.listdir("/proc/self/fd")) <= before
+    assert len(done.requests) > 100
 
 
 def test_it_says_how_it_goes(tmp_path: Path) -> None:
