@@ -80,10 +80,9 @@ class Clients:
         """The run is over: whatever has no outcome is unfinished."""
         now = self.reactor.now()
         for attempt in list(self.unfinished.values()):
-            attempt.source.end(attempt, now)
+            attempt.source.give_up(attempt, now)
         for source in self.sources:
-            for channel in (*source.idle, *source.slots.values()):
-                channel.drop()
+            source.close()
 
     # What sources and channels ask for.
 

@@ -7,6 +7,7 @@ the drain time.
 
 import gc
 import resource
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,6 +20,7 @@ from ..live.role import Command, RoleLink
 from ..live.settings import LoadSettings
 from .clients import Clients
 from .frames import FrameWriter
+from .punctual import ask_for_short_slices
 from .share import OpenRows, Share
 from .targets import check_target
 from .waiting import WRITE
@@ -47,6 +49,8 @@ def run(settings: LoadSettings, link: RoleLink) -> None:
         "clients": sum(len(share.clients(spec)) for spec in plan.fleet.sources),
         "target": f"{target.address[0]}:{target.address[1]}",
     })  # fmt: skip
+    ask_for_short_slices()
+    spent = time.process_time_ns()
     try:
         with _few_collections():
             clients.reactor.run()
@@ -54,7 +58,12 @@ def run(settings: LoadSettings, link: RoleLink) -> None:
         clients.rows.finish()
         link.status(
             "done",
-            clients.figures.all() | {"shortages": clients.shortages, "bad_answers": clients.bad_answers},
+            clients.figures.all()
+            | {
+                "shortages": clients.shortages,
+                "bad_answers": clients.bad_answers,
+                "cpu_ns": time.process_time_ns() - spent,
+            },
         )
     finally:
         clients.reactor.close()

@@ -1,7 +1,7 @@
 """The generator's loop: what is due is done at its time, then what is ready.
 
-It has no event loop of asyncio under it, for three reasons, all measured: those wait in whole milliseconds; a connection that is never read
-must be watched without being read; and a connection made by them costs about as much as five requests. Times are ns since the scenario's zero.
+It has no event loop of asyncio under it: those wait in whole milliseconds (uvloop too), and cannot watch a connection that is never read.
+Times are ns since the scenario's zero.
 """
 
 import heapq

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...core.demand import SHORTEST_TURN, choose_endpoint
 from ...core.draws import BACKOFF, ENDPOINT, THINK, draw
-from ...core.model import FLOOD, PER_REQUEST, POOL, SourceSpec
+from ...core.model import FLOOD, PER_REQUEST, POOL, SECOND, SourceSpec
 from ...core.outcomes import GOOD, Outcome, retryable
 from ...core.retries import backoff
 from .answers import Head
@@ -44,6 +44,7 @@ class Source:
         self.open = 0
         self.waiting: deque[Attempt] = deque()
         self.slots: dict[int, Channel] = {}
+        self._lingering: deque[tuple[int, Channel]] = deque()
         self._patience: deque[Attempt] = deque()
         self._watching = False
 
@@ -153,11 +154,22 @@ class Source:
         if self.client.mode == PER_REQUEST:
             channel.closed = True
             self.open -= 1
-            channel.drop()
+            self._linger(channel)
         elif self.client.mode == POOL and not channel.closed:
             self._release(channel, head.closes)
         planned = self.world.plan.fleet.endpoints[attempt.endpoint].status
         self._finish(attempt, unread_outcome(head, attempt, planned), head)
+
+    def _linger(self, channel: Channel) -> None:
+        """The connection has had its answer, and the proxy was asked to close it; it has a second for that.
+
+        Whoever closes first keeps the port for a minute (TIME_WAIT, RFC 9293, 3.6): at 5,000 connections a second ours would be used up in six.
+        """
+        lingering = self._lingering
+        now = self.world.reactor.now()
+        while lingering and (lingering[0][1].sock is None or lingering[0][0] <= now):
+            lingering.popleft()[1].drop()
+        lingering.append((now + SECOND, channel))
 
     def _release(self, channel: Channel, closes: bool) -> None:
         """A pooled connection is free: the first attempt that still waits takes it."""
@@ -250,7 +262,12 @@ class Source:
         world.figures.failed += outcome not in _GOOD
         world.figures.latency.add(latency)
 
-    def end(self, attempt: Attempt, now: int) -> None:
+    def close(self) -> None:
+        """Give back the connections on which nothing is under way."""
+        for channel in (*self.idle, *self.slots.values(), *(channel for _, channel in self._lingering)):
+            channel.drop()
+
+    def give_up(self, attempt: Attempt, now: int) -> None:
         """The run is over before the request of *attempt*, its last one, has an outcome."""
         if attempt.pending:
             self._record(attempt, UNFINISHED, now, None)
