@@ -10,7 +10,7 @@ from .deadline import Deadline
 from .exchange import Exchange
 from .fields import Malformed
 from .framing import ChunkedReader, LengthReader
-from .http1 import RequestHead, after_empty_lines, find_end, read_request
+from .heads import RequestHead, after_empty_lines, find_end, read_request
 from .messages import own_answer
 from .proxy import Proxy, seconds
 

@@ -13,7 +13,7 @@ from ...core.network import link_delay
 from ...core.outcomes import STATUS, Outcome
 from ..live.headers import read_numbers, read_request, write_numbers
 from .framing import chunk, last_chunk
-from .http1 import RequestHead, ResponseHead
+from .heads import RequestHead, ResponseHead
 from .messages import answer_bytes, request_bytes
 from .proxy import IDLE_UPSTREAMS, seconds
 from .servers import Server

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 from ...core.outcomes import Outcome
 from .fields import HEAD_LIMIT, Malformed
 from .framing import ChunkedReader, CloseReader, LengthReader, Reader
-from .http1 import ResponseHead, read_response
+from .heads import ResponseHead, read_response
 from .proxy import IDLE_UPSTREAMS, Proxy, seconds
 from .servers import Server
 

@@ -164,7 +164,7 @@ class Client:
         async with asyncio.timeout(PATIENCE):
             raw = await self.reader.readuntil(b"\r\n\r\n")
             first, *lines = raw[:-4].decode("latin-1").split("\r\n")
-            fields = {}
+            fields: dict[str, str] = {}
             for line in lines:
                 name, _, value = line.partition(":")
                 key = name.lower()

@@ -14,7 +14,7 @@ from windtunnel.backends.proxy.fields import (
     read_field,
 )
 from windtunnel.backends.proxy.framing import ChunkedReader, LengthReader, chunk, last_chunk
-from windtunnel.backends.proxy.http1 import START_LIMIT, find_end, read_request, read_response
+from windtunnel.backends.proxy.heads import START_LIMIT, find_end, read_request, read_response
 from windtunnel.backends.proxy.messages import answer_bytes, request_bytes
 
 HOST = b"\r\nHost: a"

@@ -89,8 +89,9 @@ def role(redis_url: str, spec: ProxySpec | None = None) -> Iterator[Role]:
             process.kill()
         process.wait(20)
         made._reader.join(20)
-        process.stdin.close()
-        process.stdout.close()  # type: ignore[union-attr]
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            pipe.close()
 
 
 @contextmanager

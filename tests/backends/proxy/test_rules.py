@@ -276,16 +276,22 @@ def test_memory(exhaustion: str) -> None:
 
 
 def test_stalled_answers_time_out() -> None:
-    async def large(request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        size = 30 << 20
+    answered: list[int] = []
+
+    async def large_or_small(
+        request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        size = 5 if len(answered) else 30 << 20
+        answered.append(size)
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + bytes(size))
 
     async def story() -> None:
         spec = ProxySpec(write_timeout=300 * MS, max_connections=4, overload=admission.EVICT)
-        async with fleet(large, hello, spec=spec) as world:
+        async with fleet(large_or_small, spec=spec) as world:
             (stalled,) = await open_many(world, 1)
             await until(lambda: any(c.paused for c in world.proxy.open_connections()))
             await until(lambda: world.proxy.connections == 0)
+            assert (await world.get()).status == 200
             stalled.close()
 
     play(story())
@@ -366,18 +372,20 @@ def test_servers_come_drain_and_die_without_lost_requests() -> None:
                 while running:
                     statuses.append((await client.ask(GET)).status)
 
+            async def more(count: int) -> None:
+                goal = len(statuses) + count
+                await until(lambda: len(statuses) >= goal)
+
             tasks = [asyncio.create_task(load()) for _ in range(16)]
             extra = App()
             await extra.start()
             world.apps.append(extra)
             first, second, _ = world.apps
-            for step in (lambda: world.list(first, second, extra), lambda: world.list(second, extra)):
-                step()
-                goal = len(statuses) + 200
-                await until(lambda goal=goal: len(statuses) >= goal)
+            for listed in ((first, second, extra), (second, extra)):
+                world.list(*listed)
+                await more(200)
             await second.kill()
-            goal = len(statuses) + 200
-            await until(lambda: len(statuses) >= goal)
+            await more(200)
             running = False
             await asyncio.gather(*tasks)
             assert set(statuses) == {200}
