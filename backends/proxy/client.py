@@ -10,7 +10,7 @@ from .deadline import Deadline
 from .exchange import Exchange
 from .fields import Malformed
 from .framing import ChunkedReader, LengthReader
-from .http1 import RequestHead, after_empty_lines, find_end, read_request
+from .heads import RequestHead, after_empty_lines, find_end, read_request, take_line
 from .messages import own_answer
 from .proxy import Proxy, seconds
 
@@ -28,6 +28,7 @@ CONTENT_LIMIT = 1 << 30
 PIPELINE_LIMIT = 65_536
 """Bytes that are read ahead of a request that is under way."""
 
+PLANNED_LINE = b"\r\nwindtunnel-request: "
 BAD_REQUEST = int(Outcome.BAD_REQUEST)
 _BAD = (400, 417)
 
@@ -62,6 +63,8 @@ class ClientConnection(asyncio.Protocol):
 
     def affinity(self, exchange: Exchange) -> int:
         """What consistent hashing hashes: the connection's first planned request, else the client's address."""
+        if not self.proxy.needs_affinity:
+            return 0
         if self._affinity < 0:
             if exchange.planned:
                 self._affinity = (exchange.source << 20) + (exchange.index & 0xFFFFF)
@@ -97,6 +100,8 @@ class ClientConnection(asyncio.Protocol):
         self.answer_due.clear()
         if self.proxy.spec.write_timeout >= 0:
             self._due.set(seconds(self.proxy.spec.write_timeout))
+        else:
+            self._due.clear()
 
     def resume_writing(self) -> None:
         """See asyncio: it does again."""
@@ -153,7 +158,10 @@ class ClientConnection(asyncio.Protocol):
                     self._due.set(HEADER_TIMEOUT)
                 self._partial = len(data)
                 return
-            head = read_request(data[:end])
+            named, block = take_line(data[:end], PLANNED_LINE)
+            head = read_request(block)
+            if named and head.planned:
+                raise Malformed("windtunnel-request is repeated")
             self._buffer = data[end + 4 :]
             self._partial = 0
             if head.length > CONTENT_LIMIT:
@@ -167,17 +175,11 @@ class ClientConnection(asyncio.Protocol):
             self.write(own_answer(200, 0, "this is the last recipient", False))
             self._next()
         else:
-            self._begin(head)
+            self._begin(head, named)
 
-    def _begin(self, head: RequestHead) -> None:
-        if head.upgrade and (
-            not head.upgrading or head.minor == 0 or head.length > 0 or head.chunked or b"h2c" in head.upgrade
-        ):
-            # A server may ignore Upgrade (RFC 9110, section 7.8); h2c would take requests past this proxy's rules.
-            head.upgrade = b""
-        self._due.clear()
+    def _begin(self, head: RequestHead, named: bytes) -> None:
         self.proxy.busy(self.row)
-        exchange = self._exchange = Exchange(self, head)
+        exchange = self._exchange = Exchange(self, head, named)
         if not exchange.received:
             self._content = ChunkedReader() if head.chunked else LengthReader(head.length)
             self._content_size = 0
@@ -279,13 +281,14 @@ class ClientConnection(asyncio.Protocol):
 
     def _rest(self) -> None:
         """Nothing to do: the connection may be closed for others, and its times run."""
-        spec = self.proxy.spec
         if self.paused:
             # Its answer is stalled: closed for that, when its time has come, and not for having nothing to do.
             return
         self.proxy.rest(self.row)
-        if spec.keepalive_timeout >= 0:
-            self._due.set(seconds(spec.keepalive_timeout))
+        if self.proxy.keepalive_timeout >= 0:
+            self._due.set(self.proxy.keepalive_timeout)
+        else:
+            self._due.clear()
 
     def _refuse(self, error: Malformed) -> None:
         """The request is not understood or not wanted: say so and close."""
@@ -343,7 +346,10 @@ class ClientConnection(asyncio.Protocol):
         """Whatever was waited for did not come."""
         if self._exchange is None and not self._lingering and self._partial and not self.paused:
             self._refuse(Malformed("the head did not become complete in time", HTTPStatus.REQUEST_TIMEOUT))
-        elif self._content is not None and not self.paused and self._exchange is not None:
+        elif self._exchange is not None and not self.paused:
+            if self._content is None:
+                # The time of an idle connection, which is none any more.
+                return
             exchange, self._exchange = self._exchange, None
             exchange.abandon()
             if exchange.answered:

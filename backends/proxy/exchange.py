@@ -6,14 +6,15 @@ app server.
 
 import asyncio
 import errno
+import re
 from typing import TYPE_CHECKING
 
 from ...core import admission, draws, retries, routing
 from ...core.network import link_delay
 from ...core.outcomes import STATUS, Outcome
-from ..live.headers import read_numbers, read_request, write_numbers
+from ..live.headers import REQUEST, UNKNOWN, read_request
 from .framing import chunk, last_chunk
-from .http1 import RequestHead, ResponseHead
+from .heads import RequestHead, ResponseHead
 from .messages import answer_bytes, request_bytes
 from .proxy import IDLE_UPSTREAMS, seconds
 from .servers import Server
@@ -44,17 +45,42 @@ _REASONS = {
     UPSTREAM_RESET: "the app server gave no valid answer",
     UPSTREAM_TIMEOUT: "no answer from the app server in time",
 }
-_UNKNOWN_TIMES = (-1, -1, -1, -1)
+_UNKNOWN_TIMES = "-".join([UNKNOWN] * 4).encode()
+_PLANNED = REQUEST.encode()
+_four_numbers = re.compile(rb"(?:[0-9]{1,18}|x)(?:-(?:[0-9]{1,18}|x)){3}").fullmatch
 
 
 class Exchange:
     """A request and what became of it."""
 
-    __slots__ = ("_held", "_held_size", "_resent", "_retrying", "_sent", "_trying", "answered", "arrived", "attempt", "chunking",
-                 "client", "close", "head", "index", "planned", "proxy", "received", "routed", "server", "source",
-                 "stream", "tries", "upstream")  # fmt: skip
+    __slots__ = (
+        "_held",
+        "_held_size",
+        "_named",
+        "_resent",
+        "_retrying",
+        "_sent",
+        "_trying",
+        "answered",
+        "arrived",
+        "attempt",
+        "chunking",
+        "client",
+        "close",
+        "head",
+        "index",
+        "planned",
+        "proxy",
+        "received",
+        "routed",
+        "server",
+        "source",
+        "stream",
+        "tries",
+        "upstream",
+    )  # fmt: skip
 
-    def __init__(self, client: "ClientConnection", head: RequestHead) -> None:
+    def __init__(self, client: "ClientConnection", head: RequestHead, named: bytes = b"") -> None:
         proxy = client.proxy
         self.client = client
         self.proxy = proxy
@@ -71,21 +97,27 @@ class Exchange:
         self._sent = 0
         self._trying = False
         self.planned = False
-        if head.planned:
-            named = read_request(head.planned.decode("latin-1"))
-            if (
-                named is not None
-                and named.source < len(proxy.fleet.sources)
-                and named.index < draws.REQUEST_LIMIT
-                and named.attempt < draws.ATTEMPT_LIMIT
-            ):
-                self.planned = True
-                self.source, self.index, self.attempt = named.source, named.index, named.attempt
-                self.stream = proxy.fleet.sources[named.source].stream
+        self._named = named
+        if named or head.planned:
+            self._plan((named or head.planned).decode("latin-1"))
         if not self.planned:
             proxy.foreign += 1
             self.source, self.index, self.attempt = -1, proxy.foreign, 1
             self.stream = proxy.foreign_stream
+
+    def _plan(self, name: str) -> None:
+        """The attempt of the plan that *name* says, if the plan can have it."""
+        named = read_request(name)
+        sources = self.proxy.fleet.sources
+        if (
+            named is not None
+            and named.source < len(sources)
+            and named.index < draws.REQUEST_LIMIT
+            and named.attempt < draws.ATTEMPT_LIMIT
+        ):
+            self.planned = True
+            self.source, self.index, self.attempt = named.source, named.index, named.attempt
+            self.stream = sources[named.source].stream
 
     # Up.
 
@@ -100,10 +132,10 @@ class Exchange:
 
     def _forward(self, role: int, exclude: int) -> int:
         """Begin a try at a server of *role*; the outcome that prevents it, or 0."""
-        proxy, spec = self.proxy, self.proxy.spec
+        proxy = self.proxy
         now = self.routed if self.tries == 0 else proxy.clock.now()
         bits = 0
-        if routing.needs_bits(spec.routing, spec.slow_start):
+        if proxy.needs_bits:
             purpose = draws.ROUTE + draws.TRY * self.tries
             bits = draws.draw(self.stream, self.index, self.attempt, purpose)
         slot = proxy.servers.route(role, exclude, bits, self.client.affinity(self), now)
@@ -117,11 +149,11 @@ class Exchange:
         self.tries += 1
         self._sent = now
         self._resent = False
-        if spec.upstream_timeout >= 0:
-            self.client.answer_due.set(seconds(spec.upstream_timeout))
-        delay = self._delay(draws.UPSTREAM_LATENCY)
-        if delay:
-            proxy.loop.call_later(seconds(delay), self._send, self.tries)
+        if proxy.upstream_timeout >= 0:
+            self.client.answer_due.set(proxy.upstream_timeout)
+        if proxy.has_link:
+            delay = seconds(self._delay(draws.UPSTREAM_LATENCY))
+            proxy.loop.call_later(delay, self._send, self.tries)
         else:
             self._send(self.tries)
         return 0
@@ -129,8 +161,6 @@ class Exchange:
     def _delay(self, purpose: int) -> int:
         """A message's time between proxy and app server (ns), which the scenario adds to the real one."""
         link = self.proxy.fleet.upstream_link
-        if not link.latency:
-            return 0
         return link_delay(
             link.latency, link.jitter, self.stream, self.index, self.attempt,
             purpose + draws.TRY * self.tries,
@@ -181,8 +211,10 @@ class Exchange:
     def _attach(self, upstream: "Upstream") -> None:
         """Send what there is of the request over *upstream*."""
         self.upstream = upstream
-        upstream.begin(self)
-        upstream.write(request_bytes(self.head, self.client.address))
+        data = request_bytes(self.head, self.client.address)
+        if self._named:
+            data = b"%b%b: %b\r\n\r\n" % (data[:-2], _PLANNED, self._named)
+        upstream.begin(self, data)
         if self._held:
             upstream.write(b"".join(self._held))
             if self._held_size > REPLAY_LIMIT:
@@ -226,7 +258,7 @@ class Exchange:
 
     def wants_other_server(self, head: ResponseHead) -> bool:
         """Whether the answer is a full queue's and the request goes to another server. Then this try has ended."""
-        if head.status != 503 or head.cause != b"queue_full":
+        if head.cause != b"queue_full" or head.status != 503:
             return False
         if not self._may_retry(QUEUE_FULL):
             return False
@@ -236,37 +268,33 @@ class Exchange:
             self._fail(QUEUE_FULL)
         return True
 
-    def answer(self, head: ResponseHead, piece: bytes, complete: bool) -> None:
-        """The answer's head, the first piece of its content, and whether that is all."""
+    def answer(self, head: ResponseHead, app: bytes, piece: bytes) -> None:
+        """The answer's head, what the app server says of times, and the first piece of the content."""
         request = self.head
-        without = request.method == b"HEAD" or head.status in (204, 304)
+        without = request.method == b"HEAD" or head.status == 304 or head.status == 204
         self.answered = True
         self.chunking = not without and request.minor == 1 and (head.chunked or head.length < 0)
-        if complete and self.chunking and not head.chunked:
-            head.length, self.chunking = len(piece), False
         close = not request.keep_alive or not self.received or self.proxy.stopping
         if not without and not self.chunking and head.length < 0:
             close = True
         self.close = close
         chunked = self.chunking or (without and head.chunked and request.minor == 1)
         option = b"close" if close else (b"" if request.minor == 1 else b"keep-alive")
-        times = self._times(head.app).encode() if self.planned else b""
+        times = self._times(app or head.app) if self.planned else b""
         data = answer_bytes(head, chunked, option, times)
-        if self.chunking:
-            piece = chunk(piece)
-        self.client.write(data + piece)
+        self.client.write(data + (chunk(piece) if self.chunking else piece))
 
     def answer_content(self, piece: bytes) -> None:
         """A further piece of the answer's content."""
         if piece:
             self.client.write(chunk(piece) if self.chunking else piece)
 
-    def answer_ended(self, status: int, trailers: list[bytes]) -> None:
-        """The answer is complete."""
+    def answer_ended(self, status: int, trailers: list[bytes], now: int) -> None:
+        """The answer is complete at *now* (ns)."""
         if self.chunking:
             self.client.write(last_chunk(trailers))
         self.upstream = None
-        self._end_try(status >= 500)
+        self._end_try(status >= 500, now)
         self._leave()
         self.client.finished(self.close)
 
@@ -277,10 +305,11 @@ class Exchange:
         self.client.write(answer_bytes(head, False, b"upgrade", b""))
         self.client.tunnel()
 
-    def _times(self, app: bytes) -> str:
-        numbers = read_numbers(app.decode("latin-1"), 4) if app else None
+    def _times(self, app: bytes) -> bytes:
+        """The value of ``windtunnel-times``; the app server's four numbers go on as they are."""
         server = self.server.number if self.server is not None else 0
-        return write_numbers(self.arrived, self.routed, *(numbers or _UNKNOWN_TIMES), server, self.tries)
+        four = app if _four_numbers(app) else _UNKNOWN_TIMES
+        return b"%d-%d-%b-%d-%d" % (self.arrived, self.routed, four, server, self.tries)
 
     # Failures.
 
@@ -334,7 +363,7 @@ class Exchange:
     def _fail(self, outcome: int) -> None:
         self._leave()
         self.client.answer_due.clear()
-        times = self._times(b"") if self.planned else ""
+        times = self._times(b"").decode() if self.planned else ""
         self.client.answer(_STATUS[outcome], outcome, _REASONS[outcome], times)
 
     def abandon(self) -> None:
@@ -348,12 +377,13 @@ class Exchange:
         if upstream is not None:
             upstream.close()
 
-    def _end_try(self, failed: bool) -> None:
+    def _end_try(self, failed: bool, now: int = -1) -> None:
         self.client.answer_due.clear()
         assert self.server is not None, "a try has ended that never began"
         self._trying = False
         self.proxy.descriptors -= 1
-        self.proxy.servers.end(self.server.number, failed, self._sent, self.proxy.clock.now())
+        now = now if now >= 0 else self.proxy.clock.now()
+        self.proxy.servers.end(self.server.number, failed, self._sent, now)
 
     def _leave(self) -> None:
         self.proxy.active -= 1

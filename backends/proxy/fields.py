@@ -69,6 +69,9 @@ _NOT_IN_TRAILERS = {
     Kind.FORWARDED_FOR, Kind.OURS, Kind.PLANNED, Kind.APP, Kind.CAUSE, Kind.MAX_FORWARDS,
 }  # fmt: skip
 
+_UNIQUE = {b"windtunnel-request", b"windtunnel-app"}
+"""Fields that no two messages share."""
+
 is_token = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 _bad_value = re.compile(rb"[^\t\x20-\x7e\x80-\xff]").search
 
@@ -104,7 +107,7 @@ def read_field(line: bytes) -> Field:
     if b"_" in name and lower.replace(b"_", b"-") in FRAMING_NAMES:
         raise Malformed("a header's name is one that some readers take for a framing field")
     field = Field(int(_KINDS.get(lower, Kind.PLAIN)), b"%s: %s" % (name, value), lower, value)
-    if len(line) <= CACHED_LENGTH:
+    if len(line) <= CACHED_LENGTH and lower not in _UNIQUE:
         if len(known_fields) >= CACHED_LINES:
             known_fields.clear()
         known_fields[line] = field

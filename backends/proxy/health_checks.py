@@ -4,7 +4,7 @@ import asyncio
 from asyncio import StreamReader, StreamWriter
 
 from .fields import HEAD_LIMIT, Malformed
-from .http1 import read_response
+from .heads import read_response
 from .messages import NAME
 from .proxy import Proxy, seconds
 from .servers import Server

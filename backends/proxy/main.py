@@ -87,11 +87,11 @@ async def _serve(settings: ProxySettings, link: RoleLink, registry: Registry, de
     )  # fmt: skip
     crashes: list[bool] = []
 
-    def went_down() -> None:
+    def _went_down() -> None:
         crashes.append(True)
         ended.set()
 
-    proxy.went_down = went_down
+    proxy.went_down = _went_down
     link.at_stop(lambda: _hand(loop, ended.set))
     refresher = Refresher(
         registry, settings.fleet.refresh_interval, loop.call_soon_threadsafe, proxy.servers.update,

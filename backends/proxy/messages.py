@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 from ...core.outcomes import NAMES
 from ..live.headers import CAUSE, TIMES
-from .http1 import RequestHead, ResponseHead
+from .heads import RequestHead, ResponseHead
 
 NAME = b"windtunnel"
 RETRY_AFTER = 1
@@ -17,6 +17,14 @@ _CHUNKED = b"Transfer-Encoding: chunked"
 
 def request_bytes(head: RequestHead, client: bytes) -> bytes:
     """The head of a request as it goes to an app server. *client* is the address that it came from."""
+    if head.written and head.written_for == client:
+        return head.written
+    head.written = _request_bytes(head, client)
+    head.written_for = client
+    return head.written
+
+
+def _request_bytes(head: RequestHead, client: bytes) -> bytes:
     lines = [head.start, b"Host: " + head.host, *head.plain]
     if head.length >= 0:
         lines.append(b"Content-Length: %d" % head.length)
@@ -48,6 +56,16 @@ def answer_bytes(head: ResponseHead, chunked: bool, connection: bytes, times: by
     *chunked*: its content is; *connection*: the option that tells the client what becomes of the connection, or none; *times*: the
     value of ``windtunnel-times`` for a planned request, or none.
     """
+    usual = not connection and not times and chunked is head.chunked
+    if usual and head.written:
+        return head.written
+    data = _answer_bytes(head, chunked, connection, times)
+    if usual:
+        head.written = data
+    return data
+
+
+def _answer_bytes(head: ResponseHead, chunked: bool, connection: bytes, times: bytes) -> bytes:
     lines = [b"HTTP/1.1 %d %b" % (head.status, head.reason), *head.plain]
     if chunked:
         lines.append(_CHUNKED)

@@ -9,7 +9,7 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ...core import admission, draws
+from ...core import admission, draws, routing
 from ...core.model import SECOND, FleetSpec
 from ...core.ports import Clock
 from .rows import add_row, empty_idle_list
@@ -51,6 +51,11 @@ class Proxy:
         self.has_room: Callable[[], None] = lambda: None
         self.went_down: Callable[[], None] = lambda: None
         self.tasks: set[asyncio.Task[Any]] = set()
+        self.keepalive_timeout = seconds(self.spec.keepalive_timeout)
+        self.upstream_timeout = seconds(self.spec.upstream_timeout)
+        self.needs_bits = routing.needs_bits(self.spec.routing, self.spec.slow_start)
+        self.needs_affinity = self.spec.routing == routing.CONSISTENT_HASH
+        self.has_link = fleet.upstream_link.latency > 0
         self._idle = empty_idle_list()
         self._by_row: list[ClientConnection | None] = [None]
         self._free_rows: list[int] = []
@@ -129,7 +134,8 @@ class Proxy:
 
     def rest(self, row: int) -> None:
         """The connection in *row* has nothing to do, from now on."""
-        admission.idle_remove(self._idle, row)
+        if self._idle["idle"][row]:
+            admission.idle_remove(self._idle, row)
         admission.idle_push(self._idle, row)
 
     def crash(self, cause: str) -> None:

@@ -105,6 +105,7 @@ class Servers:
         self._timers = timers
         self._warn = warn
         self._load: Any = [0]
+        self._tracked = routing.needs_index(self.spec.routing) or self.spec.max_in_flight >= 0
         self._slots: dict[int, int] = {}
 
     # Who there is.
@@ -173,7 +174,8 @@ class Servers:
         self.last[rows["role"][slot]] = server.number
         rows["in_flight"][slot] += 1
         server.sent += 1
-        self._load_changed(slot)
+        if self._tracked:
+            self._load_changed(slot)
         return server
 
     def role(self, number: int) -> int:
@@ -185,12 +187,15 @@ class Servers:
         """Nobody waits for a request to server *number* any more."""
         slot = self._slots[number]
         self.rows["in_flight"][slot] -= 1
-        self._load_changed(slot)
+        if self._tracked:
+            self._load_changed(slot)
 
     def end(self, number: int, failed: bool, sent: int, now: int) -> None:
         """A request that was *sent* (ns) to server *number* was answered, or *failed*."""
-        self.abandon(number)
         slot = self._slots[number]
+        self.rows["in_flight"][slot] -= 1
+        if self._tracked:
+            self._load_changed(slot)
         if not failed:
             routing.observe_latency(self.rows, slot, now, now - sent)
         outlier = self.spec.outlier

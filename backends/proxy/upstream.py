@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 from ...core.outcomes import Outcome
 from .fields import HEAD_LIMIT, Malformed
 from .framing import ChunkedReader, CloseReader, LengthReader, Reader
-from .http1 import ResponseHead, read_response
+from .heads import ResponseHead, read_response, take_line
 from .proxy import IDLE_UPSTREAMS, Proxy, seconds
 from .servers import Server
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from .exchange import Exchange
 
 UPSTREAM_RESET = int(Outcome.UPSTREAM_RESET)
+_NO_TRAILERS: list[bytes] = []
+APP_LINE = b"\r\nwindtunnel-app: "
 _REST = 0
 _HEAD = 1
 _CONTENT = 2
@@ -43,10 +45,11 @@ class Upstream(asyncio.Protocol):
 
     # What the exchange does.
 
-    def begin(self, exchange: "Exchange") -> None:
-        """A request is about to be written."""
+    def begin(self, exchange: "Exchange", data: bytes) -> None:
+        """Send *data*, a request's head."""
         self._exchange = exchange
         self._state = _HEAD
+        self.write(data)
 
     def write(self, data: bytes) -> None:
         """Bytes of the request, or of a tunnel."""
@@ -143,7 +146,8 @@ class Upstream(asyncio.Protocol):
                 if end < 0:
                     self._buffer = data
                     return
-                head = read_response(data[:end])
+                app, block = take_line(data[:end], APP_LINE)
+                head = read_response(block)
                 data = data[end + 4 :]
                 if head.status >= 200:
                     break
@@ -154,14 +158,14 @@ class Upstream(asyncio.Protocol):
         except Malformed:
             exchange.try_failed(UPSTREAM_RESET)
             return
-        delay = exchange.answer_delay()
-        if delay:
+        if self.proxy.has_link:
+            delay = exchange.answer_delay()
             self._state = _HELD
             self._buffer = data
             self.pause_reading()
-            self.proxy.loop.call_later(delay, self._release, exchange, head)
+            self.proxy.loop.call_later(delay, self._release, exchange, head, app)
         else:
-            self._begin_answer(exchange, head, data)
+            self._begin_answer(exchange, head, app, data)
 
     def _switch(self, exchange: "Exchange", head: ResponseHead, data: bytes) -> None:
         if not exchange.head.upgrade or not head.upgrade or not head.upgrading:
@@ -171,25 +175,25 @@ class Upstream(asyncio.Protocol):
         if data:
             exchange.client.write(data)
 
-    def _release(self, exchange: "Exchange", head: ResponseHead) -> None:
+    def _release(self, exchange: "Exchange", head: ResponseHead, app: bytes) -> None:
         """The answer has come over the link."""
         if self._exchange is not exchange:
             return
         data, self._buffer = self._buffer, b""
         self._state = _CONTENT
         self.resume_reading()
-        self._begin_answer(exchange, head, data)
+        self._begin_answer(exchange, head, app, data)
 
-    def _begin_answer(self, exchange: "Exchange", head: ResponseHead, data: bytes) -> None:
+    def _begin_answer(self, exchange: "Exchange", head: ResponseHead, app: bytes, data: bytes) -> None:
         self._head = head
         self._state = _CONTENT
         length = 0 if exchange.head.method == b"HEAD" or head.status in (204, 304) else head.length
-        other = exchange.wants_other_server(head)
+        other = bool(head.cause) and exchange.wants_other_server(head)
         if length >= 0:
             if len(data) >= length:
                 self._reader = None
                 if not other:
-                    exchange.answer(head, data[:length] if len(data) > length else data, True)
+                    exchange.answer(head, app, data[:length] if len(data) > length else data)
                 self._buffer = data[length:]
                 self._complete(None if other else exchange)
                 return
@@ -200,9 +204,9 @@ class Upstream(asyncio.Protocol):
             # The rest of a full queue's answer is not worth waiting for.
             self.abort()
             return
-        self._first_content(exchange, head, data)
+        self._first_content(exchange, head, app, data)
 
-    def _first_content(self, exchange: "Exchange", head: ResponseHead, data: bytes) -> None:
+    def _first_content(self, exchange: "Exchange", head: ResponseHead, app: bytes, data: bytes) -> None:
         reader = self._reader
         assert reader is not None
         try:
@@ -210,7 +214,7 @@ class Upstream(asyncio.Protocol):
         except Malformed:
             exchange.try_failed(UPSTREAM_RESET)
             return
-        exchange.answer(head, piece, reader.done)
+        exchange.answer(head, app, piece)
         if reader.done:
             self._complete(exchange)
         else:
@@ -242,25 +246,23 @@ class Upstream(asyncio.Protocol):
         """The answer is complete: keep the connection if it can be kept."""
         reader, head = self._reader, self._head
         assert head is not None
-        trailers: list[bytes] = []
+        trailers = _NO_TRAILERS
+        kept = head.keep_alive and not self.closed and (exchange is None or exchange.received)
         if reader is not None:
             self._buffer = reader.rest
             trailers = reader.trailers
-        kept = (
-            head.keep_alive
-            and not self.closed
-            and not self._buffer
-            and not isinstance(reader, CloseReader)
-            and (exchange is None or exchange.received)
-        )
+            kept = kept and not isinstance(reader, CloseReader)
+        kept = kept and not self._buffer
         self._exchange = self._head = self._reader = None
         self._state = _REST
+        now = self.proxy.clock.now()
         if kept:
-            self.resume_reading()
+            if self._paused:
+                self.resume_reading()
             self._used = True
-            self.used_at = self.proxy.clock.now()
+            self.used_at = now
             self.server.keep(self, IDLE_UPSTREAMS)
         else:
             self.abort()
         if exchange is not None:
-            exchange.answer_ended(head.status, trailers)
+            exchange.answer_ended(head.status, trailers, now)

@@ -5,7 +5,8 @@ Theory of operation
 A head is split at CRLF and each line is looked up in a cache of lines that were found well-formed before: most lines of a request are
 those of the request before it. A line that is not there is validated as a whole (so that no bare CR, LF or NUL passes), normalised to ``Name: value``
 and classified by what an intermediary has to do with it. What cannot be forwarded without two readers possibly disagreeing on it is
-:class:`Malformed`. The caches are bounded; a peer that fills them with lines of its own costs no more than one that uses none.
+:class:`Malformed`. Whole heads are remembered too, unless they name a planned request: a head that was seen before is not
+read again. The caches are bounded; a peer that fills them with lines of its own costs no more than one that uses none.
 """
 
 import re
@@ -38,6 +39,7 @@ _host = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]{2,45}\]|(?:[A-Za-z0-9._~\-]|%[0-9A-Fa-f]{2}){1,255})(?::[0-9]{0,5})?"
 ).fullmatch
 _absolute = re.compile(rb"(?i:https?)://([^/?#]*)([/?].*)?").fullmatch
+_numbers = re.compile(rb"[0-9x]{1,19}(?:-[0-9x]{1,19}){1,5}").fullmatch
 _digits = re.compile(rb"[0-9]{1,%d}" % LENGTH_DIGITS).fullmatch
 _empty_lines = re.compile(rb"(?:\r\n)+").match
 _NOT_NOMINATED = {b"host", b"content-length"}
@@ -55,10 +57,12 @@ class Start(NamedTuple):
 
 
 class RequestHead:
-    """A request's head. *plain* are the lines that are passed on as they are; *length* -1: no content unless *chunked*."""
+    """A request's head, shared by all requests that send the same. *plain* are the lines that are passed on as they are; *length* -1: no content
+    unless *chunked*; *written* is the head as it was passed on last, for the client *written_for*."""
 
     __slots__ = ("chunked", "closing", "expect", "forwarded_for", "host", "keep_alive", "length", "max_forwards",
-                 "method", "minor", "plain", "planned", "start", "target", "trailers", "upgrade", "upgrading")  # fmt: skip
+                 "method", "minor", "plain", "planned", "start", "target", "trailers", "upgrade", "upgrading",
+                 "written", "written_for")  # fmt: skip
 
     def __init__(self, start: Start) -> None:
         self.method = start.method
@@ -78,13 +82,16 @@ class RequestHead:
         self.forwarded_for = b""
         self.max_forwards = -1
         self.trailers = False
+        self.written = b""
+        self.written_for = b""
 
 
 class ResponseHead:
-    """An answer's head; *app* and *cause* are the values of the app server's ``windtunnel-`` headers."""
+    """An answer's head, shared likewise; *app* and *cause* are the values of the app server's ``windtunnel-`` headers; *written* is the head as it
+    was passed on last with nothing added."""
 
     __slots__ = ("app", "cause", "chunked", "closing", "keep_alive", "length", "minor", "plain", "reason", "status",
-                 "upgrade", "upgrading")  # fmt: skip
+                 "upgrade", "upgrading", "written")  # fmt: skip
 
     def __init__(self, minor: int, status: int, reason: bytes) -> None:
         self.minor = minor
@@ -99,9 +106,14 @@ class ResponseHead:
         self.upgrading = False
         self.app = b""
         self.cause = b""
+        self.written = b""
 
 
 _starts: dict[bytes, Start] = {}
+_requests: dict[bytes, RequestHead] = {}
+_responses: dict[bytes, ResponseHead] = {}
+_CACHED_HEADS = 512
+_CACHED_HEAD_LENGTH = 2_048
 
 
 def after_empty_lines(data: bytes) -> bytes:
@@ -129,8 +141,33 @@ def find_end(data: bytes | bytearray, searched: int = 0) -> int:
     return -1
 
 
+def take_line(block: bytes, begin: bytes) -> tuple[bytes, bytes]:
+    """The value of the line in a head that begins with *begin* (CRLF, name, colon, blank) if it is made of digits, dashes and x; and the head without
+    that line. No two messages share this value, but often the rest."""
+    at = block.find(begin)
+    if at < 0:
+        return b"", block
+    end = block.find(b"\r\n", at + 2)
+    value = block[at + len(begin) :] if end < 0 else block[at + len(begin) : end]
+    if not _numbers(value):
+        return b"", block
+    return value, block[:at] + (block[end:] if end >= 0 else b"")
+
+
 def read_request(block: bytes) -> RequestHead:
     """The head in *block*, without its blank line. Raises Malformed."""
+    seen = _requests.get(block)
+    if seen is not None:
+        return seen
+    head = _read_request(block)
+    if not head.planned and len(block) <= _CACHED_HEAD_LENGTH:
+        if len(_requests) >= _CACHED_HEADS:
+            _requests.clear()
+        _requests[block] = head
+    return head
+
+
+def _read_request(block: bytes) -> RequestHead:
     lines = block.split(b"\r\n")
     start = _starts.get(lines[0]) or _read_start(lines[0])
     head = RequestHead(start)
@@ -158,11 +195,32 @@ def read_request(block: bytes) -> RequestHead:
         head.host = authority or b"localhost"
     elif authority and authority.lower() != head.host.lower():
         raise Malformed("the target's authority is not the Host")
+    if head.upgrade and (
+        not head.upgrading
+        or head.minor == 0
+        or head.length > 0
+        or head.chunked
+        or b"h2c" in head.upgrade.lower()
+    ):
+        # A server may ignore Upgrade (RFC 9110, section 7.8); h2c would take requests past this proxy's rules.
+        head.upgrade = b""
     return head
 
 
 def read_response(block: bytes) -> ResponseHead:
     """The head of an answer in *block*, without its blank line. Raises Malformed."""
+    seen = _responses.get(block)
+    if seen is not None:
+        return seen
+    head = _read_response(block)
+    if not head.app and len(block) <= _CACHED_HEAD_LENGTH:
+        if len(_responses) >= _CACHED_HEADS:
+            _responses.clear()
+        _responses[block] = head
+    return head
+
+
+def _read_response(block: bytes) -> ResponseHead:
     lines = block.split(b"\r\n")
     match = _status_line(lines[0])
     if match is None or len(lines) > LINES_LIMIT:

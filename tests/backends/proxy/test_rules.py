@@ -1,0 +1,409 @@
+"""The scenario's rules on real sockets: retries, timeouts, ejection, breaker, eviction, memory, the plan's headers."""
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+from windtunnel.backends.proxy.health_checks import check_forever
+from windtunnel.backends.proxy.rows import as_array, as_lists
+from windtunnel.core import admission, draws, routing, table
+from windtunnel.core.load_index import build_index
+from windtunnel.core.model import SECOND, HealthSpec, Link, Memory, OutlierSpec, ProxySpec
+from windtunnel.core.ports import Servers
+
+from .fleet import PATIENCE, App, Client, Request, fleet, hello, play, until
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+MS = SECOND // 1000
+
+
+async def reset(request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+
+
+async def full(request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 503 Full\r\nwindtunnel-cause: queue_full\r\nContent-Length: 4\r\n\r\nfull")
+
+
+async def broken(request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n")
+
+
+async def silent(request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(PATIENCE)
+
+
+def test_decisions_over_lists_are_those_over_arrays() -> None:
+    array = table.empty_table(9)
+    for slot in range(9):
+        table.list_server(array, slot, slot * 2 + 1, slot % 2, slot + 1, slot * SECOND)
+        array["in_flight"][slot] = draws.draw(1, slot, 1, 1) % 4
+    lists = as_lists(array)
+    assert as_array(lists, table.SERVER).tolist() == array.tolist()
+    load = build_index(array)
+    indexed = load.tolist()
+    for turn in range(200):
+        bits = draws.draw(2, turn, 1, draws.ROUTE)
+        for algorithm in range(7):
+            rest = (9, turn % 2, 5, SECOND * (turn % 3), 10 * SECOND + turn, bits, 0, turn % 19, 3, turn)
+            expected = routing.route(algorithm, array, load, *rest)
+            assert routing.route(algorithm, lists, indexed, *rest) == expected
+    assert as_array(lists, table.SERVER).tolist() == array.tolist()
+
+
+def test_round_robin_over_what_the_registry_lists() -> None:
+    async def story() -> None:
+        async with fleet(hello, hello, hello) as world:
+            for _ in range(9):
+                assert (await world.get()).status == 200
+            assert [len(app.requests) for app in world.apps] == [3, 3, 3]
+            world.list(*world.apps[:2])
+            for _ in range(4):
+                await world.get()
+            assert len(world.apps[2].requests) == 3
+
+    play(story())
+
+
+@pytest.mark.parametrize(
+    ("first", "outcome"), [(reset, "upstream_reset"), (full, "queue_full"), (None, "connect_failed")]
+)
+@pytest.mark.parametrize("attempts", [0, 1])
+def test_retries(first, outcome: str, attempts: int) -> None:  # type: ignore[no-untyped-def]
+    async def story() -> None:
+        spec = ProxySpec(retry_attempts=attempts)
+        async with fleet(first or hello, hello, spec=spec) as world:
+            bad, good = world.apps
+            if first is None:
+                await bad.kill()
+            world.list(bad)
+            reply = await world.get()
+            assert (reply.status, reply.cause) == (503 if outcome == "queue_full" else 502, outcome)
+            world.list(bad, good)
+            replies = [await world.get() for _ in range(4)]
+            assert sum(reply.status == 200 for reply in replies) == (4 if attempts else 2)
+            assert {reply.cause for reply in replies} <= {"", outcome}
+
+    play(story())
+
+
+def test_what_is_not_safe_is_not_repeated() -> None:
+    async def story() -> None:
+        async with fleet(reset, hello, spec=ProxySpec(retry_attempts=3)) as world:
+            statuses = []
+            for _ in range(4):
+                client = await world.client()
+                reply = await client.ask(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab")
+                statuses.append(reply.status)
+            assert sorted(statuses) == [200, 200, 502, 502]
+            assert len(world.apps[1].requests) == 2
+
+    play(story())
+
+
+def test_a_full_queues_retry_carries_the_content() -> None:
+    async def story() -> None:
+        async with fleet(full, hello, spec=ProxySpec(retry_attempts=3)) as world:
+            for _ in range(4):
+                client = await world.client()
+                reply = await client.ask(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab")
+                assert reply.status == 200
+            assert {request.content for request in world.apps[1].requests} == {b"ab"}
+            assert world.apps[0].connections == 1
+
+    play(story())
+
+
+def test_a_kept_connection_that_its_server_has_closed_costs_nothing() -> None:
+    async def once(request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await hello(request, reader, writer)
+        await writer.drain()
+        # The next request on this connection meets a server that has just closed it.
+        await reader.read(1)
+        writer.transport.abort()
+
+    async def story() -> None:
+        async with fleet(once) as world:
+            client = await world.client()
+            for _ in range(5):
+                assert (await client.ask(GET)).status == 200
+
+    play(story())
+
+
+def test_no_answer_in_time() -> None:
+    async def story() -> None:
+        async with fleet(silent, spec=ProxySpec(upstream_timeout=100 * MS)) as world:
+            client = await world.client()
+            for _ in range(2):
+                reply = await client.ask(GET)
+                assert (reply.status, reply.cause) == (504, "upstream_timeout")
+            assert world.proxy.descriptors == 1
+
+    play(story())
+
+
+def test_servers_are_ejected_and_come_back() -> None:
+    async def story() -> None:
+        spec = ProxySpec(outlier=OutlierSpec(2, 300 * MS, 50))
+        async with fleet(broken, hello, spec=spec) as world:
+            for _ in range(4):
+                await world.get()
+            (ejected,) = [fields for name, fields in world.events if name == "ejected"]
+            assert ejected["until"] > world.proxy.clock.now()
+            for _ in range(4):
+                assert (await world.get()).status == 200
+            assert len(world.apps[0].requests) == 2
+            await until(lambda: ("unejected", {"server": ejected["server"]}) in world.events)
+            assert {(await world.get()).status for _ in range(2)} == {200, 500}
+
+    play(story())
+
+
+def test_a_cap_of_requests_in_flight() -> None:
+    async def story() -> None:
+        release = asyncio.Event()
+
+        async def held(request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await release.wait()
+            await hello(request, reader, writer)
+
+        async with fleet(held, spec=ProxySpec(max_in_flight=2)) as world:
+            clients = [await world.client() for _ in range(2)]
+            for client in clients:
+                await client.send(GET)
+            await until(lambda: len(world.apps[0].requests) == 2)
+            reply = await world.get()
+            assert (reply.status, reply.cause, reply.fields["retry-after"]) == (503, "shed", "1")
+            release.set()
+            assert [(await client.reply()).status for client in clients] == [200, 200]
+            assert world.names() == ["breaker_opened", "breaker_closed"]
+
+    play(story())
+
+
+def test_active_health_checks() -> None:
+    async def story() -> None:
+        spec = ProxySpec(health=HealthSpec(20 * MS, 2 * SECOND, 2, 2, "/alive"))
+        async with fleet(hello, hello, spec=spec) as world:
+            world.proxy.spawn(check_forever(world.proxy))
+            first, second = world.apps
+            await until(lambda: first.requests)
+            assert first.requests[0].line == "GET /alive HTTP/1.1"
+            port = first.port
+            await first.kill()
+            await until(lambda: "unhealthy" in world.names())
+            served = len(second.requests)
+            for _ in range(4):
+                assert (await world.get()).status == 200
+            assert len(second.requests) >= served + 4
+            await first.start(port)
+            await until(lambda: "healthy" in world.names())
+
+    play(story())
+
+
+async def open_many(world, count: int) -> list[Client]:  # type: ignore[no-untyped-def]
+    """Connections that send a request and never read."""
+    clients = []
+    for _ in range(count):
+        client = await world.client()
+        client.writer.transport.pause_reading()
+        client.writer.write(GET)
+        clients.append(client)
+    return clients
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_flood_that_never_reads_leaves_room_for_others(given: bool) -> None:
+    async def story() -> None:
+        spec = ProxySpec(max_connections=60 if given else -1, overload=admission.EVICT)
+        async with fleet(hello, spec=spec, descriptors=160) as world:
+            await open_many(world, 300)
+            for _ in range(30):
+                assert (await world.get()).status == 200
+            assert world.proxy.connections <= 30
+            assert world.proxy.requests >= 300
+
+    play(story())
+
+
+def test_without_eviction_connections_wait_for_room() -> None:
+    async def story() -> None:
+        async with fleet(hello, spec=ProxySpec(max_connections=2, backlog=16)) as world:
+            first = await world.client()
+            await first.ask(GET)
+            second = await world.client()
+            await until(lambda: world.proxy.connections == 2)
+            third = await world.client()
+            third.writer.write(GET)
+            await asyncio.sleep(0.1)
+            assert world.listener.queued() == 1
+            assert world.proxy.connections == 2
+            # The classic proxy has taken the last descriptor and has none for the app server.
+            assert (await second.ask(GET)).cause == "connect_failed"
+            second.close()
+            assert (await third.reply()).cause == "connect_failed"
+            first.close()
+            await until(lambda: world.proxy.connections == 1)
+            assert (await third.ask(GET)).status == 200
+
+    play(story())
+
+
+@pytest.mark.parametrize("exhaustion", ["refuse", "evict", "crash"])
+def test_memory(exhaustion: str) -> None:
+    async def story() -> None:
+        spec = ProxySpec(memory=Memory(1000, 100, 300), on_exhaustion=admission.EXHAUSTION[exhaustion])
+        async with fleet(hello, spec=spec) as world:
+            crashed = []
+            world.proxy.went_down = lambda: crashed.append(True)
+            clients = [await world.client() for _ in range(3)]
+            for client in clients:
+                assert (await client.ask(GET)).status == 200
+            assert world.proxy.memory() == 1000
+            if exhaustion == "evict":
+                fourth = await world.client()
+                assert (await fourth.ask(GET)).status == 200
+                assert await clients[0].closed() == b""
+            else:
+                with pytest.raises(ConnectionError):
+                    await (await world.client()).ask(GET)
+                assert world.names() == (["proxy_down"] if exhaustion == "crash" else [])
+                assert bool(crashed) == (exhaustion == "crash")
+
+    play(story())
+
+
+def test_stalled_answers_time_out() -> None:
+    answered: list[int] = []
+
+    async def large_or_small(
+        request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        size = 5 if len(answered) else 30 << 20
+        answered.append(size)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + bytes(size))
+
+    async def story() -> None:
+        spec = ProxySpec(write_timeout=300 * MS, max_connections=4, overload=admission.EVICT)
+        async with fleet(large_or_small, spec=spec) as world:
+            (stalled,) = await open_many(world, 1)
+            await until(lambda: any(c.paused for c in world.proxy.open_connections()))
+            await until(lambda: world.proxy.connections == 0)
+            assert (await world.get()).status == 200
+            stalled.close()
+
+    play(story())
+
+
+def test_a_planned_request_is_timed_and_routed_by_its_draws() -> None:
+    async def planned(request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nwindtunnel-app: 11-12-13-14\r\nContent-Length: 0\r\n\r\n")
+
+    async def story() -> None:
+        async with fleet(planned, planned, planned, spec=ProxySpec(routing=routing.RANDOM)) as world:
+            before = world.proxy.clock.now()
+            for index in range(20):
+                reply = await world.get(extra=b"windtunnel-request: 0-%d-1\r\n" % index)
+                numbers = [int(part) for part in reply.fields["windtunnel-times"].split("-")]
+                assert before <= numbers[0] <= numbers[1] <= world.proxy.clock.now()
+                assert numbers[2:6] == [11, 12, 13, 14]
+                assert numbers[7] == 1
+                assert "windtunnel-app" not in reply.fields
+                count = world.proxy.servers.count
+                bits = draws.draw(77, index, 1, draws.ROUTE)
+                assert numbers[6] == world.proxy.servers.rows["id"][draws.below(bits, count)]
+            for forged in (b"5-0-1", b"0-0-0", b"x", b"0-99999999999999-1", b"0-0-5000"):
+                reply = await world.get(extra=b"windtunnel-request: " + forged + b"\r\n")
+                assert reply.status == 200
+                assert "windtunnel-times" not in reply.fields
+
+    play(story())
+
+
+def test_the_links_latency_is_added() -> None:
+    async def story() -> None:
+        async with fleet(hello, fleet_options={"upstream_link": Link(30 * MS, 5 * MS)}) as world:
+            client = await world.client()
+            for index in range(3):
+                start = world.proxy.clock.now()
+                reply = await client.ask(
+                    b"GET / HTTP/1.1\r\nHost: x\r\nwindtunnel-request: 0-%d-1\r\n\r\n" % index
+                )
+                assert reply.content == b"hello"
+                assert world.proxy.clock.now() - start >= 48 * MS
+
+    play(story())
+
+
+def test_foreign_lists() -> None:
+    async def story() -> None:
+        async with fleet(hello) as world:
+            (app,) = world.apps
+            listed = (
+                app.address,
+                app.address + "/",
+                "http://10.0.0.1",
+                "http://10.0.0.1:80",
+                "rubbish value",
+                "http://:x",
+            )
+            world.proxy.servers.update(Servers(listed))
+            described = world.proxy.servers.describe()
+            assert set(described) == {app.address, "http://10.0.0.1"}
+            numbers = {address: facts["number"] for address, facts in described.items()}
+            assert min(numbers.values()) >= 1 << 20
+            world.proxy.servers.update(Servers(tuple(reversed(listed))))
+            assert {a: f["number"] for a, f in world.proxy.servers.describe().items()} == numbers
+
+    play(story())
+
+
+def test_servers_come_drain_and_die_without_lost_requests() -> None:
+    async def story() -> None:
+        spec = ProxySpec(retry_attempts=2, routing=routing.LEAST_CONNECTIONS)
+        async with fleet(hello, hello, spec=spec) as world:
+            statuses: list[int] = []
+            running = True
+
+            async def load() -> None:
+                client = await world.client()
+                while running:
+                    statuses.append((await client.ask(GET)).status)
+
+            async def more(count: int) -> None:
+                goal = len(statuses) + count
+                await until(lambda: len(statuses) >= goal)
+
+            tasks = [asyncio.create_task(load()) for _ in range(16)]
+            extra = App()
+            await extra.start()
+            world.apps.append(extra)
+            first, second, _ = world.apps
+            for listed in ((first, second, extra), (second, extra)):
+                world.list(*listed)
+                await more(200)
+            await second.kill()
+            await more(200)
+            running = False
+            await asyncio.gather(*tasks)
+            assert set(statuses) == {200}
+            assert len(extra.requests) > 100
+            drained = len(first.requests)
+            assert (await world.get()).status == 200
+            assert len(first.requests) == drained
+
+    play(story())
+
+
+def test_pairs_of_requests_share_few_upstream_connections() -> None:
+    async def story() -> None:
+        async with fleet(hello) as world:
+            clients = [await world.client() for _ in range(10)]
+            for _ in range(5):
+                for one, two in pairwise(clients):
+                    await asyncio.gather(one.ask(GET), two.ask(GET))
+            assert world.apps[0].connections <= 4
+
+    play(story())
