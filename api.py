@@ -23,7 +23,7 @@ from .reports.run import Run, RunError
 from .reports.sink import DirectorySink, MemorySink
 from .reports.storage import write_whole, writing
 from .reports.summary import summarise
-from .reports.tables import names_of
+from .reports.tables import Names, names_of
 from .scenarios.build import compile_plan
 from .scenarios.plan import BLOCK, Plan
 from .scenarios.scenario import Scenario
@@ -75,14 +75,7 @@ def replay(
     fleet = plan.fleet
     names = names_of([s.name for s in fleet.sources], [e.path for e in fleet.endpoints])
     directory = None if out is None else Path(out)
-    sink: MemorySink = MemorySink(names)
-    if directory is not None:
-        inputs = _inputs(scenario)
-        sink = DirectorySink(directory, names, _texts(scenario, plan, inputs, backend, engine))
-        for copy, path in inputs.items():
-            with writing(directory / copy, remove=directory / copy):
-                (directory / copy).parent.mkdir(exist_ok=True)
-                shutil.copyfile(path, directory / copy)
+    sink = _sink(directory, names, scenario, plan, backend, engine)
     try:
         ended = world.run(plan, sink, scenario=scenario, directory=directory, block=block, progress=progress)
         digest = sink.finish(ended.end)
@@ -90,6 +83,8 @@ def replay(
         if isinstance(sink, DirectorySink):
             sink.close()
     summary = summarise(fleet, sink.table, digest, ended.end, ended.instance_ns, plan.fingerprint)
+    if ended.generator:
+        summary["generator"] = dict(ended.generator)
     lines = tuple(sink.lines)
     if directory is not None:
         lines = tuple((directory / "events.jsonl").read_text(encoding="ascii").splitlines())
@@ -99,6 +94,21 @@ def replay(
             _draw(run, fleet, directory)
         write_whole(directory / "summary.json", json.dumps(summary, indent=2) + "\n")
     return run
+
+
+def _sink(
+    directory: Path | None, names: Names, scenario: Scenario, plan: Plan, backend: str, engine: str
+) -> MemorySink:
+    """Where the run goes; a directory is begun with its texts and the scenario's files."""
+    if directory is None:
+        return MemorySink(names)
+    inputs = _inputs(scenario)
+    sink = DirectorySink(directory, names, _texts(scenario, plan, inputs, backend, engine))
+    for copy, path in inputs.items():
+        with writing(directory / copy, remove=directory / copy):
+            (directory / copy).parent.mkdir(exist_ok=True)
+            shutil.copyfile(path, directory / copy)
+    return sink
 
 
 def _draw(run: Run, fleet: FleetSpec, directory: Path) -> None:
@@ -208,6 +218,10 @@ def verify(
     recorded = Run.open(folder)
     if recorded.partial:
         raise RunError(f"{folder}: a partial run cannot be verified: it has no digest")
+    if "generator" in recorded.summary:
+        raise RunError(
+            f"{folder}: a flight cannot be verified, for no two are alike; compare it with a rehearsal"
+        )
     scenario = Scenario.load(folder / "scenario.yaml")
     rerun = replay(scenario, progress=progress, engine=engine)
     plan = compile_plan(scenario)

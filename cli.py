@@ -3,15 +3,12 @@
 
 import atexit
 import gc
-import itertools
 import json
 import shlex
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 import yaml
@@ -22,43 +19,51 @@ from . import __doc__ as package_doc
 from .api import replay as replay_scenario
 from .api import report as report_run
 from .api import verify as verify_run
-from .api import world_of
 from .backends.local.process import BackendFailure
-from .campaign import (
-    Variant,
-    campaign_json,
-    cases_of_campaign,
-    check_free,
-    run_campaign,
-    variants,
-    write_sweep,
-)
+from .cli_campaign import check_plain, replay_seeds
+from .cli_campaign import register as register_campaigns
 from .cli_flight import (
     AllowOption,
     DemandOption,
     HoldOption,
     LoadProcessesOption,
+    ProxyOption,
     RedisOption,
     flight,
 )
 from .cli_flight import register as register_roles
+from .cli_shared import (
+    BACKEND,
+    DIFFERS,
+    INTERNAL,
+    INTERRUPTED,
+    PASSED,
+    USAGE,
+    VIOLATED,
+    EngineOption,
+    JobsOption,
+    JunitOption,
+    ScenarioArgument,
+    SeedsOption,
+    SetOption,
+    free_directory,
+    interruptible,
+    prepare,
+    warn,
+)
 from .core.errors import UsageError
 from .core.ports import CloudError, RegistryError
 from .reports.junit import cases_of_run, write_junit
-from .reports.run import RunError
+from .reports.run import Run, RunError
 from .reports.storage import StorageError, writing
-from .scenarios.file_notes import file_notes
 from .scenarios.first import first_scenario
 from .scenarios.fit import draft
 from .scenarios.problems import Problem, ScenarioError
 from .scenarios.reference import reference_markdown
-from .scenarios.references import warnings
 from .scenarios.scenario import Scenario
 from .scenarios.scenario import library as library_scenarios
 from .scenarios.schema import Document
-from .terminal import coloured, counter, err, out, print_objectives, print_sweep, print_verdict, progress
-
-PASSED, INTERNAL, USAGE, VIOLATED, BACKEND, DIFFERS, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+from .terminal import err, out, print_verdict, progress
 
 app = typer.Typer(
     help=(package_doc or "").splitlines()[0],
@@ -67,32 +72,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-ScenarioArgument = Annotated[
-    str, typer.Argument(metavar="SCENARIO", help="a file, or a scenario of the library by name")
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="PATH=VALUE", help="change a field, such as fleet.app.max=20; may be repeated"
-    ),
-]
-
-
-SeedsOption = Annotated[
-    int,
-    typer.Option(
-        min=1, help="so many seeds from the scenario's on: a verdict per objective with its 95% interval"
-    ),
-]
-EngineOption = Annotated[str, typer.Option(help="kernel, or simpy, the reference: the same result")]
-JunitOption = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE", help="write the verdicts as JUnit XML, a test case per objective", dir_okay=False
-    ),
-]
-JobsOption = Annotated[int, typer.Option(min=1, help="processes at once, with --seeds")]
 
 
 def main() -> None:
@@ -167,7 +146,7 @@ def check(
             problems.extend(error.problems)
             continue
         document = loaded.document
-        _warn(loaded)
+        warn(loaded)
         out.print(
             f"{scenario}: ok ({document.scenario}: {len(document.traffic)} sources of traffic, "
             f"{len(document.faults)} faults, {len(document.slo)} objectives)",
@@ -217,7 +196,10 @@ def replay(
     ] = None,
     engine: EngineOption = "kernel",
     backend: Annotated[
-        str, typer.Option(help="world to run in: sim rehearses, local flies it on processes of this machine")
+        str,
+        typer.Option(
+            help="world to run in: sim rehearses, local flies on processes of this machine, attach on a fleet that is there"
+        ),
     ] = "sim",
     registry: Annotated[
         str | None, typer.Option(help="fakeredis or memory, instead of the scenario's")
@@ -228,6 +210,7 @@ def replay(
     junit: JunitOption = None,
     seeds: SeedsOption = 1,
     jobs: JobsOption = 1,
+    proxy: ProxyOption = None,
     demand: DemandOption = None,
     redis_url: RedisOption = None,
     load_processes: LoadProcessesOption = None,
@@ -237,20 +220,18 @@ def replay(
     """Replay a scenario: rehearse it in virtual time (also over many seeds, with intervals), or fly it. Run directory, verdict, report."""
     if seeds > 1:
         given = {"--out": out_, "--registry": registry, "--cloud": cloud}
-        named = [name for name, value in given.items() if value is not None]
-        if named or engine != "kernel" or backend != "sim":
-            raise UsageError(f"expected no {named[0] if named else '--engine or --backend'} with --seeds")
-        _replay_seeds(scenario, set_ or [], seed, seeds, jobs, json_, junit)
+        check_plain(given, engine != "kernel" or backend != "sim")
+        replay_seeds(scenario, set_ or [], seed, seeds, jobs, json_, junit)
     loaded = Scenario.load(scenario, set_ or [])
     if seed is not None:
         loaded = loaded.with_seed(seed)
-    directory = out_ or _free_directory(f"{loaded.name}-{loaded.document.seed}")
-    _warn(loaded)
-    _prepare(engine, backend)
+    directory = out_ or free_directory(f"{loaded.name}-{loaded.document.seed}")
+    warn(loaded)
+    prepare(engine, backend)
     started = time.monotonic()
     try:
         with (
-            flight(backend, demand, redis_url, load_processes, hold, allow_target, json_) as options,
+            flight(backend, proxy, demand, redis_url, load_processes, hold, allow_target, json_) as options,
             progress(not json_ and options is None) as on_second,
         ):
             run = replay_scenario(
@@ -263,69 +244,38 @@ def replay(
     except StorageError as error:
         err.print(f"{error}; what was recorded until then is in {directory}", markup=False)
         raise typer.Exit(INTERNAL) from None
+    _show(run, loaded, directory, json_, junit, _command(scenario, set_ or [], run, backend), started)
+    raise typer.Exit(PASSED if run.passed else VIOLATED)
+
+
+def _show(
+    run: Run, loaded: Scenario, directory: Path, json_: bool, junit: Path | None, again: str, started: float
+) -> None:
+    """The verdict, as it was asked for."""
     if junit:
         facts = {name: str(run.summary[name]) for name in ("seed", "scenario_hash", "digest")}
         write_junit(junit, loaded.name, cases_of_run(run.summary), facts)
     if json_:
         print(json.dumps(run.summary, indent=2))
     else:
-        again = ["windtunnel", "replay", scenario, *(part for text in set_ or [] for part in ("--set", text))]
-        again += ["--seed", str(run.summary["seed"])]
-        print_verdict(run.summary, directory, shlex.join(again), time.monotonic() - started)
-    raise typer.Exit(PASSED if run.passed else VIOLATED)
+        print_verdict(run.summary, directory, again, time.monotonic() - started)
 
 
-def _replay_seeds(
-    scenario: str, sets: list[str], seed: int | None, seeds: int, jobs: int, json_: bool, junit: Path | None
-) -> NoReturn:
-    loaded = Scenario.load(scenario, sets)
-    variant = Variant((), loaded if seed is None else loaded.with_seed(seed))
-    _warn(loaded)
-    _prepare()
-    with _interruptible(), counter(not json_) as done:
-        (result,) = run_campaign([variant], seeds, jobs, done)
-    first = variant.scenario.document.seed
-    if junit:
-        facts = {"seeds": f"{first} to {first + seeds - 1}"}
-        write_junit(junit, loaded.name, cases_of_campaign(result), facts)
-    if json_:
-        print(json.dumps(campaign_json([result]), indent=2))
-    else:
-        out.print(
-            f"\n[bold]{escape(loaded.name)}[/], seeds {first} to {first + seeds - 1}: {coloured(result.passed)}"
-        )
-        print_objectives(result, seeds)
-    raise typer.Exit(PASSED if result.passed else VIOLATED)
+def _command(scenario: str, sets: list[str], run: Run, backend: str) -> str:
+    """The command that replays the same again."""
+    seed = run.summary["seed"]
+    words = [
+        "windtunnel",
+        "replay",
+        scenario,
+        *(part for text in sets for part in ("--set", text)),
+        "--seed",
+        str(seed),
+    ]
+    return shlex.join(words if backend == "sim" else [*words, "--backend", backend])
 
 
-@app.command(epilog="Example: windtunnel sweep chaos-monkey --set fleet.app.max=2,4,8 --seeds 5 --jobs 2")
-def sweep(
-    scenario: ScenarioArgument,
-    set_: Annotated[
-        list[str],
-        typer.Option("--set", metavar="PATH=A,B,...", help="values of a field; several fields are combined"),
-    ],
-    seeds: SeedsOption = 1,
-    jobs: JobsOption = 1,
-    out_: Annotated[
-        Path | None, typer.Option("--out", help="new or empty directory; default runs/sweep-NAME")
-    ] = None,
-    json_: Annotated[bool, typer.Option("--json", help="print the results alone, as JSON")] = False,
-) -> None:
-    """Replay a scenario for each value of a field (or combination): a table and a figure of objectives and cost."""
-    chosen = variants(scenario, set_)
-    directory = check_free(out_ or _free_directory(f"sweep-{chosen[0].scenario.name}"))
-    _prepare()
-    with _interruptible(), counter(not json_) as done:
-        results = run_campaign(chosen, seeds, jobs, done)
-    write_sweep(directory, chosen[0].scenario.name, seeds, results)
-    if json_:
-        print(json.dumps(campaign_json(results), indent=2))
-    else:
-        print_sweep(results, seeds)
-        out.print(f"\nfigure: {directory / 'sweep.png'}", markup=False)
-
-
+register_campaigns(app)
 register_roles(app)
 
 
@@ -335,8 +285,8 @@ def verify(
     engine: EngineOption = "kernel",
 ) -> None:
     """Replay a run's scenario again, on either engine, and compare every event and every row with what it recorded."""
-    _prepare(engine)
-    with _interruptible(), progress(True) as on_second:
+    prepare(engine)
+    with interruptible(), progress(True) as on_second:
         recorded, difference = verify_run(directory, on_second, engine)
     if difference is None:
         out.print(f"identical on {engine}: {len(recorded.lines)} events, {recorded.requests.num_rows} requests, "
@@ -356,35 +306,3 @@ def report(
     """Draw a run's report anew: report.html, or each of its figures as a file."""
     for path in report_run(directory, format_):
         out.print(str(path), markup=False)
-
-
-def _prepare(engine: str = "kernel", backend: str = "sim") -> None:
-    """Compile what must be compiled, and say so, before anything is timed or written."""
-    with _interruptible():
-        world = world_of(backend, engine)
-        if not world.prepared:
-            err.print("compiling the kernel: once for this version and machine, under a minute")
-        world.prepare()
-
-
-def _free_directory(base: str) -> Path:
-    base = "".join(c if c.isalnum() or c in "-_." else "-" for c in base)
-    for number in itertools.count(1):
-        path = Path("runs") / (base if number == 1 else f"{base}.{number}")
-        if not path.exists():
-            return path
-    raise AssertionError("unreachable")
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        err.print("interrupted; nothing was written")
-        raise typer.Exit(INTERRUPTED) from None
-
-
-def _warn(scenario: Scenario) -> None:
-    for warning in [*warnings(scenario.document), *file_notes(scenario.document, scenario.folder)]:
-        err.print(f"note: {warning}", markup=False)

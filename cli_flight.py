@@ -30,6 +30,10 @@ RedisOption = Annotated[
         "--redis-url", help="of a flight: a registry that is there already, instead of one of its own"
     ),
 ]
+ProxyOption = Annotated[
+    str | None,
+    typer.Option("--proxy", metavar="URL", help="of --backend attach: where the fleet's proxy listens"),
+]
 LoadProcessesOption = Annotated[
     int | None, typer.Option(min=1, help="of a flight: so many load generators; default 1")
 ]
@@ -49,6 +53,7 @@ AllowOption = Annotated[
 @contextmanager
 def flight(
     backend: str,
+    proxy: str | None,
     demand: str | None,
     redis_url: str | None,
     load_processes: int | None,
@@ -58,7 +63,7 @@ def flight(
 ) -> Iterator[FlightOptions | None]:
     """The options of a flight with its display, None for a rehearsal. Raises UsageError for options of flights given to a rehearsal."""
     given = {
-        "--demand": demand, "--redis-url": redis_url, "--load-processes": load_processes, "--hold": hold or None,
+        "--proxy": proxy, "--demand": demand, "--redis-url": redis_url, "--load-processes": load_processes, "--hold": hold or None,
         "--allow-target": allowed,
     }  # fmt: skip
     if backend == "sim":
@@ -81,14 +86,9 @@ def flight(
 
     try:
         yield FlightOptions(
-            demand or "sleep",
-            redis_url or "",
-            load_processes or 1,
-            hold,
-            tuple(allowed or ()),
-            announce,
-            watch,
-        )
+            demand=demand or "sleep", proxy=proxy or "", redis_url=redis_url or "", load_processes=load_processes or 1,
+            hold=hold, allowed=tuple(allowed or ()), announce=announce, watch=watch,
+        )  # fmt: skip
     finally:
         bar.stop()
 
@@ -104,13 +104,17 @@ def in_words(figures: Figures) -> str:
 
 
 def _addresses(addresses: Mapping[str, Any]) -> str:
-    lines = [
-        f"proxy    {addresses['proxy']}    (its figures: {addresses['proxy_admin']}/stats)",
-        f"servers  {' '.join(addresses['servers'].values())}",
-        *(f"{name:8} {where}" for name, where in addresses["dependencies"].items()),
-        f"redis    {addresses['redis']}",
-        f"control  {addresses['control']}/v1/fleet",
-    ]
+    lines = [f"proxy    {addresses['proxy']}"]
+    if "servers" in addresses:
+        lines += [
+            f"         {addresses['proxy_admin']}/stats",
+            f"servers  {' '.join(addresses['servers'].values())}",
+        ]
+    lines += [f"{name:8} {where}" for name, where in addresses.get("dependencies", {}).items()]
+    if addresses["redis"]:
+        lines.append(f"redis    {addresses['redis']}")
+    if "control" in addresses:
+        lines.append(f"control  {addresses['control']}/v1/fleet")
     return "\n".join(lines)
 
 

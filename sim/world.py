@@ -1,9 +1,9 @@
 """The simulated world: a plan goes in, events and columns come out."""
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ class Ended:
 
     end: int
     instance_ns: int
+    generator: Mapping[str, float] = field(default_factory=dict)
+    """How late requests were sent: in a rehearsal they never are."""
 
 
 @dataclass(frozen=True, slots=True)

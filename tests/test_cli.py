@@ -73,7 +73,10 @@ def test_a_bad_scenario_is_exit_code_2_and_leaves_nothing(tmp_path: Path) -> Non
     [
         (("replay", "chaos-monky"), "did you mean 'chaos-monkey'?"),
         (("replay", "steady", "--engine", "kernal"), "expected an engine among kernel, simpy, got 'kernal'"),
-        (("replay", "steady", "--backend", "moon"), "expected a backend among sim, got 'moon'"),
+        (
+            ("replay", "steady", "--backend", "moon"),
+            "expected a backend among attach, local, sim, got 'moon'",
+        ),
         (
             ("replay", "steady", "--registry", "redis"),
             "expected a registry among fakeredis, memory, got 'redis'",

@@ -8,7 +8,6 @@ samples each second, strikes with faults, and writes down what roles say. Howeve
 """
 
 import asyncio
-import os
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -21,10 +20,10 @@ from ...core.ports import Sink
 from ...scenarios.plan import Plan
 from ..live.addresses import LOOPBACK, Addresses
 from ..live.clock import LiveClock
-from ..load.frames import FrameReader
 from .control_api import ControlApi
 from .faults import FlightFaults
 from .instances import Instance, LocalInstances
+from .loading import LoadGenerators
 from .options import Figures, FlightOptions
 from .process import BackendFailure, Line, RoleProcess
 from .recording import Recording
@@ -57,54 +56,44 @@ class Conductor:
         self._factory: RoleFactory
         self._proxy: Lasting
         self._scaler: Lasting | None = None
-        self._loads: list[RoleProcess] = []
+        self._load = LoadGenerators(self.recording)
         self._dependencies: dict[str, str] = {}
         self._proxy_admin = ""
         self._proxy_second: Line = {}
-        self._load_second: dict[str, Line] = {}
-        self._done: dict[str, Line] = {}
         self._decision = ""
-        self._failure: asyncio.Future[None]
 
     # The flight.
 
-    async def fly(self, scenario: Path, fds: tuple[int, ...]) -> tuple[int, int]:
-        """Fly the plan of the *scenario* file (load generators inherit *fds* for it); its end and the instance time paid, in ns.
+    async def fly(self, scenario: Path, fds: tuple[int, ...]) -> tuple[int, int, Mapping[str, float]]:
+        """Fly the plan of the *scenario* file (load generators inherit *fds* for it); its end, the instance time paid (ns), the generator's lateness.
 
         Raises BackendFailure, RegistryError.
         """
-        self._failure = asyncio.get_running_loop().create_future()
         async with self._cleanup:
             redis_url = await self._registry()
             self._factory = RoleFactory(self.fleet, self.clock.origin, redis_url, self._hear, self._logs)
             api = await self._control()
             port = await self._first_fleet()
-            readers = await self._load(scenario, fds, port)
+            await self._load.start(
+                self._factory, self._cleanup, scenario, fds, (LOOPBACK, port), self.options.allowed,
+                self.options.load_processes,
+            )  # fmt: skip
             await self._take_off(api)
             if self.options.announce is not None:
                 self.options.announce(self._told(redis_url, api))
-            end = await self._guarded(self._cruise())
-            await asyncio.gather(*readers)
+            end = await self._cruise()
+            await self._load.read_all()
             if self.options.hold:
                 await self._hold()
         self.recording.end(self.clock.now())
-        return end, self._instances.paid_ns(self.start, self.start + end)
-
-    async def _guarded(self, what: Any) -> Any:
-        """*what*, unless something that the flight needs fails before."""
-        task = asyncio.ensure_future(what)
-        await asyncio.wait({task, self._failure}, return_when=asyncio.FIRST_COMPLETED)
-        if self._failure.done():
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-        return self._failure.result() if self._failure.done() else task.result()
+        return end, self._instances.paid_ns(self.start, self.start + end), self._load.lateness()
 
     async def _hold(self) -> None:
         """Stay up until interrupted, which then is no interruption: the plan has been flown."""
         task = asyncio.current_task()
         assert task is not None
         try:
-            await self._guarded(asyncio.Event().wait())
+            await asyncio.Event().wait()
         except asyncio.CancelledError:
             task.uncancel()
 
@@ -152,17 +141,6 @@ class Conductor:
             await asyncio.sleep(0.01)
         await instance.process.wait_up(UP_SECONDS)
 
-    async def _load(self, scenario: Path, fds: tuple[int, ...], port: int) -> list[asyncio.Task[None]]:
-        self._loads, pipes = await self._factory.load(
-            scenario, fds, (LOOPBACK, port), self.options.allowed, self.options.load_processes
-        )
-        for load in self._loads:
-            self._cleanup.push_async_callback(load.end, END_SECONDS)
-        readers = [asyncio.create_task(self._read_rows(pipe)) for pipe in pipes]
-        for load in self._loads:
-            await load.wait_up(UP_SECONDS)
-        return readers
-
     async def _take_off(self, api: ControlApi) -> None:
         """Set the scenario's zero, and begin."""
         wait = _SETTLE_NS if self.fleet.autoscaler is None else _AUTOSCALER_NS
@@ -171,8 +149,7 @@ class Conductor:
         fleet = self.fleet
         self._sink.event(0, "run", {"scenario": fleet.name, "scenario_hash": self._plan.fingerprint, "seed": fleet.seed,
                                     "duration": fleet.duration, "format": FORMAT})  # fmt: skip
-        for load in self._loads:
-            load.send({"command": "start", "start": self.start})
+        self._load.begin(self.start)
         if fleet.autoscaler is not None:
             self._scaler = Lasting(
                 lambda: self._factory.process("autoscaler"),
@@ -196,8 +173,9 @@ class Conductor:
                 self._proxy.process.send({"command": "sample"})
                 await asyncio.sleep(_ANSWER_SECONDS)
                 self._sample(second * SECOND)
+                self._load.check()
                 now = self.clock.now() - self.start
-                if now >= fleet.duration and len(self._done) == len(self._loads):
+                if now >= fleet.duration and self._load.done:
                     return second * SECOND
                 if now >= fleet.duration + fleet.drain + _OVERTIME:
                     raise BackendFailure("the load generator did not end with the plan")
@@ -221,13 +199,10 @@ class Conductor:
             self._follow(line["event"], fields)
             self.recording.event(line["t"], line["event"], fields)
             return
-        match line.get("status"):
-            case "second" if process.role == "proxy":
-                self._proxy_second = line
-            case "load":
-                self._load_second[process.label] = line
-            case "done":
-                self._done[process.label] = line
+        if process.role == "load":
+            self._load.heard(process, line)
+        elif process.role == "proxy" and line.get("status") == "second":
+            self._proxy_second = line
 
     def _follow(self, event: str, fields: Mapping[str, Any]) -> None:
         """What the autoscaler did to the lists, the instances must know too."""
@@ -242,20 +217,6 @@ class Conductor:
         if process.role != "app":
             return None
         return next((one for one in self._instances.by_number.values() if one.process is process), None)
-
-    async def _read_rows(self, pipe: int) -> None:
-        """Rows of a load generator, until it closes its end."""
-        loop = asyncio.get_running_loop()
-        stream = asyncio.StreamReader()
-        transport, _ = await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(pipe, "rb", buffering=0)
-        )
-        frames = FrameReader()
-        try:
-            while data := await stream.read(1 << 20):
-                self.recording.rows(frames.feed(data))
-        finally:
-            transport.close()
 
     # What happens to roles.
 
@@ -308,19 +269,13 @@ class Conductor:
             )  # fmt: skip
         self.recording.metrics(rows)
         self.recording.flush(self.clock.now())
-        for load in self._loads:
-            if load.returncode is not None and load.label not in self._done and not self._failure.done():
-                self._failure.set_exception(BackendFailure(f"{load.label} ended before the plan did"))
         if self.options.watch is not None:
             self.options.watch(self._figures(time))
 
     def _figures(self, now: int) -> Figures:
-        loads = list(self._load_second.values())
-        total = {name: sum(int(line[name]) for line in loads) for name in ("offered", "completed", "failed")}
         serving = [one for one in self._instances.present() if one.state in (State.SERVING, State.CANARY)]
-        p99 = max((int(line["p99_ns"]) for line in loads), default=0)
         return Figures(
-            now, self.fleet.duration, **total, p99=p99, servers=len(serving), decision=self._decision
+            now, self.fleet.duration, **self._load.figures(), servers=len(serving), decision=self._decision
         )
 
     def _status(self) -> Mapping[str, Any]:

@@ -27,12 +27,13 @@ class Figures:
 class FlightOptions:
     """Options of a flight; none of them changes the plan. Raises UsageError.
 
-    *demand*: ``sleep`` for the CPU time of a request or ``burn`` it. *redis_url*: a registry that is there already, else one is started. *hold*: keep the
+    *demand*: ``sleep`` for the CPU time of a request or ``burn`` it. *proxy*: address of a fleet's proxy to attach to. *redis_url*: a registry that is there already, else one is started. *hold*: keep the
     fleet up after the plan until interrupted. *allowed*: hosts besides loopback that load may go to. *announce* is told every address once the fleet is up,
     *watch* gets the figures of each second.
     """
 
     demand: str = "sleep"
+    proxy: str = ""
     redis_url: str = ""
     load_processes: int = 1
     hold: bool = False

@@ -101,9 +101,11 @@ class RoleFactory:
             dependencies=dependencies, proxy_admin=proxy_admin, **self._common,
         )  # fmt: skip
 
-    def autoscaler(self, start: int, cloud_url: str) -> AutoscalerSettings:
+    def autoscaler(self, start: int, cloud_url: str, dry_run: bool = False) -> AutoscalerSettings:
         """Settings of the autoscaler."""
-        return AutoscalerSettings(start=start, cloud="local", cloud_url=cloud_url, **self._common)
+        return AutoscalerSettings(
+            start=start, cloud="local", cloud_url=cloud_url, dry_run=dry_run, **self._common
+        )
 
     async def dependencies(self, demand: str) -> tuple[RoleProcess, dict[str, str]]:
         """The dependencies, started, and where each listens."""

@@ -1,34 +1,41 @@
-"""The backend ``local``: the plan flown against a fleet of processes on this machine."""
+"""The backends of flights: ``local``, a fleet of processes on this machine, and ``attach``, a fleet that is there already."""
 
 import asyncio
 import resource
 import signal
 import tempfile
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...core.errors import UsageError
 from ...core.ports import Sink
 from ...scenarios.plan import BLOCK, Plan
 from ...scenarios.scenario import Scenario
+from ..live.addresses import split
+from ..load.targets import check_target
+from .attach import Attached
 from .conductor import Conductor
 from .faults import check_faults
 from .options import FlightOptions
 from .preflight import check_machine
 
+Result = tuple[int, int, Mapping[str, float]]
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a flight ended: its last moment (ns of the scenario) and the instance time that it cost (ns)."""
+    """How a flight ended: its last moment (ns of the scenario), the instance time that it cost (ns), how late requests were sent (ns, and a share)."""
 
     end: int
     instance_ns: int
+    generator: Mapping[str, float]
 
 
 class LocalFlight:
-    """The backend ``local``."""
+    """The backend ``local``: a fleet of its own, from nothing."""
 
     def __init__(
         self, engine: str = "", registry: str = "", cloud: str = "", flight: FlightOptions | None = None
@@ -36,6 +43,8 @@ class LocalFlight:
         """*engine*, *registry* and *cloud* say what a rehearsal stands on; here everything is real."""
         self._options = flight or FlightOptions()
         self.prepared = True
+        if self._options.proxy:
+            raise UsageError("--proxy: expected --backend attach; a local flight starts a proxy of its own")
 
     def prepare(self) -> None:
         """Nothing takes long here."""
@@ -56,21 +65,71 @@ class LocalFlight:
         progress: Callable[[int, int], None] | None = None,
     ) -> Ended:
         """Fly *plan*, which is *scenario*'s. Raises BackendFailure when something that the flight needs fails."""
-        logs = None
-        if directory is not None:
-            logs = directory / "logs"
-            logs.mkdir()
-        # Load generators compile the plan from a file of their own; one without a name leaves nothing behind.
-        with tempfile.TemporaryFile("w+", encoding="utf-8") as file, _many_descriptors():
-            file.write(scenario.to_yaml())
-            file.flush()
-            conductor = Conductor(plan, sink, self._options, logs)
-            path = Path(f"/dev/fd/{file.fileno()}")
-            end, paid = asyncio.run(_until_terminated(conductor.fly(path, (file.fileno(),))))
-        return Ended(end, paid)
+        return _fly(Conductor, plan, sink, self._options, scenario, directory)
 
 
-async def _until_terminated(flight: Coroutine[Any, Any, tuple[int, int]]) -> tuple[int, int]:
+class AttachedFlight:
+    """The backend ``attach``: the plan's load on a fleet that is there."""
+
+    def __init__(
+        self, engine: str = "", registry: str = "", cloud: str = "", flight: FlightOptions | None = None
+    ) -> None:
+        """See LocalFlight."""
+        self._options = flight or FlightOptions()
+        self.prepared = True
+        if not self._options.proxy:
+            raise UsageError("--backend attach: expected --proxy URL, where the fleet's proxy listens")
+        try:
+            host, port = split(self._options.proxy)
+        except ValueError as error:
+            raise UsageError(f"--proxy: {error}") from None
+        check_target(host, port, self._options.allowed)
+
+    def prepare(self) -> None:
+        """Nothing takes long here."""
+
+    def check(self, plan: Plan) -> None:
+        """Raises UsageError for a plan with faults: this backend strikes nobody else's fleet."""
+        if plan.fleet.faults:
+            names = ", ".join(fault.name for fault in plan.fleet.faults)
+            raise UsageError(f"--backend attach: expected a scenario without faults, got {names}")
+
+    def run(
+        self,
+        plan: Plan,
+        sink: Sink,
+        *,
+        scenario: Scenario,
+        directory: Path | None = None,
+        block: int = BLOCK,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Ended:
+        """Send the load of *plan*, which is *scenario*'s, and watch. Raises BackendFailure."""
+        return _fly(Attached, plan, sink, self._options, scenario, directory)
+
+
+def _fly(
+    flight: type[Conductor] | type[Attached],
+    plan: Plan,
+    sink: Sink,
+    options: FlightOptions,
+    scenario: Scenario,
+    directory: Path | None,
+) -> Ended:
+    logs = None
+    if directory is not None:
+        logs = directory / "logs"
+        logs.mkdir()
+    # Load generators compile the plan from a file of their own; one without a name leaves nothing behind.
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as file, _many_descriptors():
+        file.write(scenario.to_yaml())
+        file.flush()
+        flying = flight(plan, sink, options, logs)
+        path = Path(f"/dev/fd/{file.fileno()}")
+        return Ended(*asyncio.run(_until_terminated(flying.fly(path, (file.fileno(),)))))
+
+
+async def _until_terminated(flight: Coroutine[Any, Any, Result]) -> Result:
     """SIGTERM ends a flight as Ctrl-C does, with everything torn down."""
     task = asyncio.ensure_future(flight)
     loop = asyncio.get_running_loop()
@@ -87,12 +146,12 @@ async def _until_terminated(flight: Coroutine[Any, Any, tuple[int, int]]) -> tup
         loop.remove_signal_handler(signal.SIGTERM)
 
 
-class _many_descriptors:
+@contextmanager
+def _many_descriptors() -> Iterator[None]:
     """Children inherit the limit: proxy and load generator need many."""
-
-    def __enter__(self) -> None:
-        self._before = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (self._before[1], self._before[1]))
-
-    def __exit__(self, *error: object) -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, self._before)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -1,0 +1,168 @@
+"""The backend ``attach``: the plan's load on a fleet that is there already. It observes and decides, and changes nothing.
+
+Answers are recorded as in any flight; the registry, when there is one, is read once a second; the autoscaler runs dry: its decisions are in the
+log, as what it would have done.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from ...core.events import FORMAT
+from ...core.lifecycle import State
+from ...core.model import SECOND
+from ...core.ports import RegistryError, Sample, Servers, Sink
+from ...scenarios.plan import Plan
+from ..live.addresses import split
+from ..live.clock import LiveClock
+from ..registry import RedisRegistry
+from .instances import STATES
+from .loading import LoadGenerators
+from .options import Figures, FlightOptions
+from .process import BackendFailure, Line, RoleProcess
+from .recording import Recording
+from .redis_server import client_of
+from .roles import END_SECONDS, RoleFactory
+
+_SETTLE_NS = 2 * SECOND
+_OVERTIME = 15 * SECOND
+
+
+class Attached:
+    """One flight of *plan* against the proxy at ``options.proxy``."""
+
+    def __init__(self, plan: Plan, sink: Sink, options: FlightOptions, logs: Path | None) -> None:
+        self.clock = LiveClock.begin()
+        self.start = -1
+        self._fleet = plan.fleet
+        self._plan = plan
+        self._sink = sink
+        self._options = options
+        self._logs = logs
+        self._recording = Recording(sink)
+        self._load = LoadGenerators(self._recording)
+        self._numbers: dict[str, int] = {}
+        self._seen: dict[str, tuple[State, Sample | None]] = {}
+        self._decision = ""
+        self._reachable = True
+        self._completed = 0
+        self._instance_ns = 0
+
+    async def fly(self, scenario: Path, fds: tuple[int, ...]) -> tuple[int, int, Mapping[str, float]]:
+        """Fly the plan of the *scenario* file; its end, the instance time seen (ns) and the generator's lateness. Raises BackendFailure, RegistryError."""
+        options = self._options
+        registry = self._registry()
+        if registry is not None:
+            await asyncio.to_thread(registry.servers)
+        async with AsyncExitStack() as cleanup:
+            factory = RoleFactory(self._fleet, self.clock.origin, options.redis_url, self._hear, self._logs)
+            await self._load.start(
+                factory, cleanup, scenario, fds, split(options.proxy), options.allowed, options.load_processes
+            )
+            self.start = ((self.clock.now() + _SETTLE_NS) // SECOND + 1) * SECOND
+            self._recording.begin(self.start)
+            fleet = self._fleet
+            self._sink.event(0, "run", {"scenario": fleet.name, "scenario_hash": self._plan.fingerprint, "seed": fleet.seed,
+                                        "duration": fleet.duration, "format": FORMAT})  # fmt: skip
+            self._load.begin(self.start)
+            if registry is not None and fleet.autoscaler is not None:
+                scaler = factory.process("autoscaler")
+                cleanup.push_async_callback(scaler.end, END_SECONDS)
+                await scaler.start(factory.autoscaler(self.start, "", dry_run=True))
+            if options.announce is not None:
+                options.announce({"proxy": options.proxy, "redis": options.redis_url})
+            end = await self._cruise(registry)
+            await self._load.read_all()
+        self._recording.end(self.clock.now())
+        return end, self._instance_ns, self._load.lateness()
+
+    def _registry(self) -> RedisRegistry | None:
+        url = self._options.redis_url
+        return RedisRegistry(client_of(url), self._fleet.key_prefix) if url else None
+
+    async def _cruise(self, registry: RedisRegistry | None) -> int:
+        fleet, second = self._fleet, 0
+        while True:
+            second += 1
+            await asyncio.sleep((self.start + second * SECOND - self.clock.now()) / 1e9)
+            if registry is not None:
+                await asyncio.to_thread(self._observe, registry)
+            self._sample(second * SECOND)
+            self._load.check()
+            now = self.clock.now() - self.start
+            if now >= fleet.duration and self._load.done:
+                return second * SECOND
+            if now >= fleet.duration + fleet.drain + _OVERTIME:
+                raise BackendFailure("the load generator did not end with the plan")
+
+    def _observe(self, registry: RedisRegistry) -> None:
+        """Read lists and samples; what cannot be read is as it was, and said once."""
+        try:
+            servers = registry.servers()
+            samples = registry.read_samples([*servers.serving, *servers.canary, *servers.standby])
+        except RegistryError as error:
+            if self._reachable:
+                self._reachable = False
+                self._recording.event(self.clock.now(), "registry_unreachable", {"error": str(error)})
+            return
+        if not self._reachable:
+            self._reachable = True
+            self._recording.event(self.clock.now(), "registry_reachable", {})
+        self._compare(servers, samples)
+
+    def _compare(self, servers: Servers, samples: Mapping[str, Sample]) -> None:
+        """Servers that came and went since the last look are events."""
+        now = self.clock.now()
+        listed = {
+            address: STATES[role]
+            for role in ("standby", "canary", "serving")
+            for address in getattr(servers, role)
+        }
+        for address in sorted(set(listed) - set(self._seen)):
+            number = self._numbers.setdefault(address, len(self._numbers) + 1)
+            self._recording.event(
+                now, "ready", {"server": number, "role": listed[address].word, "address": address}
+            )
+        for address in sorted(set(self._seen) - set(listed)):
+            self._recording.event(now, "unlisted", {"server": self._numbers[address], "address": address})
+        self._seen = {address: (state, samples.get(address)) for address, state in listed.items()}
+
+    def _sample(self, time: int) -> None:
+        completed = self._load.figures()["completed"]
+        rows: list[tuple[int, ...]] = [
+            (time, 0, int(State.SERVING), completed - self._completed, 0, 0, 0, 0, 0, 0)
+        ]
+        self._completed = completed
+        total, cores = max(self._fleet.app.memory.total, 0), self._fleet.app.cores
+        for address, (state, sample) in sorted(self._seen.items(), key=lambda one: self._numbers[one[0]]):
+            said = (0, 0, 0, 0)
+            if sample is not None:
+                said = (
+                    sample.requests,
+                    sample.in_flight,
+                    int(sample.memory * total),
+                    int(sample.cpu * cores * SECOND),
+                )
+            requests, in_flight, memory, cpu = said
+            rows.append((time, self._numbers[address], int(state), requests, in_flight, 0, memory, cpu, 0, 0))
+        self._instance_ns += len(self._seen) * SECOND
+        self._recording.metrics(rows)
+        self._recording.flush(self.clock.now())
+        if self._options.watch is not None:
+            self._options.watch(
+                Figures(
+                    time, self._fleet.duration, **self._load.figures(), servers=len(self._seen),
+                    decision=self._decision,
+                )
+            )  # fmt: skip
+
+    def _hear(self, process: RoleProcess, line: Line) -> None:
+        if process.role == "load":
+            self._load.heard(process, line)
+        if "event" not in line:
+            return
+        fields = {name: value for name, value in line.items() if name not in ("t", "event")}
+        if line["event"] == "decision":
+            self._decision = str(fields.get("reason", ""))
+        self._recording.event(line["t"], line["event"], fields)

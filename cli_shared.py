@@ -1,0 +1,75 @@
+"""What commands share: exit codes, arguments and options, preparation, interruption."""
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .api import world_of
+from .scenarios.file_notes import file_notes
+from .scenarios.references import warnings
+from .scenarios.scenario import Scenario
+from .terminal import err
+
+PASSED, INTERNAL, USAGE, VIOLATED, BACKEND, DIFFERS, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+
+ScenarioArgument = Annotated[
+    str, typer.Argument(metavar="SCENARIO", help="a file, or a scenario of the library by name")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="PATH=VALUE", help="change a field, such as fleet.app.max=20; may be repeated"
+    ),
+]
+
+
+SeedsOption = Annotated[
+    int,
+    typer.Option(
+        min=1, help="so many seeds from the scenario's on: a verdict per objective with its 95% interval"
+    ),
+]
+EngineOption = Annotated[str, typer.Option(help="kernel, or simpy, the reference: the same result")]
+JunitOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="write the verdicts as JUnit XML, a test case per objective", dir_okay=False
+    ),
+]
+JobsOption = Annotated[int, typer.Option(min=1, help="processes at once, with --seeds")]
+
+
+def prepare(engine: str = "kernel", backend: str = "sim") -> None:
+    """Compile what must be compiled, and say so, before anything is timed or written."""
+    with interruptible():
+        world = world_of(backend, engine)
+        if not world.prepared:
+            err.print("compiling the kernel: once for this version and machine, under a minute")
+        world.prepare()
+
+
+def free_directory(base: str) -> Path:
+    base = "".join(c if c.isalnum() or c in "-_." else "-" for c in base)
+    for number in itertools.count(1):
+        path = Path("runs") / (base if number == 1 else f"{base}.{number}")
+        if not path.exists():
+            return path
+    raise AssertionError("unreachable")
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        err.print("interrupted; nothing was written")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def warn(scenario: Scenario) -> None:
+    for warning in [*warnings(scenario.document), *file_notes(scenario.document, scenario.folder)]:
+        err.print(f"note: {warning}", markup=False)
