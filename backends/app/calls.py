@@ -5,6 +5,7 @@ As many connections as calls were ever under way at once; there are never more o
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import cast
 
 import httptools
 
@@ -29,8 +30,8 @@ class _Connection(asyncio.Protocol):
         self.open = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's is none by class.
+        self._transport = cast(asyncio.Transport, transport)
         self.open = True
 
     def send(self, message: bytes, job: Job, called: Called) -> None:

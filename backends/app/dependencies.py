@@ -18,7 +18,7 @@ from ..live.settings import DependencySettings
 from .dependency import Call, Dependency
 from .job import read_try
 from .timers import Timers
-from .web import Listener, allow_descriptors, new_loop, read_body, run_on
+from .web import Listener, allow_descriptors, fail_on_errors, new_loop, read_body, run_on
 
 MOST_CALLS = 90
 """Calls that an endpoint may make (the scenario's limit)."""
@@ -34,6 +34,13 @@ def run(settings: DependencySettings, link: RoleLink) -> None:
 async def _serve(settings: DependencySettings, link: RoleLink) -> None:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
+    failures: list[BaseException] = []
+
+    def failed(error: BaseException) -> None:
+        failures.append(error)
+        link.stop()
+
+    fail_on_errors(loop, link, failed)
     on_loop = partial(run_on, loop)
     link.at_stop(lambda: on_loop(stopped.set))
     timers = Timers(loop, link.clock)
@@ -50,6 +57,8 @@ async def _serve(settings: DependencySettings, link: RoleLink) -> None:
     await stopped.wait()
     await asyncio.gather(*(listener.close() for listener in listeners))
     timers.close()
+    if failures:
+        raise failures[0]
 
 
 def _obey(dependencies: list[Dependency], command: Command, link: RoleLink) -> None:

@@ -180,12 +180,11 @@ def ask(
     method: str = "GET",
     body: bytes | None = None,
     planned: str = "",
-    **headers: str,
+    headers: dict[str, str] | None = None,
 ) -> Answer:
     """One request; *planned* is the header of a planned one."""
-    if planned:
-        headers["windtunnel-request"] = planned
-    return Answer(address, path, method, body, headers)
+    named = {"windtunnel-request": planned} if planned else {}
+    return Answer(address, path, method, body, {**named, **(headers or {})})
 
 
 def ask_together(address: str, count: int, gap: float = 0.01) -> list[Answer]:

@@ -1,8 +1,10 @@
 """The dependencies role, and app servers that call it."""
 
+import socket
 import time
 from typing import Any
 
+from windtunnel.backends.live.addresses import split
 from windtunnel.backends.live.headers import read_numbers
 from windtunnel.core.model import FleetSpec
 
@@ -58,7 +60,7 @@ def test_the_cache_expires_is_flushed_and_filled_and_a_dependency_goes_down() ->
         address = dependencies.wait("up")["addresses"]["db"]
 
         def hit() -> bool:
-            answer = ask(address, planned="0-0-1", **{"windtunnel-call": "0"})
+            answer = ask(address, planned="0-0-1", headers={"windtunnel-call": "0"})
             assert answer.status == 200
             return answer.seconds < 0.25
 
@@ -77,10 +79,6 @@ def test_calls_of_a_caller_that_left_are_not_served() -> None:
     spec = fleet({"concurrency": 1, "service": {"constant": "400ms"}})
     with running("dependencies", dependency_settings(spec)) as dependencies:
         address = dependencies.wait("up")["addresses"]["db"]
-        import socket
-
-        from windtunnel.backends.live.addresses import split
-
         clients = [socket.create_connection(split(address)) for _ in range(6)]
         for client in clients:
             client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -82,7 +82,8 @@ def test_a_python_program_is_registered_and_monitored(
     counts[address] = {"requests": 45, "in_flight": 0}
     until(lambda: sum(line["requests"] for line in role.said("second")) == 45, "the difference")
     sample = until(
-        lambda: next((s for s in registry.read_samples([address]).values() if s.in_flight == 0), None), "a sample"
+        lambda: next((s for s in registry.read_samples([address]).values() if s.in_flight == 0), None),
+        "a sample",
     )
     assert sample.state == "serving"
     assert 0.3 < sample.memory < 0.9
@@ -194,7 +195,9 @@ def test_a_program_that_exits(program: tuple[str, ...], redis_server: RedisServe
     assert RedisRegistry(redis_server.client).servers().serving == ()
 
 
-@pytest.mark.parametrize(("command", "code"), [(("no-such-program-anywhere",), 127), (("sh", "-c", "kill -9 $$"), 137)])
+@pytest.mark.parametrize(
+    ("command", "code"), [(("no-such-program-anywhere",), 127), (("sh", "-c", "kill -9 $$"), 137)]
+)
 def test_a_program_that_never_comes_up(command: tuple[str, ...], code: int) -> None:
     role = Role("app", settings_of(command))
     assert role.process.wait(20) == 1
