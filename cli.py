@@ -51,6 +51,7 @@ from .cli_shared import (
     prepare,
     warn,
 )
+from .cli_aws import register as register_aws
 from .core.errors import UsageError
 from .core.ports import CloudError, RegistryError
 from .reports.junit import cases_of_run, write_junit
@@ -277,6 +278,7 @@ def _command(scenario: str, sets: list[str], run: Run, backend: str) -> str:
 
 register_campaigns(app)
 register_roles(app)
+register_aws(app)
 
 
 @app.command(epilog="Example: windtunnel verify runs/monkey --engine simpy")

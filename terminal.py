@@ -160,12 +160,21 @@ def print_verdict(summary: dict[str, Any], directory: Path, again: str, seconds:
         facts.add_row("fleet", f"{fleet['least']} to {fleet['most']} servers, mean {fleet['mean']:.2f}, "
                                f"{fleet['last']} at the end")  # fmt: skip
     facts.add_row("cost", f"{summary['instance_hours']:.3f} instance-hours")
-    facts.add_row("simulated", f"{summary['end_ns'] / SECOND:,.0f} s in {seconds:.1f} s")
+    flown = "generator" in summary
+    facts.add_row(
+        "flown" if flown else "simulated", f"{summary['end_ns'] / SECOND:,.0f} s in {seconds:.1f} s"
+    )
+    if flown:
+        late = summary["generator"]
+        sent = f"99% within {_milliseconds(late['late_p99_ns'])} of their time, all within {_milliseconds(late['late_max_ns'])}"
+        facts.add_row("sent", sent)
     facts.add_row("digest", summary["digest"])
     out.print(facts)
     # Not in the table, which would break a long line in two.
-    verify_it = shlex.join(["windtunnel", "verify", str(directory)])
+    last = ("verify", shlex.join(["windtunnel", "verify", str(directory)]))
+    if flown:
+        last = ("compare", shlex.join(["windtunnel", "compare", "REHEARSAL", str(directory)]))
     page = directory / "report.html"
     report = [("report", str(page))] if page.is_file() else []
-    for what, text in (("run", str(directory)), *report, ("again", again), ("verify", verify_it)):
+    for what, text in (("run", str(directory)), *report, ("again", again), last):
         out.print(f"{what:<9}   {text}", markup=False)

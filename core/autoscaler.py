@@ -97,6 +97,9 @@ class Autoscaler:
         for number, instance in sorted(listed.items()):
             if number not in self._known:
                 self._known[number] = _Known(instance, BOOTING, max(instance.launched, 0))
+            elif instance.address != self._known[number].instance.address:
+                # A public address comes after the launch.
+                self._known[number].instance = instance
 
     def launched(self, now: int, instance: CloudInstance) -> None:
         """A launch succeeded."""
@@ -134,7 +137,7 @@ class Autoscaler:
 
     def watched(self) -> tuple[str, ...]:
         """Addresses of all instances in the books: their samples count whether or not the registry lists them."""
-        return tuple(known.instance.address for known in self._known.values())
+        return tuple(known.instance.address for known in self._known.values() if known.instance.address)
 
     def _follow_registry(self, now: int, servers: Servers, samples: Mapping[str, Sample]) -> None:
         listed = {*servers.serving, *servers.canary, *servers.standby}

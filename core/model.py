@@ -50,12 +50,13 @@ class AppSpec:
 
 @dataclass(frozen=True, slots=True)
 class HealthSpec:
-    """Active health checks by the proxy."""
+    """Active health checks by the proxy; in flight they ask for *path*."""
 
     interval: int
     timeout: int
     healthy_threshold: int
     unhealthy_threshold: int
+    path: str = "/health"
 
 
 @dataclass(frozen=True, slots=True)

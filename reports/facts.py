@@ -78,6 +78,8 @@ class Facts:
     out_of_memory: tuple[tuple[int, int], ...] = ()
     """(ns, server)."""
     registry_away: tuple[int, ...] = ()
+    generator: Mapping[str, float] = field(default_factory=dict)
+    """How late a flight's load generator was (ns, and a share); empty for a rehearsal."""
 
     def pooled(self) -> int:
         """The greatest pool of connections of any source, or NONE."""
@@ -93,7 +95,15 @@ def gather(evidence: Evidence) -> Facts:
     slow = slowest(evidence)
     width = max(evidence.seconds // 60, 1) * SECOND
     proxy = metrics["server"] == 0
-    spent = metrics["requests"] * evidence.fleet.proxy.cpu_per_request / SECOND
+    # A flight measures the proxy's CPU time; in a rehearsal each request costs the same.
+    spent = (
+        np.where(
+            metrics["cpu_ns"] > 0,
+            metrics["cpu_ns"],
+            metrics["requests"] * evidence.fleet.proxy.cpu_per_request,
+        )
+        / SECOND
+    )
     rush, storm = _rates(evidence, width)
     downs = evidence.happened("proxy_down", "proxy_up")
     return Facts(
@@ -131,6 +141,7 @@ def gather(evidence: Evidence) -> Facts:
         unserved=_unserved(evidence),
         out_of_memory=tuple((e["t"], e["server"]) for e in evidence.happened("out_of_memory")),
         registry_away=tuple(e["t"] for e in evidence.happened("registry_unreachable")),
+        generator=evidence.summary.get("generator", {}),
     )
 
 

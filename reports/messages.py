@@ -1,6 +1,6 @@
 """Errors, warnings and advice in words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from .advice import advice
@@ -19,6 +19,9 @@ WHERE = (
     "in the queue of the server", "on CPU or waiting for a core", "in io and dependencies", "on the answer's way",
 )  # fmt: skip
 """The parts of stations.STATIONS in a sentence."""
+
+LATE = 2_000_000
+"""A load generator that sends one request in a hundred later than this (ns) is called slow."""
 
 MOST_WINDOWS = 4
 """Of an objective, so many stretches are told in words."""
@@ -44,6 +47,9 @@ def messages(evidence: Evidence, findings: list[Finding], facts: Facts) -> Itera
             "warning",
             f"This run is partial: it is recorded up to {end}, and it has neither a verdict nor a digest.",
         )
+    late = facts.generator.get("late_p99_ns", 0.0)
+    if late > LATE:
+        yield Message("warning", _late(late, facts.generator))
     for finding in findings:
         if finding.verdict.held and finding.windows:
             yield Message("warning", _nearly(finding))
@@ -54,6 +60,15 @@ def messages(evidence: Evidence, findings: list[Finding], facts: Facts) -> Itera
         yield Message("note", _slowest(facts.slow))
     for text in advice(facts):
         yield Message("advice", text)
+
+
+def _late(late: float, generator: Mapping[str, float]) -> str:
+    """A slow generator must not look like a slow server, nor a fast one."""
+    return (
+        f"The load generator was late: 1% of the requests were sent more than {duration(int(late))} after their time, the last of them "
+        f"{duration(int(generator['late_max_ns']))}. Latencies count from the intended time, so that this is part of them; more load processes, "
+        "or a machine with less to do, would tell the fleet's own."
+    )
 
 
 def unit(finding: Finding) -> str:

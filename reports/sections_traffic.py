@@ -51,7 +51,11 @@ def identity(data: ReportData) -> str:
         ("digest", summary["digest"] or "none (partial run)"), ("length", duration(data.evidence.end)), ("run format", str(FORMAT)),
     ]  # fmt: skip
     commands = f"windtunnel replay scenario.yaml --seed {seed}   # run it again"
-    if not data.evidence.run.partial:
+    if "generator" in summary:
+        commands += (
+            "\nwindtunnel compare REHEARSAL .              # lay it beside a rehearsal of the same scenario"
+        )
+    elif not data.evidence.run.partial:
         commands += "\nwindtunnel verify .                         # rerun it and compare every event and row"
     commands += "\nwindtunnel report .                         # draw this report again, with all figures"
     note = "In this run's directory; host.json there says on which machine and with which software it ran."

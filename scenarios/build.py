@@ -102,7 +102,9 @@ def _proxy(document: Document) -> ProxySpec:
         write_timeout=or_none(proxy.write_timeout),
         retry_attempts=proxy.retries.attempts,
         retry_budget=-1.0 if proxy.retries.budget is None else proxy.retries.budget,
-        health=HealthSpec(check.interval, check.timeout, check.healthy_threshold, check.unhealthy_threshold)
+        health=HealthSpec(
+            check.interval, check.timeout, check.healthy_threshold, check.unhealthy_threshold, check.path
+        )
         if check
         else None,
         outlier=OutlierSpec(

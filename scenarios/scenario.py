@@ -94,6 +94,10 @@ class Scenario:
                 if kind in source:
                     absolute = str((self.folder / source[kind]).resolve())
                     source[kind] = (inputs or {}).get(source[kind], absolute)
+        aws = data["fleet"]["cloud"].get("aws", {})
+        if "user_data_file" in aws:
+            # Never copied into a run's directory: it may hold what is nobody's business.
+            aws["user_data_file"] = str((self.folder / aws["user_data_file"]).resolve())
         return yaml.safe_dump(data, sort_keys=False, width=120)
 
     def files(self) -> dict[str, Path]:
@@ -108,7 +112,7 @@ class Scenario:
     def fingerprint(self) -> str:
         """A hash of all that can change a result.
 
-        Not in it: the seed, which is stated beside it, and which backends stand for Redis and EC2, for those must not change anything.
+        Not in it: the seed, which is stated beside it, and which backends stand for Redis and EC2 (or the account to fly on), for those must not change anything.
         Files count by their (unpacked) content, not by their name.
         """
         data = self.resolved()
@@ -116,6 +120,7 @@ class Scenario:
         data.pop("description", None)
         data["fleet"]["registry"].pop("backend")
         data["fleet"]["cloud"].pop("backend")
+        data["fleet"]["cloud"].pop("aws", None)
         for source in data["traffic"]:
             for kind in references.FILE_FIELDS:
                 if kind in source:

@@ -1,5 +1,6 @@
 """The fleet's part of the scenario schema: app servers, proxy, network, registry, dependencies, endpoints."""
 
+import re
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -16,6 +17,8 @@ Routing = Literal[
 Exhaustion = Literal["refuse", "evict", "crash"]
 assert set(Routing.__args__) == set(ALGORITHMS)  # type: ignore[attr-defined]
 assert set(Exhaustion.__args__) == set(EXHAUSTION)  # type: ignore[attr-defined]
+
+_ENDPOINT = re.compile(r"https?://[^/@?#\s]+/?")
 
 NO_BOOT = Distribution(constant=0)
 
@@ -206,6 +209,41 @@ class Registry(Model):
     )
 
 
+class Aws(Model):
+    """EC2 for a flight (`--backend aws`): region, image, instance type, key and user data are needed then. Credentials never stand here: boto3 looks for them where it always does."""
+
+    region: Name | None = Field(None, description="region, such as `eu-central-1`")
+    image: Name | None = Field(None, description="image, such as `ami-0abcdef1234567890`")
+    instance_type: Name | None = Field(None, description="instance type, such as `t3.small`")
+    key_name: Name | None = Field(None, description="key pair")
+    security_groups: list[Name] = Field([], max_length=16, description="security groups, by id or name")
+    subnet: Name | None = Field(None, description="subnet; omitted: the region's default")
+    profile: Name | None = Field(None, description="instance profile (IAM), by name or ARN; omitted: none")
+    user_data: str | None = Field(
+        None,
+        max_length=16_384,
+        description="user data: a text in which `{registry}`, `{port}`, `{role}`, `{number}`, `{fleet}` and `{run}` are filled in; put no secret into it",
+    )
+    user_data_file: Name | None = Field(None, description="a file with the user data, instead")
+    endpoint_url: Name | None = Field(
+        None, description="where EC2 is spoken to, such as a moto server's address; omitted: at AWS"
+    )
+    port: int = Field(80, ge=1, le=65_535, description="port on which the servers answer")
+    public_address: bool = Field(
+        False, description="reach servers by their public address, not the private one"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Aws":
+        if self.user_data is not None and self.user_data_file is not None:
+            raise ValueError("expected user_data or user_data_file, got both")
+        if self.endpoint_url is not None and not _ENDPOINT.fullmatch(self.endpoint_url):
+            raise ValueError(
+                "expected an endpoint_url such as http://127.0.0.1:5000, without user and password"
+            )
+        return self
+
+
 class Cloud(Model):
     """The provider of instances."""
 
@@ -214,6 +252,7 @@ class Cloud(Model):
     backend: Literal["moto", "memory"] = Field(
         "moto", description="what stands for EC2 in the rehearsal; results are identical, `memory` is faster"
     )
+    aws: Aws | None = Field(None, description="EC2, for a flight; omitted: none")
 
 
 class CacheModel(Model):

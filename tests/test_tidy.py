@@ -14,18 +14,7 @@ from windtunnel.scenarios.reference import faults_markdown, library_markdown, re
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("core", "scenarios", "backends", "sim", "reports")
 SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
-TOP = [
-    ROOT / name
-    for name in (
-        "__init__.py",
-        "__main__.py",
-        "api.py",
-        "campaign.py",
-        "cli.py",
-        "cli_flight.py",
-        "terminal.py",
-    )
-]
+TOP = sorted(ROOT.glob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 MAY_IMPORT = {

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from ...core.model import FleetSpec
+from ..aws.settings import AwsSettings
 
 
 class Settings(BaseModel):
@@ -58,7 +59,7 @@ class DependencySettings(Settings):
 
 
 class AutoscalerSettings(Settings):
-    """*start*: the scenario's zero on the live clock, from which ticks are counted. *cloud_url*: the control API of the local cloud.
+    """*start*: the scenario's zero on the live clock, from which ticks are counted. *cloud_url*: the control API of the local cloud. *aws*: for the cloud ``aws``.
 
     *dry_run*: decide and say so, but launch, drain and terminate nothing.
     """
@@ -66,6 +67,7 @@ class AutoscalerSettings(Settings):
     start: int
     cloud: str = "local"
     cloud_url: str = ""
+    aws: AwsSettings | None = None
     dry_run: bool = False
 
 

@@ -35,7 +35,7 @@ class FrameWriter:
     """Collects packed rows and writes them to file descriptor *target*, never waiting for its reader before :meth:`finish`."""
 
     def __init__(self, target: int) -> None:
-        self._target = target
+        self.target = target
         self._requests = bytearray()
         self._attempts = bytearray()
         self._waiting: deque[memoryview] = deque()
@@ -72,7 +72,7 @@ class FrameWriter:
             return
         part = self._waiting.popleft()
         try:
-            written = os.write(self._target, part[:_PIECE])
+            written = os.write(self.target, part[:_PIECE])
         except BlockingIOError:
             written = 0
         self._bytes -= written
@@ -82,7 +82,7 @@ class FrameWriter:
     def finish(self) -> None:
         """Write everything, however long the reader takes. Raises BrokenPipeError if it has gone."""
         self.hand_over()
-        os.set_blocking(self._target, True)
+        os.set_blocking(self.target, True)
         while self._waiting:
             self.write()
 

@@ -74,7 +74,7 @@ class Attached:
                 options.announce({"proxy": options.proxy, "redis": options.redis_url})
             end = await self._cruise(registry)
             await self._load.read_all()
-        self._recording.end(self.clock.now())
+        self._recording.end(end)
         return end, self._instance_ns, self._load.lateness()
 
     def _registry(self) -> RedisRegistry | None:

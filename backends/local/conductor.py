@@ -85,7 +85,7 @@ class Conductor:
             await self._load.read_all()
             if self.options.hold:
                 await self._hold()
-        self.recording.end(self.clock.now())
+        self.recording.end(end)
         return end, self._instances.paid_ns(self.start, self.start + end), self._load.lateness()
 
     async def _hold(self) -> None:
@@ -127,7 +127,7 @@ class Conductor:
         app = self.fleet.app
         roles = ["serving"] * app.initial + ["canary"] * app.canaries + ["standby"] * app.standby
         first = [
-            self._instances.launch(number, role, f"first-{number}", at_once=True)
+            self._instances.launch(number, role, f"first-{number}", first=True)
             for number, role in enumerate(roles, 1)
         ]
         for instance in first:

@@ -43,9 +43,9 @@ class ControlApi:
                 web.get("/v1/status", self._told(self._status)),
             ]
         )
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, LOOPBACK, 0, shutdown_timeout=1)
+        site = web.TCPSite(self._runner, LOOPBACK, 0)
         await site.start()
         self.url = url(*self._runner.addresses[0][:2])
 

@@ -25,12 +25,13 @@ Emit = Callable[[int, str, Mapping[str, Any]], None]
 
 @dataclass(slots=True)
 class Instance:
-    """An instance; times in ns on the live clock, -1: not yet. *second* is what it said of its last second."""
+    """An instance; times in ns on the live clock, -1: not yet. *first*: of the first fleet, which need not boot. *second* is what it said of its last second."""
 
     number: int
     role: str
     address: str
     launched: int
+    first: bool = False
     state: State = State.PENDING
     gone: int = -1
     process: RoleProcess | None = None
@@ -71,12 +72,13 @@ class LocalInstances:
         self._emit = emit
         self._tokens: dict[str, int] = {}
         self._stream = key(fleet.seed, "boot")
+        self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     # The cloud's three words.
 
-    def launch(self, number: int, role: str, token: str, at_once: bool = False) -> Instance:
-        """Begin an instance; the same *token* gives the same one. *at_once*: part of the first fleet, which need not boot. Raises CloudError."""
+    def launch(self, number: int, role: str, token: str, first: bool = False) -> Instance:
+        """Begin an instance; the same *token* gives the same one. *first*: part of the first fleet, which need not boot. Raises CloudError."""
         if token in self._tokens:
             return self.by_number[self._tokens[token]]
         if role not in STATES:
@@ -92,11 +94,11 @@ class LocalInstances:
         except ValueError as error:
             raise CloudError("InvalidParameterValue", str(error)) from None
         now = self._clock.now()
-        instance = Instance(number, role, address, now)
+        instance = Instance(number, role, address, now, first)
         self.by_number[number] = instance
         self._tokens[token] = number
         self._emit(now, "launched", {"server": number, "role": role})
-        self._spawn(self._live(instance, at_once))
+        self._spawn(self._live(instance))
         return instance
 
     def terminate(self, provider_id: str, reason: str) -> None:
@@ -124,19 +126,19 @@ class LocalInstances:
 
     # Their lives.
 
-    async def _live(self, instance: Instance, at_once: bool) -> None:
+    async def _live(self, instance: Instance) -> None:
         number = instance.number
         ready_at = instance.launched
-        if not at_once:
+        if not instance.first:
             running = instance.launched + self._fleet.pending
             ready_at = running + self._fleet.app.boot_time.sample(draw(self._stream, number, 0, BOOT_TIME))
         fails = (
-            not at_once
+            not instance.first
             and uniform(draw(self._stream, number, 0, BOOT_FAILURE)) < self._fleet.app.boot_failure
         )
         if not fails:
             instance.process = await self._start(number, instance.role, ready_at)
-        if not at_once:
+        if not instance.first:
             await self._sleep_until(running)
             self._booting(instance)
         if fails:
@@ -152,7 +154,9 @@ class LocalInstances:
     def _booting(self, instance: Instance) -> None:
         if instance.state == State.PENDING:
             instance.become(State.BOOTING)
-            self._emit(instance.launched + self._fleet.pending, "booting", {"server": instance.number})
+            if not instance.first:
+                running = instance.launched + self._fleet.pending
+                self._emit(running, "booting", {"server": instance.number})
 
     def said(self, instance: Instance, line: Line) -> None:
         """An instance's process said something."""
@@ -168,6 +172,8 @@ class LocalInstances:
 
     def _ended(self, instance: Instance) -> None:
         """A process is over. Unless we knew, it failed: nobody tells the registry."""
+        if self._closing:
+            return
         if instance.state in ALIVE:
             lost = instance.in_flight
             instance.become(State.FAILED)
@@ -202,7 +208,8 @@ class LocalInstances:
         )
 
     async def end(self) -> None:
-        """End every process."""
+        """End every process; what happens to them from now on is no event."""
+        self._closing = True
         processes = [one.process for one in self.by_number.values() if one.process is not None]
         await asyncio.gather(*(process.end(_END_SECONDS) for process in processes))
         for task in self._tasks:

@@ -44,6 +44,7 @@ class RoleProcess:
         self._on_line = on_line
         self._log = log
         self._process: asyncio.subprocess.Process | None = None
+        self._started = asyncio.Event()
         self._is_up = asyncio.Event()
         self._readers: list[asyncio.Task[None]] = []
 
@@ -54,6 +55,7 @@ class RoleProcess:
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             start_new_session=True, preexec_fn=die_with_parent, pass_fds=tuple(fds), limit=_LONGEST_LINE,
         )  # fmt: skip
+        self._started.set()
         self._readers = [asyncio.create_task(self._read_lines()), asyncio.create_task(self._read_log())]
         assert self._process.stdin is not None
         self._process.stdin.write(settings.model_dump_json().encode() + b"\n")
@@ -73,6 +75,7 @@ class RoleProcess:
 
     async def wait_up(self, seconds: float) -> Line:
         """Wait until it serves. Raises BackendFailure with its last words if it ends or takes too long."""
+        await self._started.wait()
         assert self._process is not None
         serving = asyncio.create_task(self._is_up.wait())
         ended = asyncio.create_task(self._process.wait())

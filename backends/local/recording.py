@@ -58,6 +58,8 @@ class Recording:
         """One second's metrics, in the scenario's time."""
         self._sink.metrics(rows)
 
-    def end(self, now: int) -> None:
-        """Write all that is left."""
-        self.flush(now + 2 * _LATE)
+    def end(self, end: int) -> None:
+        """Write all that is left up to *end* (ns, the scenario's time), which is when the run ended."""
+        self._events = [event for event in self._events if event[0] <= self._start + end]
+        heapq.heapify(self._events)
+        self.flush(self._start + end + _LATE)

@@ -109,7 +109,7 @@ def test_a_token_gives_the_same_instance_again() -> None:
 def test_a_process_that_ends_by_itself_has_failed() -> None:
     async def run() -> None:
         world = World()
-        one = world.instances.launch(1, "serving", "token", at_once=True)
+        one = world.instances.launch(1, "serving", "token", first=True)
         process = await world.started(one)
         world.up(one)
         process.over.set()
@@ -138,7 +138,7 @@ def test_a_boot_that_fails_starts_no_process() -> None:
 def test_a_first_instance_does_not_boot_and_a_standby_is_promoted() -> None:
     async def run() -> None:
         world = World(boot_failure=1.0, boot_time=constant(10**12))
-        one = world.instances.launch(1, "standby", "token", at_once=True)
+        one = world.instances.launch(1, "standby", "token", first=True)
         process = await world.started(one)
         world.up(one)
         assert one.state == State.STANDBY
@@ -152,7 +152,7 @@ def test_a_first_instance_does_not_boot_and_a_standby_is_promoted() -> None:
 def test_only_time_after_the_start_is_paid() -> None:
     async def run() -> None:
         world = World()
-        one = world.instances.launch(1, "serving", "token", at_once=True)
+        one = world.instances.launch(1, "serving", "token", first=True)
         start = one.launched + 1000
         assert world.instances.paid_ns(start, start + 500) == 500
         await world.instances.end()

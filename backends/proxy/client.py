@@ -1,0 +1,387 @@
+"""A client's connection: requests are read one after another, each answered before the next is looked at."""
+
+import asyncio
+import zlib
+from http import HTTPStatus
+from typing import TYPE_CHECKING, cast
+
+from ...core.outcomes import Outcome
+from .deadline import Deadline
+from .exchange import Exchange
+from .fields import Malformed
+from .framing import ChunkedReader, LengthReader
+from .http1 import RequestHead, after_empty_lines, find_end, read_request
+from .messages import own_answer
+from .proxy import Proxy, seconds
+
+if TYPE_CHECKING:
+    from .upstream import Upstream
+
+HEADER_TIMEOUT = 10.0
+"""Seconds for a head to become complete."""
+CONTENT_TIMEOUT = 30.0
+"""Seconds between two pieces of a request's content."""
+LINGER = 1.0
+"""Seconds in which what a client still sends is read and dropped, so that it gets to see why it was refused."""
+CONTENT_LIMIT = 1 << 30
+"""Bytes of a request's content; beyond it 413."""
+PIPELINE_LIMIT = 65_536
+"""Bytes that are read ahead of a request that is under way."""
+
+BAD_REQUEST = int(Outcome.BAD_REQUEST)
+_BAD = (400, 417)
+
+
+class ClientConnection(asyncio.Protocol):
+    """See the module. *row*: its place in the proxy's books."""
+
+    __slots__ = ("_affinity", "_buffer", "_content", "_content_size", "_due", "_exchange", "_going", "_lingering",
+                 "_partial", "_reading", "_transport", "_tunnel", "address", "answer_due", "closed", "paused", "proxy",
+                 "row")  # fmt: skip
+
+    def __init__(self, proxy: Proxy, address: str) -> None:
+        self.proxy = proxy
+        self.address = address.encode()
+        self.row = 0
+        self.closed = False
+        self.paused = False
+        self._affinity = -1
+        self._buffer = b""
+        self._partial = 0
+        self._content: LengthReader | ChunkedReader | None = None
+        self._content_size = 0
+        self._due = Deadline(proxy.loop, self._expired)
+        self._exchange: Exchange | None = None
+        self._going = False
+        self._lingering = False
+        self._reading = True
+        self._transport: asyncio.Transport | None = None
+        self._tunnel = False
+        self.answer_due = Deadline(proxy.loop, self._answer_expired)
+        proxy.open(self)
+
+    def affinity(self, exchange: Exchange) -> int:
+        """What consistent hashing hashes: the connection's first planned request, else the client's address."""
+        if self._affinity < 0:
+            if exchange.planned:
+                self._affinity = (exchange.source << 20) + (exchange.index & 0xFFFFF)
+            else:
+                self._affinity = zlib.crc32(self.address)
+        return self._affinity
+
+    # What the loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio."""
+        # uvloop's transports are no subclasses of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
+        if self.closed:
+            self._transport.abort()
+        else:
+            self._rest()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio."""
+        self._close()
+
+    def eof_received(self) -> bool:
+        """See asyncio. A client that closes its side is gone, and so is what it asked for."""
+        return False
+
+    def pause_writing(self) -> None:
+        """See asyncio: the client does not read."""
+        self.paused = True
+        upstream = self._upstream()
+        if upstream is not None:
+            upstream.pause_reading()
+        self.answer_due.clear()
+        if self.proxy.spec.write_timeout >= 0:
+            self._due.set(seconds(self.proxy.spec.write_timeout))
+
+    def resume_writing(self) -> None:
+        """See asyncio: it does again."""
+        self.paused = False
+        exchange = self._exchange
+        if exchange is None:
+            if not self._lingering:
+                self._next()
+            return
+        self._due.clear()
+        if exchange.upstream is not None:
+            exchange.upstream.resume_reading()
+            if self.proxy.spec.upstream_timeout >= 0 and not self._tunnel:
+                self.answer_due.set(seconds(self.proxy.spec.upstream_timeout))
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio."""
+        if self._exchange is None:
+            if self.paused:
+                # Who does not take the answers gets no further ones.
+                self._read_ahead(data)
+            elif not self._lingering:
+                self._read_head(data)
+                if self._buffer and not self._partial:
+                    self._go_on()
+        elif self._tunnel:
+            upstream = self._upstream()
+            if upstream is not None:
+                upstream.write(data)
+        elif self._content is not None:
+            self._read_content(self._exchange, data)
+        else:
+            self._read_ahead(data)
+
+    def _read_ahead(self, data: bytes) -> None:
+        if not self._lingering:
+            self._buffer += data
+            if len(self._buffer) > PIPELINE_LIMIT:
+                self.pause_content()
+
+    # Requests.
+
+    def _read_head(self, data: bytes) -> None:
+        if self._buffer:
+            data = self._buffer + data
+        try:
+            if data.startswith(b"\r\n"):
+                # Empty lines before a request are ignored (RFC 9112, section 2.2).
+                data = after_empty_lines(data)
+            end = find_end(data, self._partial)
+            if end < 0:
+                self._buffer = data
+                if data and not self._partial:
+                    self._due.set(HEADER_TIMEOUT)
+                self._partial = len(data)
+                return
+            head = read_request(data[:end])
+            self._buffer = data[end + 4 :]
+            self._partial = 0
+            if head.length > CONTENT_LIMIT:
+                raise Malformed("the content is too long", 413)
+            if head.method == b"TRACE" and (head.chunked or head.length >= 0):
+                raise Malformed("TRACE with content")
+        except Malformed as error:
+            self._refuse(error)
+            return
+        if head.max_forwards == 0:
+            self.write(own_answer(200, 0, "this is the last recipient", False))
+            self._next()
+        else:
+            self._begin(head)
+
+    def _begin(self, head: RequestHead) -> None:
+        if head.upgrade and (
+            not head.upgrading or head.minor == 0 or head.length > 0 or head.chunked or b"h2c" in head.upgrade
+        ):
+            # A server may ignore Upgrade (RFC 9110, section 7.8); h2c would take requests past this proxy's rules.
+            head.upgrade = b""
+        self._due.clear()
+        self.proxy.busy(self.row)
+        exchange = self._exchange = Exchange(self, head)
+        if not exchange.received:
+            self._content = ChunkedReader() if head.chunked else LengthReader(head.length)
+            self._content_size = 0
+            self._due.set(CONTENT_TIMEOUT)
+        exchange.start()
+        if self._content is not None and self._exchange is exchange and self._buffer:
+            data, self._buffer = self._buffer, b""
+            self._read_content(exchange, data)
+
+    def _read_content(self, exchange: Exchange, data: bytes) -> None:
+        content = self._content
+        assert content is not None
+        try:
+            piece = content.feed(data)
+            self._content_size += len(piece)
+            if self._content_size > CONTENT_LIMIT:
+                raise Malformed("the content is too long", 413)
+        except Malformed as error:
+            self._exchange = None
+            exchange.abandon()
+            if exchange.answered:
+                self.abort()
+            else:
+                self._refuse(error)
+            return
+        if not content.done:
+            if not self.paused:
+                self._due.set(CONTENT_TIMEOUT)
+            exchange.content(piece)
+            return
+        self._content = None
+        self._due.clear()
+        self._buffer = content.rest
+        exchange.content(piece)
+        if self._exchange is exchange:
+            exchange.content_ended(content.trailers)
+
+    def pause_content(self) -> None:
+        """What the client sends is not taken on."""
+        if self._transport is not None and self._reading and not self.closed:
+            self._reading = False
+            self._transport.pause_reading()
+            if self._content is not None:
+                self._due.clear()
+
+    def resume_content(self) -> None:
+        """It is again."""
+        if self._transport is not None and not self._reading and not self.closed:
+            self._reading = True
+            self._transport.resume_reading()
+            if self._content is not None and not self.paused:
+                self._due.set(CONTENT_TIMEOUT)
+
+    # Answers.
+
+    def write(self, data: bytes) -> None:
+        """Bytes for the client."""
+        if self._transport is not None and not self.closed:
+            self._transport.write(data)
+
+    def answer(self, status: int, outcome: int, reason: str, times: str) -> None:
+        """The proxy's own answer to the request under way."""
+        exchange = self._exchange
+        assert exchange is not None, "an answer without a request"
+        head = exchange.head
+        close = not head.keep_alive or not exchange.received or self.proxy.stopping
+        option = "close" if close else ("" if head.minor else "keep-alive")
+        self.write(own_answer(status, outcome, reason, head.method == b"HEAD", option, times))
+        self.finished(close)
+
+    def finished(self, close: bool) -> None:
+        """The request under way has its answer."""
+        received = self._exchange is not None and self._exchange.received
+        self._exchange = self._content = None
+        if self.closed:
+            return
+        if close:
+            self._end(received and not self._buffer)
+            return
+        self._next()
+
+    def _next(self) -> None:
+        self._rest()
+        if not self._reading:
+            self.resume_content()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Read the requests that came while others were under way."""
+        if self._going:
+            return
+        self._going = True
+        while self._buffer and self._exchange is None and not (self.paused or self.closed or self._lingering):
+            data, self._buffer, self._partial = self._buffer, b"", 0
+            self._read_head(data)
+            if self._partial:
+                break
+        self._going = False
+
+    def _rest(self) -> None:
+        """Nothing to do: the connection may be closed for others, and its times run."""
+        spec = self.proxy.spec
+        if self.paused:
+            # Its answer is stalled: closed for that, when its time has come, and not for having nothing to do.
+            return
+        self.proxy.rest(self.row)
+        if spec.keepalive_timeout >= 0:
+            self._due.set(seconds(spec.keepalive_timeout))
+
+    def _refuse(self, error: Malformed) -> None:
+        """The request is not understood or not wanted: say so and close."""
+        outcome = BAD_REQUEST if error.status in _BAD else 0
+        self.write(own_answer(error.status, outcome, error.reason, False, "close"))
+        self._end(False)
+
+    def _end(self, clean: bool) -> None:
+        """Close when what was written has gone; not *clean*: the client may still be sending."""
+        self._buffer = b""
+        self._lingering = True
+        self.proxy.rest(self.row)
+        transport = self._transport
+        if transport is None:
+            return
+        self._due.set(LINGER)
+        if clean:
+            transport.close()
+            return
+        if not self._reading:
+            self.resume_content()
+        transport.write_eof()
+
+    def broken(self) -> None:
+        """The answer under way cannot be completed: only a broken connection tells the client so."""
+        self._exchange = None
+        self.abort()
+
+    # Tunnels.
+
+    def tunnel(self) -> None:
+        """From here on bytes are passed on as they come."""
+        self._tunnel = True
+        self._due.clear()
+        data, self._buffer = self._buffer, b""
+        upstream = self._upstream()
+        if upstream is not None and data:
+            upstream.write(data)
+
+    def tunnel_ended(self) -> None:
+        """The server has closed its side."""
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.abandon()
+        if self._transport is not None:
+            self._transport.close()
+
+    # Time and the end.
+
+    def _answer_expired(self) -> None:
+        if self._exchange is not None:
+            self._exchange.timed_out()
+
+    def _expired(self) -> None:
+        """Whatever was waited for did not come."""
+        if self._exchange is None and not self._lingering and self._partial and not self.paused:
+            self._refuse(Malformed("the head did not become complete in time", HTTPStatus.REQUEST_TIMEOUT))
+        elif self._content is not None and not self.paused and self._exchange is not None:
+            exchange, self._exchange = self._exchange, None
+            exchange.abandon()
+            if exchange.answered:
+                self.abort()
+            else:
+                self._refuse(Malformed("the content did not come in time", HTTPStatus.REQUEST_TIMEOUT))
+        else:
+            self.abort()
+
+    def is_stalled(self) -> bool:
+        """Whether an answer lies in our own buffers because the client does not read."""
+        return self.paused
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._close()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _close(self) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        self._due.close()
+        self.answer_due.close()
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.abandon()
+        self.proxy.release(self)
+
+    def close_idle(self) -> None:
+        """Close in an orderly way: the proxy ends, and no request is under way."""
+        if not self._lingering:
+            self._end(True)
+
+    def is_idle(self) -> bool:
+        """Whether no request is under way."""
+        return self._exchange is None
+
+    def _upstream(self) -> "Upstream | None":
+        return self._exchange.upstream if self._exchange is not None else None

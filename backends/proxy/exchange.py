@@ -1,0 +1,362 @@
+"""One request on its way: to an app server, to another one if that fails and the rules allow, and the answer back.
+
+The counterpart of ``sim/forwarding.py``. An exchange belongs to one connection of a client and, while a try is under way, to one connection to an
+app server.
+"""
+
+import asyncio
+import errno
+from typing import TYPE_CHECKING
+
+from ...core import admission, draws, retries, routing
+from ...core.network import link_delay
+from ...core.outcomes import STATUS, Outcome
+from ..live.headers import read_numbers, read_request, write_numbers
+from .framing import chunk, last_chunk
+from .http1 import RequestHead, ResponseHead
+from .messages import answer_bytes, request_bytes
+from .proxy import IDLE_UPSTREAMS, seconds
+from .servers import Server
+
+if TYPE_CHECKING:
+    from .client import ClientConnection
+    from .upstream import Upstream
+
+REPLAY_LIMIT = 65_536
+"""Bytes of a request's content that are kept to be sent again, and that may wait for a connection."""
+CONNECT_TIMEOUT = 5.0
+
+IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"})
+"""Methods that may be repeated without being asked (RFC 9110, section 9.2.2)."""
+
+SHED = int(Outcome.SHED)
+NO_SERVER = int(Outcome.NO_SERVER)
+QUEUE_FULL = int(Outcome.QUEUE_FULL)
+CONNECT_FAILED = int(Outcome.CONNECT_FAILED)
+UPSTREAM_RESET = int(Outcome.UPSTREAM_RESET)
+UPSTREAM_TIMEOUT = int(Outcome.UPSTREAM_TIMEOUT)
+_STATUS = {int(outcome): status for outcome, status in STATUS.items()}
+_REASONS = {
+    NO_SERVER: "no app server is available",
+    SHED: "every app server has as many requests in flight as it may have",
+    QUEUE_FULL: "the app server's queue is full",
+    CONNECT_FAILED: "no connection to the app server",
+    UPSTREAM_RESET: "the app server gave no valid answer",
+    UPSTREAM_TIMEOUT: "no answer from the app server in time",
+}
+_UNKNOWN_TIMES = (-1, -1, -1, -1)
+
+
+class Exchange:
+    """A request and what became of it."""
+
+    __slots__ = ("_held", "_held_size", "_resent", "_retrying", "_sent", "_trying", "answered", "arrived", "attempt", "chunking",
+                 "client", "close", "head", "index", "planned", "proxy", "received", "routed", "server", "source",
+                 "stream", "tries", "upstream")  # fmt: skip
+
+    def __init__(self, client: "ClientConnection", head: RequestHead) -> None:
+        proxy = client.proxy
+        self.client = client
+        self.proxy = proxy
+        self.head = head
+        self.arrived = self.routed = proxy.clock.now()
+        self.tries = 0
+        self.server: Server | None = None
+        self.upstream: Upstream | None = None
+        self.received = not head.chunked and head.length <= 0
+        self.answered = self.chunking = self.close = False
+        self._held: list[bytes] | None = []
+        self._held_size = 0
+        self._resent = self._retrying = False
+        self._sent = 0
+        self._trying = False
+        self.planned = False
+        if head.planned:
+            named = read_request(head.planned.decode("latin-1"))
+            if (
+                named is not None
+                and named.source < len(proxy.fleet.sources)
+                and named.index < draws.REQUEST_LIMIT
+                and named.attempt < draws.ATTEMPT_LIMIT
+            ):
+                self.planned = True
+                self.source, self.index, self.attempt = named.source, named.index, named.attempt
+                self.stream = proxy.fleet.sources[named.source].stream
+        if not self.planned:
+            proxy.foreign += 1
+            self.source, self.index, self.attempt = -1, proxy.foreign, 1
+            self.stream = proxy.foreign_stream
+
+    # Up.
+
+    def start(self) -> None:
+        """Send the request to a server."""
+        proxy = self.proxy
+        proxy.sequence += 1
+        role = routing.wanted_role(proxy.sequence, proxy.spec.canary_every)
+        failure = self._forward(role, 0)
+        if failure:
+            self._fail(failure)
+
+    def _forward(self, role: int, exclude: int) -> int:
+        """Begin a try at a server of *role*; the outcome that prevents it, or 0."""
+        proxy, spec = self.proxy, self.proxy.spec
+        now = self.routed if self.tries == 0 else proxy.clock.now()
+        bits = 0
+        if routing.needs_bits(spec.routing, spec.slow_start):
+            purpose = draws.ROUTE + draws.TRY * self.tries
+            bits = draws.draw(self.stream, self.index, self.attempt, purpose)
+        slot = proxy.servers.route(role, exclude, bits, self.client.affinity(self), now)
+        if slot < 0:
+            return SHED if slot == routing.SHED else NO_SERVER
+        if not admission.fits_descriptors(proxy.descriptors, proxy.limit):
+            return CONNECT_FAILED
+        proxy.descriptors += 1
+        self.server = proxy.servers.begin(slot)
+        self._trying = True
+        self.tries += 1
+        self._sent = now
+        self._resent = False
+        if spec.upstream_timeout >= 0:
+            self.client.answer_due.set(seconds(spec.upstream_timeout))
+        delay = self._delay(draws.UPSTREAM_LATENCY)
+        if delay:
+            proxy.loop.call_later(seconds(delay), self._send, self.tries)
+        else:
+            self._send(self.tries)
+        return 0
+
+    def _delay(self, purpose: int) -> int:
+        """A message's time between proxy and app server (ns), which the scenario adds to the real one."""
+        link = self.proxy.fleet.upstream_link
+        if not link.latency:
+            return 0
+        return link_delay(
+            link.latency, link.jitter, self.stream, self.index, self.attempt,
+            purpose + draws.TRY * self.tries,
+        )  # fmt: skip
+
+    def answer_delay(self) -> float:
+        """Seconds that the answer takes on the link."""
+        return seconds(self._delay(draws.ANSWER_LATENCY))
+
+    def _send(self, tries: int) -> None:
+        server = self.server
+        if not self._trying or tries != self.tries or server is None:
+            return
+        upstream = server.take(self._sent)
+        if upstream is not None:
+            self._attach(upstream)
+        else:
+            self.proxy.spawn(self._connect(server, tries))
+
+    async def _connect(self, server: Server, tries: int) -> None:
+        upstream = await self._connection(server)
+        if not self._trying or tries != self.tries:
+            if upstream is not None:
+                server.keep(upstream, IDLE_UPSTREAMS)
+        elif upstream is not None and not upstream.closed:
+            self._attach(upstream)
+        else:
+            self.try_failed(UPSTREAM_RESET if self._resent else CONNECT_FAILED)
+
+    async def _connection(self, server: Server) -> "Upstream | None":
+        from .upstream import Upstream
+
+        for last in (False, True):
+            try:
+                async with asyncio.timeout(CONNECT_TIMEOUT):
+                    _, upstream = await self.proxy.loop.create_connection(
+                        lambda: Upstream(self.proxy, server), server.host, server.port
+                    )
+            except (OSError, TimeoutError) as error:
+                if last or getattr(error, "errno", 0) not in (errno.EMFILE, errno.ENFILE):
+                    return None
+                for other in self.proxy.servers.by_number.values():
+                    other.drop_all()
+            else:
+                return upstream
+        return None
+
+    def _attach(self, upstream: "Upstream") -> None:
+        """Send what there is of the request over *upstream*."""
+        self.upstream = upstream
+        upstream.begin(self)
+        upstream.write(request_bytes(self.head, self.client.address))
+        if self._held:
+            upstream.write(b"".join(self._held))
+            if self._held_size > REPLAY_LIMIT:
+                self._held = None
+                self.client.resume_content()
+
+    # The request's content, as it arrives.
+
+    def content(self, piece: bytes) -> None:
+        """A piece of the request's content."""
+        if piece:
+            self._pass_on(chunk(piece) if self.head.chunked else piece)
+
+    def content_ended(self, trailers: list[bytes]) -> None:
+        """The request's content is complete."""
+        self.received = True
+        if self.head.chunked:
+            self._pass_on(last_chunk(trailers))
+
+    def _pass_on(self, data: bytes) -> None:
+        upstream = self.upstream
+        if upstream is not None:
+            upstream.write(data)
+        held = self._held
+        if held is None:
+            return
+        held.append(data)
+        self._held_size += len(data)
+        if self._held_size > REPLAY_LIMIT:
+            if upstream is not None:
+                self._held = None
+            else:
+                self.client.pause_content()
+
+    # Down.
+
+    def interim(self, head: ResponseHead) -> None:
+        """An answer before the answer (1xx)."""
+        if self.head.minor == 1 and (head.status != 100 or self.head.expect):
+            self.client.write(answer_bytes(head, False, b"", b""))
+
+    def wants_other_server(self, head: ResponseHead) -> bool:
+        """Whether the answer is a full queue's and the request goes to another server. Then this try has ended."""
+        if head.status != 503 or head.cause != b"queue_full":
+            return False
+        if not self._may_retry(QUEUE_FULL):
+            return False
+        self.upstream = None
+        self._end_try(True)
+        if not self._retry():
+            self._fail(QUEUE_FULL)
+        return True
+
+    def answer(self, head: ResponseHead, piece: bytes, complete: bool) -> None:
+        """The answer's head, the first piece of its content, and whether that is all."""
+        request = self.head
+        without = request.method == b"HEAD" or head.status in (204, 304)
+        self.answered = True
+        self.chunking = not without and request.minor == 1 and (head.chunked or head.length < 0)
+        if complete and self.chunking and not head.chunked:
+            head.length, self.chunking = len(piece), False
+        close = not request.keep_alive or not self.received or self.proxy.stopping
+        if not without and not self.chunking and head.length < 0:
+            close = True
+        self.close = close
+        chunked = self.chunking or (without and head.chunked and request.minor == 1)
+        option = b"close" if close else (b"" if request.minor == 1 else b"keep-alive")
+        times = self._times(head.app).encode() if self.planned else b""
+        data = answer_bytes(head, chunked, option, times)
+        if self.chunking:
+            piece = chunk(piece)
+        self.client.write(data + piece)
+
+    def answer_content(self, piece: bytes) -> None:
+        """A further piece of the answer's content."""
+        if piece:
+            self.client.write(chunk(piece) if self.chunking else piece)
+
+    def answer_ended(self, status: int, trailers: list[bytes]) -> None:
+        """The answer is complete."""
+        if self.chunking:
+            self.client.write(last_chunk(trailers))
+        self.upstream = None
+        self._end_try(status >= 500)
+        self._leave()
+        self.client.finished(self.close)
+
+    def switched(self, head: ResponseHead) -> None:
+        """The server speaks another protocol from here on (101)."""
+        self.answered = True
+        self.client.answer_due.clear()
+        self.client.write(answer_bytes(head, False, b"upgrade", b""))
+        self.client.tunnel()
+
+    def _times(self, app: bytes) -> str:
+        numbers = read_numbers(app.decode("latin-1"), 4) if app else None
+        server = self.server.number if self.server is not None else 0
+        return write_numbers(self.arrived, self.routed, *(numbers or _UNKNOWN_TIMES), server, self.tries)
+
+    # Failures.
+
+    def try_failed(self, outcome: int) -> None:
+        """This try has ended without an answer, or in the middle of it."""
+        upstream, self.upstream = self.upstream, None
+        stale = (
+            outcome == UPSTREAM_RESET and upstream is not None and upstream.is_stale() and not self._resent
+        )
+        if upstream is not None:
+            upstream.abort()
+        if self.answered:
+            self._end_try(True)
+            self._leave()
+            self.client.broken()
+            return
+        if stale and self.head.method in IDEMPOTENT and self._held is not None and self.server is not None:
+            # The server may have closed the kept connection before it saw the request (RFC 9112, section 9.3.1).
+            self._resent = True
+            self.server.drop_all()
+            self.proxy.spawn(self._connect(self.server, self.tries))
+            return
+        self._end_try(True)
+        if not (self._may_retry(outcome) and self._retry()):
+            self._fail(outcome)
+
+    def timed_out(self) -> None:
+        """No answer in time."""
+        if self._trying:
+            self.try_failed(UPSTREAM_TIMEOUT)
+
+    def _may_retry(self, outcome: int) -> bool:
+        proxy, spec = self.proxy, self.proxy.spec
+        if self._held is None or (outcome == UPSTREAM_RESET and self.head.method not in IDEMPOTENT):
+            return False
+        return retries.proxy_retries(
+            outcome, self.tries, spec.retry_attempts, proxy.active, proxy.retrying, spec.retry_budget
+        )
+
+    def _retry(self) -> bool:
+        """Send the request to another server than that which has just failed it; False if there is none."""
+        assert self.server is not None
+        failed = self.server.number
+        if self._forward(self.proxy.servers.role(failed), failed):
+            return False
+        if not self._retrying:
+            self._retrying = True
+            self.proxy.retrying += 1
+        return True
+
+    def _fail(self, outcome: int) -> None:
+        self._leave()
+        self.client.answer_due.clear()
+        times = self._times(b"") if self.planned else ""
+        self.client.answer(_STATUS[outcome], outcome, _REASONS[outcome], times)
+
+    def abandon(self) -> None:
+        """The client is gone: nobody waits for the answer any more."""
+        self._leave()
+        upstream, self.upstream = self.upstream, None
+        if self._trying and self.server is not None:
+            self._trying = False
+            self.proxy.descriptors -= 1
+            self.proxy.servers.abandon(self.server.number)
+        if upstream is not None:
+            upstream.close()
+
+    def _end_try(self, failed: bool) -> None:
+        self.client.answer_due.clear()
+        assert self.server is not None, "a try has ended that never began"
+        self._trying = False
+        self.proxy.descriptors -= 1
+        self.proxy.servers.end(self.server.number, failed, self._sent, self.proxy.clock.now())
+
+    def _leave(self) -> None:
+        self.proxy.active -= 1
+        if self._retrying:
+            self._retrying = False
+            self.proxy.retrying -= 1

@@ -1,0 +1,323 @@
+"""Message heads of HTTP/1.x, read strictly and without input or output (RFC 9110, RFC 9112).
+
+Theory of operation
+-------------------
+A head is split at CRLF and each line is looked up in a cache of lines that were found well-formed before: most lines of a request are
+those of the request before it. A line that is not there is validated as a whole (so that no bare CR, LF or NUL passes), normalised to ``Name: value``
+and classified by what an intermediary has to do with it. What cannot be forwarded without two readers possibly disagreeing on it is
+:class:`Malformed`. The caches are bounded; a peer that fills them with lines of its own costs no more than one that uses none.
+"""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from .fields import (
+    CACHED_LENGTH,
+    CACHED_LINES,
+    HEAD_LIMIT,
+    LINES_LIMIT,
+    Field,
+    Kind,
+    Malformed,
+    is_token,
+    known_fields,
+    options_of,
+    read_field,
+)
+
+START_LIMIT = 8_192
+"""Bytes of a request line; beyond it 414."""
+LENGTH_DIGITS = 15
+
+_request_line = re.compile(
+    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])"
+).fullmatch
+_status_line = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?").fullmatch
+_host = re.compile(
+    rb"(?:\[[0-9A-Fa-f:.]{2,45}\]|(?:[A-Za-z0-9._~\-]|%[0-9A-Fa-f]{2}){1,255})(?::[0-9]{0,5})?"
+).fullmatch
+_absolute = re.compile(rb"(?i:https?)://([^/?#]*)([/?].*)?").fullmatch
+_digits = re.compile(rb"[0-9]{1,%d}" % LENGTH_DIGITS).fullmatch
+_empty_lines = re.compile(rb"(?:\r\n)+").match
+_NOT_NOMINATED = {b"host", b"content-length"}
+_bare_line_end = re.compile(rb"\r(?!\n)(?!\Z)|(?<!\r)\n").search
+
+
+class Start(NamedTuple):
+    """A request line: *line* as it goes upstream (origin form, 1.1), *authority* of an absolute target or empty."""
+
+    method: bytes
+    target: bytes
+    authority: bytes
+    minor: int
+    line: bytes
+
+
+class RequestHead:
+    """A request's head. *plain* are the lines that are passed on as they are; *length* -1: no content unless *chunked*."""
+
+    __slots__ = ("chunked", "closing", "expect", "forwarded_for", "host", "keep_alive", "length", "max_forwards",
+                 "method", "minor", "plain", "planned", "start", "target", "trailers", "upgrade", "upgrading")  # fmt: skip
+
+    def __init__(self, start: Start) -> None:
+        self.method = start.method
+        self.target = start.target
+        self.minor = start.minor
+        self.start = start.line
+        self.plain: list[bytes] = []
+        self.host = b""
+        self.length = -1
+        self.chunked = False
+        self.keep_alive = start.minor == 1
+        self.closing = False
+        self.expect = False
+        self.upgrade = b""
+        self.upgrading = False
+        self.planned = b""
+        self.forwarded_for = b""
+        self.max_forwards = -1
+        self.trailers = False
+
+
+class ResponseHead:
+    """An answer's head; *app* and *cause* are the values of the app server's ``windtunnel-`` headers."""
+
+    __slots__ = ("app", "cause", "chunked", "closing", "keep_alive", "length", "minor", "plain", "reason", "status",
+                 "upgrade", "upgrading")  # fmt: skip
+
+    def __init__(self, minor: int, status: int, reason: bytes) -> None:
+        self.minor = minor
+        self.status = status
+        self.reason = reason
+        self.plain: list[bytes] = []
+        self.length = -1
+        self.chunked = False
+        self.keep_alive = minor == 1
+        self.closing = False
+        self.upgrade = b""
+        self.upgrading = False
+        self.app = b""
+        self.cause = b""
+
+
+_starts: dict[bytes, Start] = {}
+
+
+def after_empty_lines(data: bytes) -> bytes:
+    """*data* without the empty lines that it begins with."""
+    match = _empty_lines(data)
+    return data[match.end() :] if match else data
+
+
+def find_end(data: bytes | bytearray, searched: int = 0) -> int:
+    """Where the head in *data* ends (the index of its blank line), or -1 while it is incomplete.
+
+    *searched* bytes were looked at before. Raises Malformed (400) at a line that does not end with CRLF, 414 or 431 if it has become too long.
+    """
+    end = data.find(b"\r\n\r\n", max(0, searched - 3))
+    if end >= 0:
+        if end > HEAD_LIMIT:
+            raise Malformed("the head is too long", 431)
+        return end
+    if _bare_line_end(data, max(0, searched - 1)):
+        raise Malformed("a line does not end with CRLF")
+    if len(data) > START_LIMIT and data.find(b"\n", 0, START_LIMIT + 2) < 0:
+        raise Malformed("the request line is too long", 414)
+    if len(data) > HEAD_LIMIT:
+        raise Malformed("the head is too long", 431)
+    return -1
+
+
+def read_request(block: bytes) -> RequestHead:
+    """The head in *block*, without its blank line. Raises Malformed."""
+    lines = block.split(b"\r\n")
+    start = _starts.get(lines[0]) or _read_start(lines[0])
+    head = RequestHead(start)
+    if len(lines) > LINES_LIMIT:
+        raise Malformed("too many header lines", 431)
+    plain = head.plain
+    known = known_fields.get
+    special = []
+    for line in lines[1:]:
+        field = known(line) or read_field(line)
+        if field[0]:
+            special.append(field)
+        else:
+            plain.append(field[1])
+    for field in special:
+        _REQUEST_READERS[field.kind](head, field)
+    if head.closing:
+        head.keep_alive = False
+    if head.chunked and (head.length >= 0 or head.minor == 0):
+        raise Malformed("Transfer-Encoding beside Content-Length, or in HTTP/1.0")
+    authority = start.authority
+    if not head.host:
+        if head.minor == 1:
+            raise Malformed("no Host")
+        head.host = authority or b"localhost"
+    elif authority and authority.lower() != head.host.lower():
+        raise Malformed("the target's authority is not the Host")
+    return head
+
+
+def read_response(block: bytes) -> ResponseHead:
+    """The head of an answer in *block*, without its blank line. Raises Malformed."""
+    lines = block.split(b"\r\n")
+    match = _status_line(lines[0])
+    if match is None or len(lines) > LINES_LIMIT:
+        raise Malformed("no HTTP/1 status line, or too many header lines")
+    head = ResponseHead(match[1][0] - 48, int(match[2]), match[3] or b"")
+    plain = head.plain
+    known = known_fields.get
+    special = []
+    for line in lines[1:]:
+        field = known(line) or read_field(line)
+        if field[0]:
+            special.append(field)
+        else:
+            plain.append(field[1])
+    for field in special:
+        reader = _RESPONSE_READERS.get(field.kind)
+        if reader is not None:
+            reader(head, field)
+        elif field.kind in _PASSED_IN_ANSWERS:
+            plain.append(field.line)
+    if head.closing:
+        head.keep_alive = False
+    if head.chunked and (head.length >= 0 or head.minor == 0):
+        raise Malformed("Transfer-Encoding beside Content-Length, or in HTTP/1.0")
+    if head.status == 204 or head.status < 200:
+        if head.chunked or head.length > 0:
+            raise Malformed("an answer without content says that it has some")
+        head.length = -1
+    return head
+
+
+def _read_start(line: bytes) -> Start:
+    if len(line) > START_LIMIT:
+        raise Malformed("the request line is too long", 414)
+    match = _request_line(line)
+    if match is None:
+        raise Malformed("no HTTP/1 request line")
+    method, target = match[1], match[2]
+    if match[3] != b"1" or match[4] not in b"01":
+        raise Malformed("only HTTP/1.1 and HTTP/1.0 are spoken here", 505)
+    if method == b"CONNECT":
+        raise Malformed("this proxy opens no tunnels", 501)
+    authority = b""
+    if not target.startswith(b"/") and not (target == b"*" and method == b"OPTIONS"):
+        absolute = _absolute(target)
+        if absolute is None or not _host(absolute[1]):
+            raise Malformed("the request target is neither a path nor an http URL")
+        authority = absolute[1]
+        target = absolute[2] or (b"*" if method == b"OPTIONS" else b"/")
+        if target.startswith(b"?"):
+            target = b"/" + target
+    if b"#" in target:
+        raise Malformed("the request target has a fragment")
+    start = Start(method, target, authority, match[4][0] - 48, b"%s %s HTTP/1.1" % (method, target))
+    if len(line) <= CACHED_LENGTH:
+        if len(_starts) >= CACHED_LINES:
+            _starts.clear()
+        _starts[line] = start
+    return start
+
+
+# What each special field means for a request.
+
+
+def _read_host(head: RequestHead, field: Field) -> None:
+    if head.host or not _host(field.value):
+        raise Malformed("Host is repeated or is no host")
+    head.host = field.value
+
+
+def _read_length(head: RequestHead | ResponseHead, field: Field) -> None:
+    if head.length >= 0 or not _digits(field.value):
+        raise Malformed("Content-Length is repeated or is no number")
+    head.length = int(field.value)
+
+
+def _read_coding(head: RequestHead | ResponseHead, field: Field) -> None:
+    if head.chunked or field.value.lower() != b"chunked":
+        raise Malformed("a transfer coding other than one final chunked")
+    head.chunked = True
+
+
+def _read_connection(head: RequestHead | ResponseHead, field: Field) -> None:
+    nominated = set()
+    for option in options_of(field.value):
+        if option == b"close":
+            head.closing = True
+        elif option == b"keep-alive":
+            head.keep_alive = True
+        elif option == b"upgrade":
+            head.upgrading = True
+        elif not is_token(option) or option in _NOT_NOMINATED:
+            raise Malformed("Connection names what must not be removed")
+        else:
+            nominated.add(option)
+    if nominated:
+        head.plain[:] = [line for line in head.plain if line.partition(b":")[0].lower() not in nominated]
+
+
+def _read_upgrade(head: RequestHead | ResponseHead, field: Field) -> None:
+    head.upgrade = field.value if not head.upgrade else head.upgrade + b", " + field.value
+
+
+def _read_expect(head: RequestHead, field: Field) -> None:
+    if field.value.lower() != b"100-continue":
+        raise Malformed("an expectation other than 100-continue", 417)
+    head.expect = head.minor == 1
+
+
+def _read_te(head: RequestHead, field: Field) -> None:
+    head.trailers = head.trailers or b"trailers" in options_of(field.value)
+
+
+def _read_forwarded_for(head: RequestHead, field: Field) -> None:
+    head.forwarded_for += field.value + b", " if field.value else b""
+
+
+def _read_planned(head: RequestHead, field: Field) -> None:
+    if head.planned:
+        raise Malformed("windtunnel-request is repeated")
+    head.planned = field.value
+    head.plain.append(field.line)
+
+
+def _read_max_forwards(head: RequestHead, field: Field) -> None:
+    if head.method not in (b"OPTIONS", b"TRACE"):
+        head.plain.append(field.line)
+        return
+    if head.max_forwards >= 0 or not _digits(field.value):
+        raise Malformed("Max-Forwards is repeated or is no number")
+    head.max_forwards = int(field.value)
+
+
+def _ignore(head: RequestHead | ResponseHead, field: Field) -> None:
+    """A field of the hop before, or one that only this proxy writes."""
+
+
+def _read_app(head: ResponseHead, field: Field) -> None:
+    head.app = field.value
+
+
+def _read_cause(head: ResponseHead, field: Field) -> None:
+    head.cause = field.value
+
+
+_REQUEST_READERS: dict[int, Callable[[RequestHead, Field], None]] = {
+    Kind.HOST: _read_host, Kind.LENGTH: _read_length, Kind.CODING: _read_coding,
+    Kind.CONNECTION: _read_connection, Kind.HOP: _ignore, Kind.UPGRADE: _read_upgrade,
+    Kind.EXPECT: _read_expect, Kind.TE: _read_te, Kind.FORWARDED_FOR: _read_forwarded_for,
+    Kind.OURS: _ignore, Kind.PLANNED: _read_planned, Kind.APP: _ignore, Kind.CAUSE: _ignore,
+    Kind.MAX_FORWARDS: _read_max_forwards,
+}  # fmt: skip
+_RESPONSE_READERS: dict[int, Callable[[ResponseHead, Field], None]] = {
+    Kind.LENGTH: _read_length, Kind.CODING: _read_coding, Kind.CONNECTION: _read_connection,
+    Kind.HOP: _ignore, Kind.UPGRADE: _read_upgrade, Kind.APP: _read_app, Kind.CAUSE: _read_cause,
+    Kind.OURS: _ignore, Kind.TE: _ignore, Kind.PLANNED: _ignore,
+}  # fmt: skip
+_PASSED_IN_ANSWERS = {Kind.HOST, Kind.EXPECT, Kind.FORWARDED_FOR, Kind.MAX_FORWARDS}

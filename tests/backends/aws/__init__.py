@@ -1,0 +1,1 @@
+"""EC2 in flight, over HTTP against a moto server."""
