@@ -1,4 +1,8 @@
-"""The role ``app``: one app server, or the sidecar of the user's own program."""
+"""The role ``app``: one app server, or the sidecar of the user's own program.
+
+Commands: ``drain`` and ``promote`` (whoever sends them has edited the registry's lists), and what faults do to it, as sim.plane has it: ``disturb`` (factor,
+share, status) and ``leak`` (bytes). Status: ``up``, and ``second`` each second.
+"""
 
 import asyncio
 import os

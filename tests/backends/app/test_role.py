@@ -48,6 +48,47 @@ def test_a_planned_request_and_its_times() -> None:
         assert post.status == 200
 
 
+def exchange(address: str, message: bytes) -> bytes:
+    """Everything that comes back on one connection until the server closes it."""
+    with socket.create_connection(split(address), timeout=20) as client:
+        client.sendall(message)
+        answer = b""
+        while part := client.recv(65_536):
+            answer += part
+    return answer
+
+
+def test_connections_are_kept_as_the_client_wants_and_answers_come_in_order() -> None:
+    with running("app", app_settings(fleet_of({"response_size": "9B"}))) as role:
+        address = address_of(role)
+        old = exchange(address, b"GET / HTTP/1.0\r\n\r\n")
+        assert old.startswith(b"HTTP/1.1 200 OK\r\nDate: ")
+        assert old.endswith(b"Content-Length: 9\r\nConnection: close\r\n\r\n" + bytes(9))
+        get, last = (
+            b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        )
+        several = exchange(address, get % b"/no" + get % b"/" + get % b"/health" + last)
+        statuses = [part.split()[0] for part in several.split(b"HTTP/1.1 ")[1:]]
+        assert statuses == [b"404", b"200", b"200", b"200"]
+        assert several.endswith(b"Connection: close\r\n\r\n")
+        assert exchange(address, b"GET / HTTP/1.1\r\nbad header\r\n\r\n").startswith(b"HTTP/1.0 400")
+
+
+def test_a_large_answer_to_a_slow_reader() -> None:
+    size = 30 * MIB
+    with running("app", app_settings(fleet_of({"response_size": "30MiB"}))) as role:
+        with socket.create_connection(split(address_of(role)), timeout=20) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            role.wait("second", 2)
+            got = 0
+            while got < size:
+                part = client.recv(1 << 20)
+                assert part
+                got += len(part)
+        assert size < got + 1000 < size + 2000
+
+
 def test_workers_queue_and_health_over_http() -> None:
     fleet = fleet_of({"cpu": {"constant": "600ms"}}, workers=1, queue=1)
     with running("app", app_settings(fleet)) as role:
@@ -190,7 +231,11 @@ def test_memory_is_given_back() -> None:
         with socket.create_connection(split(address)) as client:
             client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             until(lambda: process.memory_info().rss > 185 * MIB, "the request's")
-        until(lambda: process.memory_info().rss < 115 * MIB, "given back")
+        assert until(lambda: process.memory_info().rss < 115 * MIB, "given back")
+        role.send("leak", bytes=50 * MIB)
+        assert until(lambda: process.memory_info().rss > 140 * MIB, "lost")
+        role.send("disturb", factor=1.0, share=1.0, status=503)
+        assert until(lambda: ask(address).status == 503, "a faulty server")
 
 
 def test_burning_takes_the_cores_and_no_more() -> None:
