@@ -20,6 +20,7 @@ from .api import replay as replay_scenario
 from .api import report as report_run
 from .api import verify as verify_run
 from .backends.local.process import BackendFailure
+from .cli_aws import register as register_aws
 from .cli_campaign import check_plain, replay_seeds
 from .cli_campaign import register as register_campaigns
 from .cli_flight import (
@@ -51,12 +52,12 @@ from .cli_shared import (
     prepare,
     warn,
 )
-from .cli_aws import register as register_aws
 from .core.errors import UsageError
 from .core.ports import CloudError, RegistryError
 from .reports.junit import cases_of_run, write_junit
 from .reports.run import Run, RunError
 from .reports.storage import StorageError, writing
+from .reports.wording import plural
 from .scenarios.first import first_scenario
 from .scenarios.fit import draft
 from .scenarios.problems import Problem, ScenarioError
@@ -149,8 +150,8 @@ def check(
         document = loaded.document
         warn(loaded)
         out.print(
-            f"{scenario}: ok ({document.scenario}: {len(document.traffic)} sources of traffic, "
-            f"{len(document.faults)} faults, {len(document.slo)} objectives)",
+            f"{scenario}: ok ({document.scenario}: {plural(len(document.traffic), 'source of traffic', 'sources of traffic')}, "
+            f"{plural(len(document.faults), 'fault')}, {plural(len(document.slo), 'objective')})",
             markup=False,
         )
     if problems:

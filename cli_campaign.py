@@ -51,6 +51,7 @@ def check_plain(given: Mapping[str, object], other_world: bool) -> None:
 def replay_seeds(
     scenario: str, sets: list[str], seed: int | None, seeds: int, jobs: int, json_: bool, junit: Path | None
 ) -> NoReturn:
+    """Rehearse one scenario over *seeds* seeds and end with the verdict over them."""
     loaded = Scenario.load(scenario, sets)
     variant = Variant((), loaded if seed is None else loaded.with_seed(seed))
     warn(loaded)

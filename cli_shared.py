@@ -53,6 +53,7 @@ def prepare(engine: str = "kernel", backend: str = "sim") -> None:
 
 
 def free_directory(base: str) -> Path:
+    """A folder under ``runs/`` that does not exist yet, called after *base*."""
     base = "".join(c if c.isalnum() or c in "-_." else "-" for c in base)
     for number in itertools.count(1):
         path = Path("runs") / (base if number == 1 else f"{base}.{number}")
@@ -63,6 +64,7 @@ def free_directory(base: str) -> Path:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
+    """Ctrl-C inside is exit code 130, and nothing was written."""
     try:
         yield
     except KeyboardInterrupt:
@@ -71,5 +73,6 @@ def interruptible() -> Iterator[None]:
 
 
 def warn(scenario: Scenario) -> None:
+    """Notes on what is legal and perhaps not meant."""
     for warning in [*warnings(scenario.document), *file_notes(scenario.document, scenario.folder)]:
         err.print(f"note: {warning}", markup=False)

@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 
 import redis
 
-from ..core.model import SECOND
 from ..core.ports import RegistryError, Sample, Servers
 
 LISTS = {"serving": "serving_servers", "canary": "canary_servers", "standby": "active_servers"}
@@ -276,7 +275,3 @@ def _own_sample(address: str, fields: Mapping[str, str]) -> Sample:
         state=fields.get("state", ""),
         custom={name: _number(value) for name, value in sorted(fields.items()) if name not in _OWN_FIELDS},
     )
-
-
-LEASE_TTL = 10 * SECOND
-"""How long the autoscaler's lease lasts unless renewed."""

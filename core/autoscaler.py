@@ -7,8 +7,8 @@ carries them out and reports back (:meth:`launched`, :meth:`launch_failed`, :met
 and talks to nobody. What it knows of an instance can be rebuilt from cloud and registry at any time (:meth:`adopt`).
 
 Each instance that it launched is, in its books, *booting* until the registry lists it, *ready* while listed, *draining* after it
-took it out of the lists, and forgotten when the cloud has terminated it. One that never comes up within the
-boot timeout, or whose monitor has been silent for ``dead_after``, is terminated and forgotten; policy and minimum decide
+took it out of the lists (should one register itself again, it is taken out again), and forgotten when the cloud has terminated it. One that never
+comes up within the boot timeout, or whose monitor has been silent for ``dead_after``, is terminated and forgotten; policy and minimum decide
 whether another takes its place.
 Servers that it did not launch are counted and never touched.
 
@@ -19,7 +19,7 @@ whose monitors speak are promoted before any is launched.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .model import AutoscalerSpec
+from .model import SECOND, AutoscalerSpec
 from .policies import POLICIES, FleetView, Proposal
 from .policies.view import ServerView
 from .ports import CloudInstance, Sample, Servers
@@ -27,6 +27,9 @@ from .ports import CloudInstance, Sample, Servers
 BOOTING = "booting"
 READY = "ready"
 DRAINING = "draining"
+
+LIST_LAG = 30 * SECOND
+"""So long an instance just launched may be missing in the cloud's list: EC2's is only eventually consistent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,33 +89,45 @@ class Autoscaler:
 
     spec: AutoscalerSpec
     last_action: int = -1
+    highest: int = 0
+    """The greatest instance number that was ever in the books."""
     _blind: int = -1
     _known: dict[int, _Known] = field(default_factory=dict)
 
-    def adopt(self, now: int, instances: tuple[CloudInstance, ...]) -> None:
-        """Take over what the cloud lists: on start, and on reconciliation (what it no longer lists is forgotten)."""
+    def adopt(self, now: int, instances: tuple[CloudInstance, ...]) -> tuple[CloudInstance, ...]:
+        """Take over what the cloud lists: on start, and on reconciliation. What it no longer lists is forgotten, and returned."""
         listed = {instance.number: instance for instance in instances}
-        for number in sorted(set(self._known) - set(listed)):
-            del self._known[number]
+        vanished = [
+            number
+            for number, known in sorted(self._known.items())
+            if number not in listed and not (known.phase == BOOTING and now - known.since < LIST_LAG)
+        ]
+        gone = tuple(self._known.pop(number).instance for number in vanished)
         for number, instance in sorted(listed.items()):
             if number not in self._known:
-                self._known[number] = _Known(instance, BOOTING, max(instance.launched, 0))
+                self._enter(instance, max(instance.launched, 0))
             elif instance.address != self._known[number].instance.address:
                 # A public address comes after the launch.
                 self._known[number].instance = instance
+        return gone
 
     def launched(self, now: int, instance: CloudInstance) -> None:
         """A launch succeeded."""
-        self._known[instance.number] = _Known(instance, BOOTING, now)
+        self._enter(instance, now)
+
+    def _enter(self, instance: CloudInstance, since: int) -> None:
+        self._known[instance.number] = _Known(instance, BOOTING, since)
+        self.highest = max(self.highest, instance.number)
 
     def launch_failed(self, now: int) -> None:
         """A launch was refused; the cooldown runs all the same, so that a refusing cloud is not asked each tick."""
         self.last_action = now
 
     def drained(self, now: int, number: int) -> None:
-        """A drain was carried out: the server is out of the lists since *now*."""
-        known = self._known[number]
-        known.phase, known.since = DRAINING, now
+        """A server is taken out of the lists since *now* (also from an autoscaler's books before this one); unknown ones are not ours."""
+        known = self._known.get(number)
+        if known is not None and known.phase != DRAINING:
+            known.phase, known.since = DRAINING, now
 
     def terminated(self, number: int) -> None:
         """A termination succeeded."""
@@ -122,14 +137,16 @@ class Autoscaler:
         """Decide at *now* (ns) from the registry's lists and the samples of all listed or draining servers."""
         self._follow_registry(now, servers, samples)
         endings = self._endings(now, samples)
-        ended = {action.address for action in endings}
+        ended = {ending.address for ending in endings}
+        again = self._drained_again(servers, ended)
+        ended |= {drain.address for drain in again}
         view = self._view(now, servers, samples, ended)
         proposal = POLICIES[self.spec.policy.policy](self.spec.policy, view)
         desired, reason = self._limit(now, view, proposal)
         changes = self._reconcile(now, desired - view.size, servers, samples, ended)
         if changes:
             self.last_action = now
-        return Decision(desired, view.size, reason, (*endings, *changes))
+        return Decision(desired, view.size, reason, (*endings, *again, *changes))
 
     def blind(self, now: int) -> None:
         """The registry could not be read at *now*: until then nobody's silence meant anything."""
@@ -138,6 +155,14 @@ class Autoscaler:
     def watched(self) -> tuple[str, ...]:
         """Addresses of all instances in the books: their samples count whether or not the registry lists them."""
         return tuple(known.instance.address for known in self._known.values() if known.instance.address)
+
+    def draining(self) -> dict[int, int]:
+        """The draining instances, by number, and since when."""
+        return {number: known.since for number, known in self._known.items() if known.phase == DRAINING}
+
+    def number_at(self, address: str) -> int:
+        """The number of the instance at *address*, or 0 if it is none of ours."""
+        return next((n for n, known in self._known.items() if known.instance.address == address), 0)
 
     def _follow_registry(self, now: int, servers: Servers, samples: Mapping[str, Sample]) -> None:
         listed = {*servers.serving, *servers.canary, *servers.standby}
@@ -174,6 +199,15 @@ class Autoscaler:
                 known_as = known.instance
                 endings.append(Terminate(number, known_as.provider_id, known_as.address, reason))
         return tuple(endings)
+
+    def _drained_again(self, servers: Servers, ended: set[str]) -> tuple[Drain, ...]:
+        """Draining servers that are listed: they have registered anew, or their drain was decided and never carried out."""
+        listed = {*servers.serving, *servers.canary, *servers.standby} - ended
+        return tuple(
+            Drain(number, known.instance.address)
+            for number, known in sorted(self._known.items())
+            if known.phase == DRAINING and known.instance.address in listed
+        )
 
     def _silent(self, now: int, known: _Known) -> bool:
         return now - max(known.heard, known.since, self._blind) >= self.spec.dead_after

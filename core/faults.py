@@ -40,7 +40,7 @@ class FaultType:
         return dict(self.attributes).get(name)
 
 
-_FACTOR = Attribute("factor", "so many times as long")
+_FACTOR = Attribute("factor", "so many times as long; below 1 it goes faster")
 
 FAULTS: Final[dict[str, FaultType]] = {
     "kill": FaultType(

@@ -218,7 +218,7 @@ class FaultSpec:
     upstream: bool = True
     downstream: bool = True
     toxicity: float = 1.0
-    attributes: tuple[tuple[str, float | str], ...] = ()
+    attributes: tuple[tuple[str, int | float | str], ...] = ()
 
     def number(self, name: str) -> float:
         """The attribute called so, a number."""

@@ -6,7 +6,7 @@ so that nothing needs to be laid out twice. Text, axes and grid have colours of 
 
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -96,12 +96,17 @@ def counts(axis: Any) -> None:
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
 
 
-def logarithmic(axis: Any, which: str = "y") -> None:
-    """A logarithmic axis with plain numbers on it."""
+def plain(value: float) -> str:
+    """``2,000``, ``0.5``: never a power of ten."""
+    return f"{value:,.0f}" if value >= 1 else f"{value:.12f}".rstrip("0").rstrip(".")
+
+
+def logarithmic(axis: Any, which: str = "y", spell: Callable[[float], str] = plain) -> None:
+    """A logarithmic axis with numbers on it as *spell* writes them."""
     getattr(axis, f"set_{which}scale")("log")
     ticks = axis.yaxis if which == "y" else axis.xaxis
     ticks.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
-    ticks.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ticks.set_major_formatter(FuncFormatter(lambda value, _: spell(value)))
     ticks.set_minor_formatter(NullFormatter())
 
 

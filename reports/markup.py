@@ -7,6 +7,9 @@ from html import escape
 FOLD = 12
 """Longer tables are folded."""
 
+LONG_WORD = 36
+"""A longer word in a cell may be broken anywhere; others never are, for what is too wide can be scrolled."""
+
 
 def paragraph(text: str) -> str:
     """A paragraph of plain text."""
@@ -18,13 +21,17 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]], numeric: Sequ
 
     def row(tag: str, cells: Sequence[object]) -> str:
         told = (
-            f"<{tag}{' class=n' if place in numeric else ''}>{escape(str(cell))}</{tag}>"
+            f"<{tag}{' class=n' if place in numeric else _long(str(cell))}>{escape(str(cell))}</{tag}>"
             for place, cell in enumerate(cells)
         )
         return f"<tr>{''.join(told)}</tr>\n"
 
     body = "".join(row("td", cells) for cells in rows)
     return f'<div class="wide"><table>\n<thead>{row("th", header)}</thead>\n<tbody>\n{body}</tbody></table></div>\n'
+
+
+def _long(text: str) -> str:
+    return " class=long" if any(len(word) > LONG_WORD for word in text.split()) else ""
 
 
 def folding(

@@ -223,7 +223,15 @@ def _per_server(
         axis.axhline(value, color=GREY, linewidth=1, linestyle="--")
         place = "top" if text == "low" else "bottom"
         axis.annotate(
-            text, (1, value), xycoords=("axes fraction", "data"), color=GREY, ha="right", va=place, fontsize=8
+            text,
+            (1, value),
+            xycoords=("axes fraction", "data"),
+            xytext=(-2, 2 if place == "bottom" else -2),
+            textcoords="offset points",
+            color=GREY,
+            ha="right",
+            va=place,
+            fontsize=8,
         )
     counts(axis)
     axis.set_ylim(0, max(axis.get_ylim()[1], *(1.12 * value for value, _ in marks), 0))

@@ -22,6 +22,7 @@ from .drawing import (
     legend,
     logarithmic,
     nothing,
+    plain,
 )  # fmt: skip
 from .evidence import Evidence
 from .summary import per_bin, percentiles_per_bin
@@ -81,10 +82,10 @@ def latency(axis: Any, evidence: Evidence) -> None:
     for row, (colour, style, label) in zip(found, styles, strict=True):
         axis.step(np.arange(bins) * width, row, style, where="post", color=colour, linewidth=1.2, label=label)
     for slo in evidence.fleet.slos:
-        if slo.indicator.startswith("latency_p") and slo.below:
+        if slo.indicator.startswith("latency_p"):
             axis.hlines(
-                slo.bound / 1e6, slo.start / SECOND, slo.end / SECOND, color=GREY, linewidth=1.4, linestyle="-.",
-                label=f"bound: {shortened(slo.name)}",
+                slo.bound / 1e6, slo.start / SECOND, slo.end / SECOND, color=GREY, linewidth=1.4, linestyle="-." if slo.below else ":",
+                label=f"{'below' if slo.below else 'above'}: {shortened(slo.name)}",
             )  # fmt: skip
     if (found > 0).any():
         logarithmic(axis)
@@ -120,7 +121,7 @@ def distribution(axis: Any, evidence: Evidence) -> None:
             va="bottom",
             fontsize=7,
         )
-    logarithmic(axis)
+    logarithmic(axis, spell=lambda share: f"{plain(share * 100)}%")
     if axis.dataLim.x0 > 0:
         logarithmic(axis, "x")
     axis.set_ylim(top=1.2)

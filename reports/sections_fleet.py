@@ -48,12 +48,15 @@ def servers(data: ReportData) -> str:
         ("memory", "memory", 2**20, "{:,.1f} MiB"),
     ):
         values = metrics[column]
+        if not values[there].any():
+            rows.append((label, spell.format(0), "", ""))
+            continue
         place = int((values * there).argmax())
         most = spell.format(values[place] / scale)
         rows.append(
             (label, most, f"server {metrics['server'][place]}", moment(int(metrics["time_ns"][place])))
         )
-    return data.picture("servers") + table(("most", "", "on", "at"), rows, (1,))
+    return data.picture("servers") + table(("sampled each second", "most", "on", "at"), rows, (1,))
 
 
 def proxy(data: ReportData) -> str:
@@ -67,7 +70,7 @@ def proxy(data: ReportData) -> str:
     busy = facts.proxy_busy
     rows.append(("event loop", share(busy.value), "100%", share(busy.value), moment(busy.at)))
     text = data.picture("proxy") + table(
-        ("most in use, sampled each second", "", "limit", "share", "at"), rows, (1, 2, 3)
+        ("sampled each second", "most in use", "limit", "share", "at"), rows, (1, 2, 3)
     )
     for down, up in facts.proxy_down:
         text += paragraph(
@@ -78,9 +81,10 @@ def proxy(data: ReportData) -> str:
 
 def _limit(what: str, peak: Peak, limit: int, scale: int, unit: str) -> tuple[str, ...]:
     used = f"{peak.value / scale:,.0f}{unit}"
+    at = moment(peak.at) if peak.value else ""
     if limit <= 0:
-        return what, used, "none", "", moment(peak.at)
-    return what, used, f"{limit / scale:,.0f}{unit}", share(peak.value / limit), moment(peak.at)
+        return what, used, "none", "", at
+    return what, used, f"{limit / scale:,.0f}{unit}", share(peak.value / limit), at
 
 
 def decisions(data: ReportData) -> str:
@@ -123,7 +127,7 @@ def happenings(data: ReportData) -> str:
     others = [event for event in evidence.events if event["event"] not in QUIET]
     if others:
         listed = [(moment(event["t"]), event["event"], _fields(event)) for event in others[:MOST_EVENTS]]
-        text += folded(f"{plural(len(others), 'event')}", table(("at", "event", ""), listed))
+        text += folded(f"{plural(len(others), 'event')}", table(("at", "event", "what"), listed))
         if len(others) > MOST_EVENTS:
             text += paragraph(f"The first {MOST_EVENTS:,} are listed; all are in events.jsonl.")
     return text

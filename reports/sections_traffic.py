@@ -29,11 +29,18 @@ def verdict(data: ReportData) -> str:
         )
         for one in data.findings
     ]  # fmt: skip
-    header = ("objective", "", "measured", "bound", "verdict", "margin", "time that would violate it")
+    header = (
+        "objective",
+        "condition",
+        "measured",
+        "bound",
+        "verdict",
+        "margin",
+        "time that would violate it",
+    )
     text = table(header, rows, (2, 3)) if rows else paragraph("The scenario states no objective.")
-    text += data.picture("run")
     text += "<h3>Errors, warnings and advice</h3>\n"
-    return text + ("".join(map(_message, data.messages)) or paragraph("None."))
+    return text + ("".join(map(_message, data.messages)) or paragraph("None.")) + data.picture("run")
 
 
 def _message(message: Message) -> str:
@@ -50,14 +57,14 @@ def identity(data: ReportData) -> str:
         ("scenario", data.evidence.fleet.name), ("scenario hash", summary["scenario_hash"]), ("seed", str(seed)),
         ("digest", summary["digest"] or "none (partial run)"), ("length", duration(data.evidence.end)), ("run format", str(FORMAT)),
     ]  # fmt: skip
-    commands = f"windtunnel replay scenario.yaml --seed {seed}   # run it again"
+    told = [(f"windtunnel replay scenario.yaml --seed {seed}", "run it again")]
     if "generator" in summary:
-        commands += (
-            "\nwindtunnel compare REHEARSAL .              # lay it beside a rehearsal of the same scenario"
-        )
+        told.append(("windtunnel compare REHEARSAL .", "lay it beside a rehearsal of the same scenario"))
     elif not data.evidence.run.partial:
-        commands += "\nwindtunnel verify .                         # rerun it and compare every event and row"
-    commands += "\nwindtunnel report .                         # draw this report again, with all figures"
+        told.append(("windtunnel verify .", "rerun it and compare every event and row"))
+    told.append(("windtunnel report .", "draw this report again, with all figures"))
+    width = max(len(command) for command, _ in told)
+    commands = "\n".join(f"{command:{width}}   # {does}" for command, does in told)
     note = "In this run's directory; host.json there says on which machine and with which software it ran."
     return table(("", ""), rows) + f"<pre><code>{escape(commands)}</code></pre>\n" + paragraph(note)
 
@@ -126,7 +133,7 @@ def _stations(data: ReportData) -> str:
     ]
     rows.append(("in all", duration(slow.total), "", duration(typical.total), ""))
     header = (
-        "mean time of a request", f"slowest 1% ({slow.count:,})", "", f"around the median ({typical.count:,})", ""
+        "mean time of a request", f"slowest 1% ({slow.count:,})", "share", f"around the median ({typical.count:,})", "share"
     )  # fmt: skip
     return (
         "<h3>Where the time went</h3>\n"

@@ -19,12 +19,13 @@ a { color: var(--note); }
 .good { color: var(--good); } .bad { color: var(--bad); } .soft { color: var(--soft); }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; margin: .5rem 0; }
-th, td { text-align: left; padding: .22rem .9rem .22rem 0; border-bottom: 1px solid var(--grid); vertical-align: top; overflow-wrap: anywhere; }
+th, td { text-align: left; padding: .22rem .9rem .22rem 0; border-bottom: 1px solid var(--grid); vertical-align: top; }
 th { font-weight: 600; color: var(--soft); } td.n, th.n { text-align: right; white-space: nowrap; }
+td.long { overflow-wrap: anywhere; min-width: 12rem; }
 code { font: .88em ui-monospace, "SF Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 pre { background: var(--card); padding: .6rem .8rem; overflow-x: auto; margin: .5rem 0; }
-figure { margin: .8rem 0; } figcaption { color: var(--soft); font-size: .82rem; }
-figure svg, figure img { width: 100%; height: auto; display: block; } figure img { background: #ffffff; }
+figure { margin: .8rem 0; overflow-x: auto; } figcaption { position: sticky; left: 0; color: var(--soft); font-size: .82rem; }
+figure svg, figure img { width: 100%; min-width: 46rem; height: auto; display: block; } figure img { background: #ffffff; }
 svg * { stroke-linejoin: round; stroke-linecap: butt; }
 svg text { font-family: "DejaVu Sans", Verdana, "Helvetica Neue", Arial, sans-serif; }
 .message { border-left: .3rem solid var(--soft); background: var(--card); padding: .5rem .8rem; margin: .5rem 0; max-width: 62rem; }
@@ -36,6 +37,8 @@ summary { cursor: pointer; color: var(--note); font-size: .88rem; }
     --bad: #8a3600; --note: #003d66; }
   body { max-width: none; padding: 0; font-size: 10pt; } nav { display: none; } h2, h3, summary { break-after: avoid; }
   figure, tr, .message { break-inside: avoid; } .wide, pre { overflow: visible; } pre { white-space: pre-wrap; border: 1px solid var(--grid); }
+  section > .wide { break-inside: avoid; } figure { overflow: visible; }
+  figure svg, figure img { min-width: 0; max-height: 88vh; object-fit: contain; object-position: left; }
   details::details-content { content-visibility: visible; block-size: auto; }
   svg, img { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }

@@ -2,6 +2,7 @@
 
 Meaning, after that package (version 8): ``requestsPerSecond`` is shared by ``concurrency`` clients; each begins at a random
 moment within the first second, sends on its own timer and does not wait for answers. Without a rate the clients wait.
+``body`` is text, or an object or array that is sent as JSON; what JavaScript takes for nothing (``""``, 0, false, null) is not sent.
 ``maxSeconds`` defaults to 10 when ``maxRequests`` is missing, ``concurrency`` to 10. ``timeout`` is in milliseconds.
 """
 
@@ -38,6 +39,8 @@ class Loadtest:
     method: str
     headers: tuple[tuple[str, str], ...]
     keep_alive: bool
+    body: int
+    """Bytes; 0: the entry has none."""
 
 
 def read_loadtest(path: Path) -> list[Loadtest]:
@@ -93,7 +96,30 @@ def _entry(item: Any, where: str) -> Loadtest:
         method=str(item.get("method", "GET")).upper(),
         headers=tuple(sorted((str(k).lower(), str(v)) for k, v in headers.items())),
         keep_alive=bool(item.get("agentKeepAlive", False)),
+        body=_body(item.get("body"), where),
     )
+
+
+def _body(body: Any, where: str) -> int:
+    """Bytes of *body* as the package sends it."""
+    if body in (None, "", 0, False) and not isinstance(body, (list, dict)):
+        return 0
+    if not isinstance(body, (str, list, dict)):
+        raise LoadtestError(f"{where}.body: expected text, an object or an array, got {body!r:.40}")
+    text = (
+        body if isinstance(body, str) else json.dumps(_plain(body), ensure_ascii=False, separators=(",", ":"))
+    )
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def _plain(value: Any) -> Any:
+    """*value* with whole numbers as JavaScript writes them: 1.0 is 1."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < 1e21
+    return int(value) if whole else value
 
 
 def _number(item: dict[str, Any], name: str, where: str, whole: bool = False) -> float | None:

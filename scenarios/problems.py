@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from .schema_base import FieldError
 from .schema_paths import fields_at, other_places, quantity_at
 from .units import format_duration, format_size, show
 
@@ -128,8 +129,12 @@ def _plain(value: Any) -> str:
 
 
 def errors_of(error: ValidationError) -> list[dict[str, Any]]:
-    """pydantic's errors, one per place (a union's other branches are dropped)."""
+    """pydantic's errors, one per place (a union's other branches are dropped); ``loc`` is that of the field that is to blame, ``without`` what it misses."""
     seen: dict[Path, dict[str, Any]] = {}
     for item in error.errors(include_url=False):
-        seen.setdefault(tuple(item["loc"]), dict(item))
+        cause = item.get("ctx", {}).get("error")
+        at, without = (cause.at, cause.without) if isinstance(cause, FieldError) else ((), ())
+        loc = tuple(item["loc"])
+        missed = tuple((*loc, *path) for path in without)
+        seen.setdefault((*loc, *at), {**item, "loc": (*loc, *at), "without": missed})
     return list(seen.values())

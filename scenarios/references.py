@@ -7,6 +7,7 @@ from pathlib import Path as FilePath
 from ..core.model import SECOND
 from ..core.order import INDEX_BITS
 from .access_log import read_access_log
+from .effort import notes as effort_notes
 from .loadtest_file import LoadtestError, read_loadtest
 from .log_lines import AccessLogError
 from .problems import Path, nearest
@@ -181,7 +182,7 @@ def _faults(document: Document) -> Iterator[Found]:
         )
         if peer is not None and peer not in peers:
             yield (
-                (*where, "attributes"),
+                (*where, "attributes", "from"),
                 f"expected role {fault.role} to be cut off from {' or '.join(peers)}, got {peer!r}",
             )
 
@@ -198,7 +199,7 @@ def _autoscaler(document: Document) -> Iterator[Found]:
 
 
 def warnings(document: Document) -> list[str]:
-    """What is legal and yet never happens in a run of this length."""
+    """What is legal and yet never happens in a run of this length, or takes long to rehearse."""
     end = document.duration
     memory = document.fleet.app.memory
     marked = document.autoscaler is not None and document.autoscaler.memory_high is not None
@@ -223,6 +224,7 @@ def warnings(document: Document) -> list[str]:
         ),
         *(f"traffic {t.name!r} begins after the end" for t in document.traffic if t.start >= end),
         *(f"objective {s.name!r} looks at a time after the end" for s in document.slo if s.from_ >= end),
+        *effort_notes(document),
     ]
 
 

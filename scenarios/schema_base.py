@@ -26,6 +26,20 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
+class FieldError(ValueError):
+    """A mistake that a mapping as a whole shows and a field of it bears: *at* is that field's path from the mapping.
+
+    *without* are paths of what is missed: a complaint about them is none where they were written, but wrong.
+    """
+
+    def __init__(
+        self, message: str, at: tuple[str, ...] = (), without: tuple[tuple[str, ...], ...] = ()
+    ) -> None:
+        super().__init__(message)
+        self.at = at
+        self.without = without
+
+
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 Positive = Annotated[int, Field(ge=1, le=1_000_000)]
 

@@ -1,12 +1,14 @@
 """The faults' part of the scenario schema. What each type takes stands in core.faults."""
 
+import re
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from ..core.faults import FAULTS, SERVERS, Attribute, FaultType
-from .schema_base import Model, Name, Positive
+from .schema_base import FieldError, Model, Name, Positive
 from .units import Duration, Share, parse_duration, parse_rate, parse_size, show
 
 Type = Literal[
@@ -28,9 +30,14 @@ class Target(Model):
         description="servers: so many, drawn at random, or `all`, those that come later too; omitted: 1",
     )
     address: Name | None = Field(
-        None, description="this server, such as http://10.0.0.1, instead of role and count"
+        None, description="this server, such as http://10.0.0.1 or 10.0.0.1:8080, instead of role and count"
     )
     name: Name | None = Field(None, description="role dependency: which one; omitted: the first")
+
+    @field_validator("address")
+    @classmethod
+    def _of_a_server(cls, value: str | None) -> str | None:
+        return None if value is None else parse_address(value)
 
 
 class Fault(Model):
@@ -62,7 +69,8 @@ class Fault(Model):
     @classmethod
     def _of_the_type(cls, value: dict[str, Any], info: Any) -> dict[str, Any]:
         type_ = info.data.get("type")
-        if type_ is not None:
+        # What a type needs and an omitted or empty mapping lacks is told when the rest is known to fit.
+        if type_ is not None and value:
             parse_attributes(type_, value)
         return value
 
@@ -70,20 +78,24 @@ class Fault(Model):
     def _fits_the_type(self) -> Self:
         fault = FAULTS[self.type]
         if self.at is None and self.every is None:
-            raise ValueError("expected at or every, got neither")
+            raise FieldError("expected at or every, got neither", without=(("at",), ("every",)))
         if self.every is not None and (self.for_ or 0) >= self.every:
-            raise ValueError("expected every above for: one is over before the next begins")
+            raise FieldError("expected every above for: one is over before the next begins", at=("every",))
         if self.every is not None and self.for_ is None and fault.lasts:
-            raise ValueError("expected for beside every: what never ends cannot begin again")
+            message = "expected for beside every: what never ends cannot begin again"
+            raise FieldError(message, at=("every",), without=(("for",),))
         if self.for_ is not None and not fault.lasts:
-            raise ValueError(f"expected no for: {self.type} strikes at once")
+            raise FieldError(f"expected no for: {self.type} strikes at once", at=("for",))
         if self.toxicity is not None and not fault.toxicity:
-            raise ValueError(f"expected no toxicity with type {self.type}")
+            raise FieldError(f"expected no toxicity with type {self.type}", at=("toxicity",))
         if self.stream is not None and not fault.stream:
-            raise ValueError(f"expected no stream with type {self.type}")
+            raise FieldError(f"expected no stream with type {self.type}", at=("stream",))
         _check_target(self.type, fault, self.target)
         if not self.attributes:
-            parse_attributes(self.type, {})
+            try:
+                parse_attributes(self.type, {})
+            except ValueError as error:
+                raise FieldError(str(error), at=("type",), without=(("attributes",),)) from None
         return self
 
     @property
@@ -95,17 +107,44 @@ class Fault(Model):
 def _check_target(name: str, fault: FaultType, target: Target) -> None:
     role = target.role or fault.roles[0]
     if role not in fault.roles:
-        raise ValueError(
-            f"expected a target role among {', '.join(fault.roles)} for type {name}, got {role!r}"
+        raise FieldError(
+            f"expected a target role among {', '.join(fault.roles)} for type {name}, got {role!r}",
+            at=("target", "role"),
         )
     if target.count is not None and role not in SERVERS and target.count != 1:
-        raise ValueError(f"expected no target count: there is one {role}")
+        raise FieldError(f"expected no target count: there is one {role}", at=("target", "count"))
     if target.address is not None and role not in SERVERS:
-        raise ValueError(f"expected no target address for role {role}: it is no server")
+        message = f"expected no target address for role {role}: it is no server"
+        raise FieldError(message, at=("target", "address"))
     if target.address is not None and target.count is not None:
-        raise ValueError("expected either a target address or a count, got both")
+        raise FieldError("expected either a target address or a count, got both", at=("target", "count"))
     if target.name is not None and role != "dependency":
-        raise ValueError(f"expected a target name only for a dependency, got one for role {role}")
+        message = f"expected a target name only for a dependency, got one for role {role}"
+        raise FieldError(message, at=("target", "name"))
+
+
+def parse_address(value: str) -> str:
+    """``IP[:PORT]`` or ``http://IP[:PORT]``, IPv6 in brackets, as servers are registered: ``http://10.0.0.1``, port 80 omitted."""
+    wrong = ValueError(
+        f"expected the address of a server such as http://10.0.0.1 or 10.0.0.1:8080, got {show(value)}"
+    )
+    found = _ADDRESS.fullmatch(value)
+    if found is None:
+        raise wrong
+    host, port = found["v6"] or found["v4"], int(found["port"] or 80)
+    try:
+        address = ip_address(host)
+    except ValueError:
+        raise wrong from None
+    if not 1 <= port <= 65535:
+        raise wrong
+    spelled = f"[{address}]" if address.version == 6 else str(address)
+    return f"http://{spelled}" + (f":{port}" if port != 80 else "")
+
+
+_ADDRESS = re.compile(
+    r"(?:http://)?(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<v4>[0-9.]+))(?::(?P<port>[0-9]{1,5}))?/?"
+)
 
 
 def _rate(value: Any) -> float:
@@ -117,13 +156,13 @@ def _rate(value: Any) -> float:
 
 def _factor(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 1_000_000:
-        raise ValueError(f"expected a number above 0, got {show(value)}")
+        raise ValueError(f"expected a number above 0 and at most 1000000, got {show(value)}")
     return float(value)
 
 
 def _count(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1_000_000:
-        raise ValueError(f"expected a whole number from 1, got {show(value)}")
+        raise ValueError(f"expected a whole number from 1 to 1000000, got {show(value)}")
     return float(value)
 
 
@@ -157,19 +196,19 @@ def parse_attributes(name: str, given: dict[str, Any]) -> dict[str, float | str]
     for unknown in sorted(set(given) - set(known), key=str):
         names = ", ".join(known)
         if not known:
-            raise ValueError(f"expected no attributes for type {name}, got {unknown}")
-        raise ValueError(f"expected no attribute {unknown!r} for type {name}: it has {names}")
+            raise FieldError(f"expected no attributes for type {name}, got {unknown}", at=(unknown,))
+        raise FieldError(f"expected no attribute {unknown!r} for type {name}: it has {names}", at=(unknown,))
     values: dict[str, float | str] = {}
     for key, attribute in known.items():
         if key in given:
             try:
                 values[key] = _parse(attribute, given[key])
             except ValueError as error:
-                raise ValueError(f"{key}: {error}") from None
+                raise FieldError(str(error), at=(key,)) from None
         elif attribute.default is None:
-            raise ValueError(f"expected the attribute {key} for type {name}, got none")
+            raise FieldError(f"expected the attribute {key} for type {name}, got none", without=((key,),))
         else:
             values[key] = attribute.default
     if values.get("jitter", 0.0) > values.get("latency", 0.0):  # type: ignore[operator]
-        raise ValueError("expected jitter not above latency")
+        raise FieldError("expected jitter not above latency", at=("jitter",))
     return values

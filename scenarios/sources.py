@@ -144,11 +144,12 @@ class Sources:
         if entry.seconds is not None:
             end = min(end, begin + int(entry.seconds * SECOND))
         headers = (self._headers(entry.headers),)
+        body = constant(entry.body) if entry.body else self.body
         if entry.rate is None:
-            self._source(traffic.name, name, client, mix, begin, end,
+            self._source(traffic.name, name, client, mix, begin, end, body=body,
                          concurrency=entry.concurrency, maximum=or_none(entry.requests))  # fmt: skip
             return
-        source = self._source(traffic.name, name, client, mix, begin, end)
+        source = self._source(traffic.name, name, client, mix, begin, end, body=body)
         stream, rate = self.sources[source].stream, entry.rate
 
         def times(chunk: int) -> Iterator[Times]:
@@ -165,9 +166,8 @@ class Sources:
                 [Problem(self.origin, 0, 0, ("traffic",), f"expected at most {1 << SOURCE_BITS} sources")]
             )
         stream = draws.key(self.document.seed, f"traffic/{name}")
-        self.sources.append(
-            SourceSpec(name, stream, client, start=start, end=end, body=self.body, **more)  # type: ignore[arg-type]
-        )
+        facts = {"body": self.body, **more}
+        self.sources.append(SourceSpec(name, stream, client, start=start, end=end, **facts))  # type: ignore[arg-type]
         self.of_traffic[traffic].append(number)
         self.mixes.append(mix)
         return number

@@ -97,7 +97,9 @@ class _Search:
             original = self._original(path)
             message = describe(item, Document, self._value(path))
             misspelt = item["type"] == "missing" and path in meant
-            if not misspelt and not self._consequence(original, item["type"], message):
+            missed = [self._original(place) for place in item["without"]]
+            consequence = any(part[: len(place)] == place for place in missed for part in self.removed)
+            if not misspelt and not consequence and not self._consequence(original, item["type"], message):
                 unknown = item["type"] == "extra_forbidden"
                 self.problems.append(self.source.problem(original, message, of_key=unknown))
             paths.append((path, original, item["type"]))

@@ -14,7 +14,7 @@ from ..core.draws import BOOT_FAILURE, BOOT_TIME, draw, key, uniform
 from ..core.lifecycle import ALIVE, READY, State
 from ..core.model import SECOND, FleetSpec
 from ..core.order import Kind
-from ..core.ports import Cloud, Registry, RegistryError, Sample, Sink
+from ..core.ports import Cloud, CloudInstance, Registry, RegistryError, Sample, Sink
 from ..core.table import CANARY, SERVING
 from .embedded_cloud import number_of
 from .instances import Instance, Instances
@@ -39,6 +39,7 @@ class ControlPlane:
         sink: Sink,
     ) -> None:  # fmt: skip
         self.fleet = fleet
+        self.launches = f"{fleet.name}-{fleet.seed}"
         self.timeline = timeline
         self.plane = plane
         self.registry = registry
@@ -65,7 +66,7 @@ class ControlPlane:
         app = self.fleet.app
         roles = ["serving"] * app.initial + ["canary"] * app.canaries + ["standby"] * app.standby
         for role in roles:
-            instance = self.launch(role)
+            instance = self._launch(role)
             instance.become(State.BOOTING)
             self._up(instance)
         env = self.timeline.env
@@ -77,13 +78,17 @@ class ControlPlane:
 
     # Instances.
 
-    def launch(self, role: str) -> Instance:
-        """Ask the cloud for an instance of *role*. Raises CloudError."""
+    def _launch(self, role: str) -> Instance:
+        """Ask the cloud for an instance of *role*."""
         number = self.registry.next_number(max(self.instances.by_number, default=0))
-        cloud = self.cloud.launch(number, role, f"{self.fleet.name}-{self.fleet.seed}-{number}")
+        cloud = self.cloud.launch(number, role, f"{self.launches}-{number}")
         self.registry.add_instance(cloud.provider_id)
+        return self.granted(cloud)
+
+    def granted(self, cloud: CloudInstance) -> Instance:
+        """The cloud has granted an instance."""
         instance = self.instances.add(cloud, self.timeline.now())
-        self.emit("launched", {"server": number, "role": role})
+        self.emit("launched", {"server": cloud.number, "role": cloud.role})
         return instance
 
     def boot(self, instance: Instance) -> None:
@@ -154,12 +159,10 @@ class ControlPlane:
                     self._register(instance)
 
     def terminate(self, number: int, provider_id: str, reason: str) -> None:
-        """End an instance, whatever it is doing. Raises CloudError."""
+        """End an instance, whatever it is doing; the registry is the autoscaler's to tidy. Raises CloudError."""
         self.cloud.terminate(provider_id)
         instance = self.instances.by_number[number]
         lost = self.plane.stop(number)
-        self.registry.forget(instance.address)
-        self.registry.remove_instance(provider_id)
         instance.become(State.GONE)
         instance.gone = self.timeline.now()
         self.emit("terminated", {"server": number, "reason": reason, "lost": lost})

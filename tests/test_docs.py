@@ -50,7 +50,7 @@ def test_a_command_that_fails_or_is_none_is_found(tmp_path: Path) -> None:
             console.as_run(f"```sh\n{command}\n```\n", tmp_path)
     page = "```console\n$ windtunnel check steady\nwrong\n```\n"
     assert console.as_run(page, tmp_path) == page.replace(
-        "wrong", "steady: ok (steady: 1 sources of traffic, 0 faults, 3 objectives)"
+        "wrong", "steady: ok (steady: 1 source of traffic, 0 faults, 3 objectives)"
     )
 
 

@@ -63,7 +63,7 @@ def test_check_takes_several_files(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(GOOD.replace("initial", "intial"))
     done = windtunnel("check", "b.yaml", "a.yaml", "c.yaml", "nowhere.yaml", folder=tmp_path)
     assert done.returncode == 2
-    assert done.stdout == "a.yaml: ok (test: 1 sources of traffic, 0 faults, 1 objectives)\n"
+    assert done.stdout == "a.yaml: ok (test: 1 source of traffic, 0 faults, 1 objective)\n"
     assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["b.yaml", "c.yaml", "nowhere.yaml"]
     assert windtunnel("check", "a.yaml", "a.yaml", folder=tmp_path).returncode == 0
 

@@ -81,25 +81,36 @@ BAD: list[tuple[str, str, str]] = [
     ("    stages: [{for: 10s, rate: 20/s}]", "    stages: [{for: 10s, rate: 20/s}]\n    body: {uniform: {min: 4KiB, max: 1KiB}}", "s.yaml:10:11: traffic[0].body: expected uniform.min not above uniform.max"),
     ("slo:", "faults: [{name: a, type: slow, every: 2s, for: 1s, attributes: {factor: 2}}, {name: 'a#1', type: kill, at: 1s}]\nslo:", "s.yaml:10:85: faults[1].name: expected another name: an occurrence of 'a' is called so"),
     ("slo:", "faults: [{name: a, type: pause, every: 20us, for: 10us}]\nslo:", "s.yaml:10:40: faults[0].every: expected a longer time or a shorter run: the fault would occur about 500,000 times"),
-    ("slo:", "faults: [{name: a, type: api_throttling, at: 1s, attributes: {rate: 0/s}}]\nslo:", "s.yaml:10:62: faults[0].attributes: rate: expected a rate above 0, got '0/s'"),
-    ("slo:", "faults: [{name: a, type: kill, at: 1s, target: {role: proxy, address: 'http://10.0.0.1'}}]\nslo:", "s.yaml:10:10: faults[0]: expected no target address for role proxy: it is no server"),
-    ("slo:", "faults: [{name: a, type: kill, at: 1s, target: {count: 2, address: 'http://10.0.0.1'}}]\nslo:", "s.yaml:10:10: faults[0]: expected either a target address or a count, got both"),
+    ("slo:", "faults: [{name: a, type: api_throttling, at: 1s, attributes: {rate: 0/s}}]\nslo:", "s.yaml:10:69: faults[0].attributes.rate: expected a rate above 0, got '0/s'"),
+    ("slo:", "faults: [{name: a, type: kill, at: 1s, target: {role: proxy, address: 'http://10.0.0.1'}}]\nslo:", "s.yaml:10:71: faults[0].target.address: expected no target address for role proxy: it is no server"),
+    ("slo:", "faults: [{name: a, type: kill, at: 1s, target: {count: 2, address: 'http://10.0.0.1'}}]\nslo:", "s.yaml:10:56: faults[0].target.count: expected either a target address or a count, got both"),
     ("slo:", "faults: [{name: a, type: pause}]\nslo:", "s.yaml:10:10: faults[0]: expected at or every, got neither"),
-    ("slo:", "faults: [{name: a, type: kill, at: 1s, for: 2s}]\nslo:", "s.yaml:10:10: faults[0]: expected no for: kill strikes at once"),
-    ("slo:", "faults: [{name: a, type: pause, at: 1s, toxicity: 5%}]\nslo:", "s.yaml:10:10: faults[0]: expected no toxicity with type pause"),
-    ("slo:", "faults: [{name: a, type: pause, at: 1s, stream: upstream}]\nslo:", "s.yaml:10:10: faults[0]: expected no stream with type pause"),
-    ("slo:", "faults: [{name: a, type: pause, every: 1s, for: 2s}]\nslo:", "s.yaml:10:10: faults[0]: expected every above for: one is over before the next begins"),
-    ("slo:", "faults: [{name: a, type: pause, every: 1s}]\nslo:", "s.yaml:10:10: faults[0]: expected for beside every: what never ends cannot begin again"),
-    ("slo:", "faults: [{name: a, type: pause, at: 1s, target: {role: proxy}}]\nslo:", "s.yaml:10:10: faults[0]: expected a target role among app, canary, standby for type pause, got 'proxy'"),
-    ("slo:", "faults: [{name: a, type: kill, at: 1s, target: {role: proxy, count: 2}}]\nslo:", "s.yaml:10:10: faults[0]: expected no target count: there is one proxy"),
-    ("slo:", "faults: [{name: a, type: slow, at: 1s}]\nslo:", "s.yaml:10:10: faults[0]: expected the attribute factor for type slow, got none"),
-    ("slo:", "faults: [{name: a, type: slow, at: 1s, attributes: {factor: 0}}]\nslo:", "s.yaml:10:52: faults[0].attributes: factor: expected a number above 0, got 0"),
-    ("slo:", "faults: [{name: a, type: latency, at: 1s, attributes: {latency: 5}}]\nslo:", "s.yaml:10:55: faults[0].attributes: latency: expected a duration such as 30s, 500ms or 1h30m, got 5"),
-    ("slo:", "faults: [{name: a, type: latency, at: 1s, attributes: {delay: 5s}}]\nslo:", "s.yaml:10:55: faults[0].attributes: expected no attribute 'delay' for type latency: it has latency, jitter"),
+    ("slo:", "faults: [{name: a, type: kill, at: 1s, for: 2s}]\nslo:", "s.yaml:10:45: faults[0].for: expected no for: kill strikes at once"),
+    ("slo:", "faults: [{name: a, type: pause, at: 1s, toxicity: 5%}]\nslo:", "s.yaml:10:51: faults[0].toxicity: expected no toxicity with type pause"),
+    ("slo:", "faults: [{name: a, type: pause, at: 1s, stream: upstream}]\nslo:", "s.yaml:10:49: faults[0].stream: expected no stream with type pause"),
+    ("slo:", "faults: [{name: a, type: pause, every: 1s, for: 2s}]\nslo:", "s.yaml:10:40: faults[0].every: expected every above for: one is over before the next begins"),
+    ("slo:", "faults: [{name: a, type: pause, every: 1s}]\nslo:", "s.yaml:10:40: faults[0].every: expected for beside every: what never ends cannot begin again"),
+    ("slo:", "faults: [{name: a, type: pause, at: 1s, target: {role: proxy}}]\nslo:", "s.yaml:10:56: faults[0].target.role: expected a target role among app, canary, standby for type pause, got 'proxy'"),
+    ("slo:", "faults: [{name: a, type: kill, at: 1s, target: {role: proxy, count: 2}}]\nslo:", "s.yaml:10:69: faults[0].target.count: expected no target count: there is one proxy"),
+    ("slo:", "faults: [{name: a, type: slow, at: 1s}]\nslo:", "s.yaml:10:26: faults[0].type: expected the attribute factor for type slow, got none"),
+    ("slo:", "faults: [{name: a, type: slow, at: 1s, attributes: {factor: 0}}]\nslo:", "s.yaml:10:61: faults[0].attributes.factor: expected a number above 0 and at most 1000000, got 0"),
+    ("slo:", "faults: [{name: a, type: slow, at: 1s, attributes: {}}]\nslo:", "s.yaml:10:26: faults[0].type: expected the attribute factor for type slow, got none"),
+    ("slo:", "faults: [{name: a, type: latency, at: 1s, attributes: {jitter: 5ms}}]\nslo:", "s.yaml:10:55: faults[0].attributes: expected the attribute latency for type latency, got none"),
+    ("slo:", "faults: [{name: a, type: latency, at: 1s, attributes: {latency: 5ms, jitter: 6ms}}]\nslo:", "s.yaml:10:78: faults[0].attributes.jitter: expected jitter not above latency"),
+    ("slo:", "faults: [{name: a, type: slow, at: 1s, attributes: {factor: 10000000}}]\nslo:", "s.yaml:10:61: faults[0].attributes.factor: expected a number above 0 and at most 1000000, got 10000000"),
+    ("slo:", "faults: [{name: a, type: pause, every: 9s, for: 3}]\nslo:", "s.yaml:10:49: faults[0].for: expected a duration such as 30s, 500ms or 1h30m, got 3"),
+    ("slo:", "faults: [{name: a, type: kill, at: 1s, target: {name: db}}]\nslo:", "s.yaml:10:55: faults[0].target.name: expected a target name only for a dependency, got one for role app"),
+    *(
+        ("slo:", f"faults: [{{name: a, type: kill, at: 1s, target: {{address: '{address}'}}}}]\nslo:",
+         f"s.yaml:10:58: faults[0].target.address: expected the address of a server such as http://10.0.0.1 or 10.0.0.1:8080, got '{address}'")
+        for address in ("server-1", "https://10.0.0.1", "10.0.0", "10.0.0.256", "10.0.0.1:0", "10.0.0.1:65536", "http://10.0.0.1/x", "::1", "[::g]")
+    ),
+    ("slo:", "faults: [{name: a, type: latency, at: 1s, attributes: {latency: 5}}]\nslo:", "s.yaml:10:65: faults[0].attributes.latency: expected a duration such as 30s, 500ms or 1h30m, got 5"),
+    ("slo:", "faults: [{name: a, type: latency, at: 1s, attributes: {delay: 5s}}]\nslo:", "s.yaml:10:63: faults[0].attributes.delay: expected no attribute 'delay' for type latency: it has latency, jitter"),
     ("slo:", "faults: [{name: a, type: dependency_down, at: 1s}]\nslo:", "s.yaml:10:26: faults[0].type: expected a dependency for dependency_down: fleet.dependencies is empty"),
     ("slo:", "faults: [{name: a, type: autoscaler_crash, at: 1s}]\nslo:", "s.yaml:10:26: faults[0].type: expected an autoscaler for autoscaler_crash: the scenario has none"),
-    ("slo:", "faults: [{name: a, type: partition, at: 1s, attributes: {from: clients}}]\nslo:", "s.yaml:10:57: faults[0].attributes: expected role app to be cut off from proxy or registry, got 'clients'"),
-    ("slo:", "faults: [{name: a, type: kill, at: 1s, attributes: {x: 1}}]\nslo:", "s.yaml:10:52: faults[0].attributes: expected no attributes for type kill, got x"),
+    ("slo:", "faults: [{name: a, type: partition, at: 1s, attributes: {from: clients}}]\nslo:", "s.yaml:10:64: faults[0].attributes.from: expected role app to be cut off from proxy or registry, got 'clients'"),
+    ("slo:", "faults: [{name: a, type: kill, at: 1s, attributes: {x: 1}}]\nslo:", "s.yaml:10:56: faults[0].attributes.x: expected no attributes for type kill, got x"),
     ("    stages: [{for: 10s, rate: 20/s}]", "    rate_csv: missing.csv", "s.yaml:9:15: traffic[0].rate_csv: {folder}/missing.csv cannot be read: No such file or directory"),
     ("    stages: [{for: 10s, rate: 20/s}]", "    loadtest: broken.json", "s.yaml:9:15: traffic[0].loadtest: {folder}/broken.json: [1].requestsPerSecond: expected a number above 0, got -5"),
     ("    stages: [{for: 10s, rate: 20/s}]", "    rate_csv: broken.csv", "s.yaml:9:15: traffic[0].rate_csv: {folder}/broken.csv:3: expected second,requests such as 0,42, got '2;7'"),
@@ -321,3 +332,20 @@ def test_rates_and_shares_are_spelled_exactly(rate: float, share: float) -> None
 )
 def test_units(parse: Any, text: str, value: float) -> None:
     assert parse(text) == value
+
+
+@pytest.mark.parametrize(
+    ("written", "known"),
+    [
+        ("http://10.0.0.2", "http://10.0.0.2"),
+        ("10.0.0.2", "http://10.0.0.2"),
+        ("10.0.0.2:80", "http://10.0.0.2"),
+        ("http://127.0.0.3:8080/", "http://127.0.0.3:8080"),
+        ("[::1]:8080", "http://[::1]:8080"),
+    ],
+)
+def test_the_address_of_a_target_is_spelled_as_servers_are_registered(written: str, known: str) -> None:
+    text = GOOD.replace(
+        "slo:", f"faults: [{{name: a, type: kill, at: 1s, target: {{address: '{written}'}}}}]\nslo:"
+    )
+    assert Scenario.parse(text).document.faults[0].target.address == known

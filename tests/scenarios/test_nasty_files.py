@@ -201,6 +201,30 @@ def test_notes_on_what_is_legal_and_hardly_meant() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["fleet.app.initial=2500"], []),
+        (
+            ["fleet.app.initial=100000"],
+            ["100,000 servers for 10s take about 11 hours to rehearse; fleet.registry.backend: memory and "
+             "fleet.cloud.backend: memory would give the same results in about 2 minutes"],
+        ),
+        (
+            ["fleet.app.initial=100000", "fleet.registry.backend=memory", "fleet.cloud.backend=memory"],
+            ["100,000 servers for 10s take about 2 minutes to rehearse"],
+        ),
+        (
+            ["fleet.app.initial=300", "fleet.cloud.backend=memory", "duration=10m"],
+            ["300 servers for 10m take about 3 minutes to rehearse; fleet.registry.backend: memory would give the "
+             "same results in about 27 seconds"],
+        ),
+    ],
+)  # fmt: skip
+def test_a_note_on_fleets_that_take_long(overrides: list[str], expected: list[str]) -> None:
+    assert warnings(Scenario.parse(GOOD, overrides=overrides).document) == expected
+
+
 SCRAPS = st.sampled_from(
     ["", " ", "\n", "\t", "\r", ":", ": ", "- ", "[", "]", "{", "}", ",", "&a ", "*a", "!!set ", "<<: ", "|", ">", "'", '"', "#", "~",
      "---\n", "%", "?", ".nan", "-1", "1e999", "0", "\x00", "\ufeff", "\ud800", "null", "5%", "3/s", "9d", "users", "[]", "{}"]

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from windtunnel.core.demand import choose_endpoint
-from windtunnel.core.distributions import sample
+from windtunnel.core.distributions import constant, sample
 from windtunnel.core.draws import CPU, ENDPOINT, IO, draw
 from windtunnel.scenarios.build import compile_plan
+from windtunnel.scenarios.loadtest_file import LoadtestError, read_loadtest
 from windtunnel.scenarios.plan import COLUMNS, Plan
 from windtunnel.scenarios.scenario import Scenario
 from windtunnel.tests.strategies import documents
@@ -91,6 +92,40 @@ def test_loadtest_clients_share_the_rate_and_keep_their_own_time(tmp_path: Path)
         Scenario.parse(text.replace("loadtest", "order: parallel, loadtest"), folder=tmp_path)
     )
     assert min(rows(together)["time_ns"][rows(together)["source"] == 1]) < 6 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("body", "size"),
+    [
+        ("hello", 5),
+        ("déjà", 6),
+        ({"name": "é", "n": [1, 2.0, 0.5, None, True]}, len('{"name":"é","n":[1,2,0.5,null,true]}'.encode())),
+        ([], 2),
+        ({}, 2),
+        ("", 0),
+        (None, 0),
+    ],
+)
+def test_the_body_of_a_loadtest_entry_has_the_size_of_its_text_or_json(
+    body: Any, size: int, tmp_path: Path
+) -> None:
+    (tmp_path / "plan.json").write_text(json.dumps([{"url": "/a", "body": body}, {"url": "/a"}]))
+    text = (
+        "{scenario: x, duration: 60s, endpoints: [{path: /a}], traffic: [{name: plan, loadtest: plan.json}]}"
+    )
+    with_body, without = compile_plan(Scenario.parse(text, folder=tmp_path)).fleet.sources
+    assert with_body.body == (constant(size) if size else None)
+    assert without.body is None
+    text = text.replace("loadtest:", "body: 1KiB, loadtest:")
+    with_body, without = compile_plan(Scenario.parse(text, folder=tmp_path)).fleet.sources
+    assert with_body.body == constant(size or 1024), "an entry's own body goes before the source's"
+    assert without.body == constant(1024)
+
+
+def test_the_body_of_a_loadtest_entry_is_text_or_json(tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text('[{"url": "/a", "body": 5}]')
+    with pytest.raises(LoadtestError, match=r"\[0\]\.body: expected text, an object or an array, got 5"):
+        read_loadtest(tmp_path / "plan.json")
 
 
 def test_the_classic_plan_is_27000_requests() -> None:

@@ -1,6 +1,8 @@
 """The fleet's behaviour: timeouts, retries, health, ejection, canaries, dependencies, memory, scaling, faults."""
 
+import json
 from itertools import groupby, pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -341,3 +343,21 @@ def test_bodies_are_held_while_their_requests_are_in_flight() -> None:
         }
     ]
     assert happened(run(document), "out_of_memory"), "a flood's bodies count too"
+
+
+def test_a_loadtest_entry_sends_its_own_body(tmp_path: Path) -> None:
+    """One request in flight at a time holds the body of its entry, or that of the source where the entry has none."""
+    entries = [
+        {"url": "/", "concurrency": 1, "maxSeconds": 4, "requestsPerSecond": 2, "body": "x" * 3000},
+        {"url": "/", "concurrency": 1, "maxSeconds": 4},
+    ]
+    (tmp_path / "plan.json").write_text(json.dumps(entries))
+    document = steady(length="8s", endpoints=[{"path": "/", "cpu": {"constant": "450ms"}}])
+    document["traffic"] = [{"name": "plan", "loadtest": str(tmp_path / "plan.json"), "body": "70KiB"}]
+    document["fleet"] = {"app": {"memory": {"total": "100MiB", "base": "40MiB"}}}
+    held = {
+        (row["memory"] - (40 << 20), row["time_ns"] > 4 * SECOND)
+        for row in run(document).metrics.to_pylist()
+        if row["server"] == 1 and row["in_flight"] == 1
+    }
+    assert held == {(3000, False), (70 << 10, True)}

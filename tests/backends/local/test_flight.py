@@ -33,6 +33,8 @@ slo:
   - {name: answered, indicator: availability, above: 99%}
 """
 
+LONG = SMALL.replace("4s", "60s")
+
 
 def roles_alive() -> list[str]:
     """Command lines of whatever a flight starts, of any flight of this test's processes."""
@@ -158,20 +160,22 @@ def start(folder: Path, *more: str, text: str = SMALL, **environment: str) -> su
 def family_in_flight(conductor: subprocess.Popen[str]) -> list[psutil.Process]:
     """Its processes once load is on its way: Redis, two servers, proxy, load generator."""
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        family = psutil.Process(conductor.pid).children(recursive=True)
+    while time.monotonic() < deadline and conductor.poll() is None:
+        family: list[psutil.Process] = psutil.Process(conductor.pid).children(recursive=True)
         if len(family) >= 5 and conductor.stderr is not None:
             # Addresses are told when the scenario begins.
             assert conductor.stderr.readline().startswith("proxy ")
-            time.sleep(2.5)
-            return psutil.Process(conductor.pid).children(recursive=True)
+            time.sleep(5)
+            family = psutil.Process(conductor.pid).children(recursive=True)
+            return family
         time.sleep(0.05)
-    raise AssertionError("the fleet did not come up")
+    conductor.kill()
+    raise AssertionError(f"the fleet did not come up: {conductor.communicate()}")
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_process_outlives_its_conductor(tmp_path: Path, sent: signal.Signals) -> None:
-    conductor = start(tmp_path, "--set", "duration=60s", "--set", "traffic.0.stages.0.for=60s")
+    conductor = start(tmp_path, text=LONG)
     family = family_in_flight(conductor)
     conductor.send_signal(sent)
     _, message = conductor.communicate(timeout=40)
@@ -197,7 +201,7 @@ def test_a_failure_in_start_up_is_one_sentence_and_leaves_nothing(tmp_path: Path
 
 
 def test_held_until_interrupted_it_is_a_whole_run(tmp_path: Path) -> None:
-    conductor = start(tmp_path, "--hold", "--set", "duration=1s", "--set", "traffic.0.stages.0.for=1s")
+    conductor = start(tmp_path, "--hold")
     family = family_in_flight(conductor)
     time.sleep(6)
     conductor.send_signal(signal.SIGINT)

@@ -73,6 +73,13 @@ def test_a_slow_server_takes_so_many_times_as_long() -> None:
     assert latencies(found) == [pytest.approx(value, abs=10) for value in expected]
 
 
+def test_a_factor_below_1_makes_a_server_faster() -> None:
+    found = run(
+        even("1/s", "3s", fault("slow", length="1s", attributes={"factor": 0.25}), endpoints=SLOW_WORK)
+    )
+    assert [value // MS for value in latencies(found)] == [40, 10, 40]
+
+
 def test_slowness_multiplies_and_ends_one_by_one() -> None:
     twice = fault("slow", "1s", length="2s", attributes={"factor": 2})
     thrice = {**fault("slow", "2s", length="2s", attributes={"factor": 3}), "name": "more"}

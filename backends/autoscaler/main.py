@@ -1,0 +1,127 @@
+"""The autoscaler of a flight: core.scaling's driver in a plain process, with synchronous adapters.
+
+It may be killed at any time; the next one rebuilds its books from cloud and registry, as soon as the lease has run out. Told to end, it gives the lease back.
+"""
+
+import os
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from ...core.autoscaler import Decision
+from ...core.errors import UsageError
+from ...core.model import AutoscalerSpec
+from ...core.ports import Cloud, CloudInstance, Registry, RegistryError
+from ...core.scaling import NO_LEASE, UNREACHABLE, ScalingDriver
+from ..connection import redis_client
+from ..live.role import RoleLink
+from ..live.settings import AutoscalerSettings
+from ..local.cloud_client import LocalCloud
+from ..registry import RedisRegistry
+from .clouds import cloud_of
+from .pace import Pace
+
+
+def run(settings: AutoscalerSettings, link: RoleLink) -> None:
+    """Decide at every interval until the role is to end. Raises UsageError."""
+    if settings.fleet.autoscaler is None:
+        raise UsageError("expected a scenario with an autoscaler, got one without")
+    client = redis_client(settings.redis_url)
+    registry = RedisRegistry(client, settings.fleet.key_prefix)
+    role = Role(settings, settings.fleet.autoscaler, registry, cloud_of(settings, link), link)
+    link.status("up")
+    try:
+        role.serve()
+    finally:
+        client.close()
+
+
+class Role:
+    """Implements core.scaling.World, and calls the driver when it is due.
+
+    The conductor's cloud logs launches and terminations itself, and hears of promotions and drains from the events.
+    """
+
+    def __init__(
+        self,
+        settings: AutoscalerSettings,
+        spec: AutoscalerSpec,
+        registry: Registry,
+        cloud: Cloud,
+        link: RoleLink,
+    ) -> None:
+        fleet = settings.fleet
+        self._cloud = cloud
+        self._link = link
+        self._pace = Pace(settings.start, spec.interval)
+        self._reason = ""
+        self._driver = ScalingDriver(
+            spec, registry, cloud, self,
+            owner=f"{socket.gethostname()}-{os.getpid()}-{link.clock.now()}",
+            launches=f"{fleet.name}-{fleet.seed}-{settings.origin}",
+            dry_run=settings.dry_run,
+        )  # fmt: skip
+
+    def serve(self) -> None:
+        """Take turns until the role is to end; then give back the lease."""
+        clock, pace = self._link.clock, self._pace
+        pace.begin(clock.now())
+        while not self._link.stopping.is_set():
+            now = clock.now()
+            turn, missed = pace.next(now)
+            if early := pace.wait(turn, now):
+                # However long it slept, it looks at the clock again.
+                self._link.stopping.wait(early / 1e9)
+                continue
+            if missed:
+                self._link.log("warning", "turns were missed", {"missed": missed, "turn": turn})
+            pace.done(turn)
+            self._tell(self._take(turn, pace.time_of(turn, now)))
+        # A registry that is away has no use for its lease.
+        with suppress(RegistryError):
+            self._driver.release()
+
+    def _take(self, turn: int, now: int) -> Decision:
+        if self._pace.backs_off(turn):
+            return self._driver.unreachable(now, "not asked again yet")
+        decision = self._driver.turn(now)
+        if decision.reason == UNREACHABLE:
+            self._pace.failed(turn)
+        else:
+            self._pace.succeeded()
+        return decision
+
+    def _tell(self, decision: Decision) -> None:
+        """Each turn, for whoever watches; what keeps it from deciding, once, for people."""
+        told = {"desired": decision.desired, "actual": decision.actual, "reason": decision.reason}
+        self._link.status("tick", told)
+        if decision.reason == NO_LEASE != self._reason:
+            self._link.log("info", "another autoscaler holds the lease; waiting for it")
+        self._reason = decision.reason
+
+    # The driver's world.
+
+    def emit(self, name: str, fields: Mapping[str, Any]) -> None:
+        """See core.scaling.World."""
+        self._link.emit(name, fields)
+
+    def last_number(self) -> int:
+        """See core.scaling.World. The books and the registry know."""
+        return 0
+
+    def launched(self, instance: CloudInstance) -> None:
+        """See core.scaling.World. The cloud has begun it and says so."""
+
+    def terminate(self, number: int, provider_id: str, reason: str) -> None:
+        """See core.scaling.World."""
+        if isinstance(self._cloud, LocalCloud):
+            self._cloud.terminate(provider_id, reason)
+        else:
+            self._cloud.terminate(provider_id)
+
+    def promoted(self, number: int) -> None:
+        """See core.scaling.World. The conductor hears the event."""
+
+    def draining(self, number: int) -> None:
+        """See core.scaling.World. The conductor hears the event."""

@@ -1,0 +1,26 @@
+"""The client with which live roles reach the registry."""
+
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+TIMEOUT_SECONDS = 1.0
+"""For a connection, and for each answer."""
+
+
+def redis_client(url: str) -> Any:
+    """A synchronous client of the server at *url*: it fails within about a second, and whoever uses it waits and tries again.
+
+    Left to itself redis-py tries a dead server ten times, sleeping in between.
+    """
+    return redis.Redis.from_url(
+        url,
+        decode_responses=True,
+        encoding_errors="replace",  # a foreign program may write what it likes
+        socket_connect_timeout=TIMEOUT_SECONDS,
+        socket_timeout=TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+        health_check_interval=0,
+    )

@@ -1,0 +1,359 @@
+"""The autoscaler's driver, which both worlds share: it observes, asks the engine, and carries out what it answers.
+
+Theory of operation
+-------------------
+:meth:`ScalingDriver.turn` is called once an interval with the time. It holds the lease (renewed after a third of its time), reconciles the books with
+what the cloud lists, reads the registry, asks :class:`core.autoscaler.Autoscaler`, and acts through the ports. What differs between
+the worlds is a :class:`World`.
+
+It may die between any two calls, and a call that failed may have had its effect all the same. Therefore:
+
+- What it is about to do is in the registry before it does it, written under the lease's fencing token: the time of the last action, the number of
+  the launch under way, drains, terminations. Whoever has lost the lease fails there, before it has done anything.
+- A launch that may or may not have succeeded is repeated with its number and token, which gives the same instance.
+- A drain is in the books before the lists are edited; the engine takes out again whatever is listed and draining.
+- A terminated instance may live on for a moment and write: it is forgotten at once, and again when that moment has passed.
+- After any failure, and when somebody else has held the lease, the books are first compared with the cloud's list.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from .autoscaler import Autoscaler, Decision, Drain, Launch, Promote, Terminate
+from .model import NONE, SECOND, AutoscalerSpec
+from .ports import Cloud, CloudError, CloudInstance, Registry, RegistryError, Servers
+
+STATE = "autoscaler"
+"""The name under which the registry keeps its state."""
+
+LEASE_TTL = 10 * SECOND
+"""How long the lease lasts unless renewed; three intervals if that is longer."""
+
+AFTERLIFE = 10 * SECOND
+"""So long a terminated instance may still write to the registry."""
+
+HINDRANCES = frozenset({"at maximum", "unknown", "no servers"})
+UNCERTAIN = frozenset(
+    {"Unavailable", "InternalError", "InternalFailure", "RequestTimeout", "ServiceUnavailable"}
+)
+"""Codes of refusals that may be none: no answer came, or not from whoever would know."""
+
+UNREACHABLE = "unreachable"
+REFUSED = "cloud refused"
+NO_LEASE = "no lease"
+"""Reasons of a turn that could decide nothing."""
+
+_LAST_ACTION, _LAST_NUMBER, _LAUNCHING = "last_action", "last_number", "launching"
+_DRAINING, _ENDING = "draining ", "ending "
+
+
+class World(Protocol):
+    """What a world adds to the ports: its event log, and what it does itself when the autoscaler has acted."""
+
+    def emit(self, name: str, fields: Mapping[str, Any]) -> None:
+        """Log a control event now."""
+        ...
+
+    def last_number(self) -> int:
+        """The greatest instance number that this world knows to be taken, 0: none."""
+        ...
+
+    def launched(self, instance: CloudInstance) -> None:
+        """The cloud granted *instance*."""
+        ...
+
+    def terminate(self, number: int, provider_id: str, reason: str) -> None:
+        """Have the cloud terminate an instance. Raises CloudError."""
+        ...
+
+    def promoted(self, number: int) -> None:
+        """A standby server is a serving one now; 0: none of ours."""
+        ...
+
+    def draining(self, number: int) -> None:
+        """A server is out of the lists."""
+        ...
+
+
+class _Fenced(Exception):
+    """Somebody else has the lease by now."""
+
+
+class ScalingDriver:
+    """Drives core.autoscaler over the ports.
+
+    *owner* is this process's name for the lease, *launches* the beginning of its launch tokens, the same after a crash and for no other run.
+    *dry_run*: observe, decide and say so, but take no lease, write nothing and touch no instance.
+    """
+
+    def __init__(
+        self, spec: AutoscalerSpec, registry: Registry, cloud: Cloud, world: World, *,
+        owner: str, launches: str, dry_run: bool = False,
+    ) -> None:  # fmt: skip
+        self.spec = spec
+        self._registry = registry
+        self._cloud = cloud
+        self._world = world
+        self._owner = owner
+        self._launches = launches
+        self._dry_run = dry_run
+        self._lease = max(LEASE_TTL, 3 * spec.interval)
+        self._reason = ""
+        self._proposed: tuple[object, ...] = ()
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Know nothing, as after a start."""
+        self.engine = Autoscaler(self.spec)
+        self._token = -1
+        self._renew = 0
+        self._reconciled = -1
+        self._launching = 0
+        self._last_number = 0
+        self._recalled: dict[int, int] = {}
+        self._endings: dict[tuple[str, str], int] = {}
+        self._saved: Mapping[str, int] | None = None
+
+    # What the world calls.
+
+    def turn(self, now: int) -> Decision:
+        """Observe, decide, act, at *now* (ns). Without lease, registry or cloud it decides nothing, and the reason says so."""
+        try:
+            return self._turn(now)
+        except _Fenced:
+            self._begin_anew()
+            return _nothing(NO_LEASE)
+        except RegistryError as error:
+            # Whatever was under way may have had its effect, and a registry that comes back may have lost everything.
+            self._renew = now
+            self._reconciled = -1
+            self._saved = None
+            return self.unreachable(now, str(error))
+        except CloudError as error:
+            return self._hold(REFUSED, str(error))
+
+    def unreachable(self, now: int, error: str) -> Decision:
+        """The registry cannot be reached at *now*: nobody's silence means anything."""
+        self.engine.blind(now)
+        return self._hold(UNREACHABLE, error)
+
+    def release(self) -> None:
+        """Give the lease back, so that a successor need not wait for its end. Raises RegistryError."""
+        if self._token >= 0:
+            self._registry.acquire_lease(self._owner, 1)
+
+    # A turn.
+
+    def _turn(self, now: int) -> Decision:
+        if not self._dry_run and now >= self._renew and not self._acquire(now):
+            return _nothing(NO_LEASE)
+        if self._reconciled < 0 or now - self._reconciled >= self.spec.reconcile_interval:
+            self._reconcile(now)
+        servers = self._without_the_ended(now, self._registry.servers())
+        addresses = {*servers.serving, *servers.canary, *servers.standby, *self.engine.watched()}
+        samples = self._registry.read_samples(sorted(addresses))
+        decision = self.engine.tick(now, servers, samples)
+        if self._dry_run:
+            self._log_proposal(decision)
+        else:
+            self._act(now, decision)
+        return decision
+
+    def _hold(self, reason: str, error: str) -> Decision:
+        """Without registry or cloud the autoscaler does nothing, and says so once."""
+        if self._reason != reason:
+            self._reason = reason
+            self._world.emit("decision", {"reason": reason, "error": error})
+        return _nothing(reason)
+
+    def _acquire(self, now: int) -> bool:
+        """Take the lease, or renew it; False while somebody else has it."""
+        token = self._registry.acquire_lease(self._owner, self._lease)
+        if token is None:
+            return False
+        if token != self._token:
+            state = self._registry.load_state(STATE)
+            self._recall(state)
+            if state and token != self._token + 1:
+                # Somebody else has held it and acted. (A registry without state has lost it, and what the fence was.)
+                self._reconciled = -1
+            self._token = token
+            self._saved = None
+        self._renew = now + self._lease // 3
+        return True
+
+    def _reconcile(self, now: int) -> None:
+        """Compare the books with what the cloud lists, and carry to the end what was not."""
+        listed = self._cloud.list()
+        vanished = self.engine.adopt(now, listed)
+        self._last_number = max(self._last_number, self.engine.highest)
+        if not self._dry_run:
+            for number, since in self._recalled.items():
+                self.engine.drained(since, number)
+            self._recalled = {}
+            if any(instance.number == self._launching for instance in listed):
+                self._launching = 0
+            self._endings.update({(gone.provider_id, gone.address): now for gone in vanished})
+            self._drop_endings()
+            for provider_id, address in sorted(self._endings):
+                self._bury(provider_id, address)
+            for provider_id in sorted({one.provider_id for one in listed} - {*self._registry.instances()}):
+                self._registry.add_instance(provider_id)
+        self._reconciled = now
+
+    def _log(self, decision: Decision) -> None:
+        """A line for each decision that does something, or that something begins to prevent."""
+        news = decision.reason in HINDRANCES and decision.reason != self._reason
+        self._reason = decision.reason
+        if decision.actions or news:
+            self._world.emit(
+                "decision",
+                {
+                    "desired": decision.desired,
+                    "actual": decision.actual,
+                    "reason": decision.reason,
+                    "actions": len(decision.actions),
+                },
+            )
+
+    def _log_proposal(self, decision: Decision) -> None:
+        """Nothing is carried out in a dry run, so that some is proposed at each tick: a line when it is another than before."""
+        proposed = (self.engine.last_action, decision.actions)
+        if proposed != self._proposed or not decision.actions:
+            self._log(decision)
+        self._proposed = proposed
+
+    # What is remembered.
+
+    def _save(self, now: int) -> None:
+        """Keep what a successor must know. Raises _Fenced if somebody else has acted since this one took the lease."""
+        state = {_LAST_ACTION: self.engine.last_action, _LAST_NUMBER: self._last_number}
+        if self._launching:
+            state[_LAUNCHING] = self._launching
+        for number, since in self.engine.draining().items():
+            state[f"{_DRAINING}{number}"] = since
+        for (provider_id, address), since in self._endings.items():
+            state[f"{_ENDING}{provider_id} {address}"] = since
+        if state == self._saved:
+            return
+        if not self._registry.save_state(STATE, state, self._token):
+            before = self._reconciled
+            alone = self._acquire(now) and self._reconciled == before
+            if not (alone and self._registry.save_state(STATE, state, self._token)):
+                raise _Fenced
+        self._saved = state
+
+    def _recall(self, state: Mapping[str, int]) -> None:
+        """What the lease's holder before this one was about; what this one knows itself stays."""
+        self.engine.last_action = max(self.engine.last_action, state.get(_LAST_ACTION, NONE))
+        self._last_number = max(self._last_number, state.get(_LAST_NUMBER, 0))
+        self._launching = self._launching or state.get(_LAUNCHING, 0)
+        for name, value in state.items():
+            if name.startswith(_DRAINING):
+                self._recalled[int(name.removeprefix(_DRAINING))] = value
+            elif name.startswith(_ENDING):
+                provider_id, address = name.removeprefix(_ENDING).split(" ", 1)
+                self._endings.setdefault((provider_id, address), value)
+
+    # Terminated instances.
+
+    def _bury(self, provider_id: str, address: str) -> None:
+        self._registry.forget(address)
+        self._registry.remove_instance(provider_id)
+
+    def _drop_endings(self) -> None:
+        """Terminations of what is in the books did not happen, or their address has another owner now."""
+        self._endings = {
+            key: since for key, since in self._endings.items() if not self.engine.number_at(key[1])
+        }
+
+    def _without_the_ended(self, now: int, servers: Servers) -> Servers:
+        """*servers*, when terminated ones that registered while they ended are out of them again."""
+        listed = {*servers.serving, *servers.canary, *servers.standby}
+        late = [key for key in sorted(self._endings) if key[1] in listed]
+        over = [key for key, since in sorted(self._endings.items()) if now - since >= AFTERLIFE]
+        for provider_id, address in sorted({*late, *over}):
+            self._bury(provider_id, address)
+        for key in over:
+            del self._endings[key]
+        return self._registry.servers() if late else servers
+
+    # Acting.
+
+    def _act(self, now: int, decision: Decision) -> None:
+        for action in decision.actions:
+            if isinstance(action, Drain):
+                self.engine.drained(now, action.number)
+            elif isinstance(action, Terminate):
+                self._endings[action.provider_id, action.address] = now
+        self._save(now)
+        self._log(decision)
+        refused: set[type] = set()
+        for action in decision.actions:
+            if type(action) in refused:
+                continue
+            match action:
+                case Launch():
+                    done = self._launch(now)
+                case Terminate():
+                    done = self._terminate(action)
+                case Promote(address):
+                    done = self._promote(address)
+                case Drain(number, address):
+                    done = self._drain(number, address)
+            if not done:
+                refused.add(type(action))
+        self._drop_endings()
+        self._save(now)
+
+    def _launch(self, now: int) -> bool:
+        """False if the cloud refuses, which is not asked again for the like in this turn."""
+        if not self._launching:
+            taken = max(self._world.last_number(), self._last_number)
+            self._launching = self._last_number = self._registry.next_number(taken)
+            self._save(now)
+        number = self._launching
+        try:
+            instance = self._cloud.launch(number, "serving", f"{self._launches}-{number}")
+        except CloudError as error:
+            self.engine.launch_failed(now)
+            if error.code in UNCERTAIN:
+                self._reconciled = -1
+            else:
+                self._launching = 0
+            self._world.emit("launch_refused", {"code": error.code})
+            return False
+        self._launching = 0
+        self.engine.launched(now, instance)
+        self._drop_endings()
+        self._world.launched(instance)
+        self._registry.add_instance(instance.provider_id)
+        return True
+
+    def _terminate(self, action: Terminate) -> bool:
+        """A refusal leaves the books as they are: the next turn asks again."""
+        try:
+            self._world.terminate(action.number, action.provider_id, action.reason)
+        except CloudError as error:
+            self._world.emit("terminate_refused", {"server": action.number, "code": error.code})
+            return False
+        self.engine.terminated(action.number)
+        self._bury(action.provider_id, action.address)
+        return True
+
+    def _promote(self, address: str) -> bool:
+        self._registry.register(address, "serving")
+        number = self.engine.number_at(address)
+        self._world.emit("promoted", {"server": number})
+        self._world.promoted(number)
+        return True
+
+    def _drain(self, number: int, address: str) -> bool:
+        self._registry.deregister(address)
+        self._world.emit("draining", {"server": number})
+        self._world.draining(number)
+        return True
+
+
+def _nothing(reason: str) -> Decision:
+    return Decision(NONE, NONE, reason, ())
