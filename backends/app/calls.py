@@ -5,6 +5,7 @@ As many connections as calls were ever under way at once; there are never more o
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import cast
 
 import httptools
 
@@ -29,21 +30,25 @@ class _Connection(asyncio.Protocol):
         self.open = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        """See asyncio.Protocol."""
+        # uvloop's is none by class.
+        self._transport = cast(asyncio.Transport, transport)
         self.open = True
 
     def send(self, message: bytes, job: Job, called: Called) -> None:
+        """Send a call; nothing else may be under way."""
         self._waiting = (job, called)
         self._transport.write(message)
 
     def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
             self._transport.abort()
 
     def on_message_complete(self) -> None:
+        """httptools: an answer is whole."""
         status = self._parser.get_status_code()
         if status < _OK:
             return
@@ -56,6 +61,7 @@ class _Connection(asyncio.Protocol):
         self._answer(status == _OK)
 
     def connection_lost(self, error: Exception | None) -> None:
+        """See asyncio.Protocol: what is under way has failed."""
         self.open = False
         self._answer(False)
 
@@ -66,6 +72,7 @@ class _Connection(asyncio.Protocol):
             called(job, succeeded)
 
     def close(self) -> None:
+        """Close it."""
         self._transport.close()
 
 
@@ -80,6 +87,7 @@ class _Peer:
         self._opening: set[asyncio.Task[None]] = set()
 
     def call(self, job: Job, called: Called) -> None:
+        """Make the job's next call over a connection that is free, or a new one."""
         planned = f"{REQUEST}: {job.name}\r\n" if job.name else ""
         tries = f"{TRY}: {job.tries}\r\n" if job.tries > 1 else ""
         message = f"{self._head}{planned}{tries}{CALL}: {job.call}\r\n\r\n".encode()
@@ -103,6 +111,7 @@ class _Peer:
         connection.send(message, job, called)
 
     def close(self) -> None:
+        """Close what is idle."""
         for connection in self._idle:
             connection.close()
 

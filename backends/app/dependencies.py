@@ -2,6 +2,8 @@
 
 Service times are always slept for: they stand for other machines. A call is any request; which one of the plan's it is say its headers, and one without
 them (by hand) is drawn for under a stream of the dependency's own. The answer is an empty 200, or 503.
+
+Commands: ``start`` (the scenario's zero: caches are warm from then on), and what faults do: ``disturb`` (dependency, factor, down) and ``flush`` (dependency).
 """
 
 import asyncio
@@ -15,10 +17,11 @@ from ..live.addresses import url
 from ..live.headers import CALL, REQUEST, TRY, read_request
 from ..live.role import Command, RoleLink
 from ..live.settings import DependencySettings
+from .answer import Answer
 from .dependency import Call, Dependency
 from .job import read_try
 from .timers import Timers
-from .web import Listener, allow_descriptors, new_loop, read_body, run_on
+from .web import Listener, allow_descriptors, fail_on_errors, new_loop, read_body, run_on
 
 MOST_CALLS = 90
 """Calls that an endpoint may make (the scenario's limit)."""
@@ -34,6 +37,13 @@ def run(settings: DependencySettings, link: RoleLink) -> None:
 async def _serve(settings: DependencySettings, link: RoleLink) -> None:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
+    failures: list[BaseException] = []
+
+    def _end(error: BaseException) -> None:
+        failures.append(error)
+        link.stop()
+
+    fail_on_errors(loop, link, _end)
     on_loop = partial(run_on, loop)
     link.at_stop(lambda: on_loop(stopped.set))
     timers = Timers(loop, link.clock)
@@ -50,6 +60,8 @@ async def _serve(settings: DependencySettings, link: RoleLink) -> None:
     await stopped.wait()
     await asyncio.gather(*(listener.close() for listener in listeners))
     timers.close()
+    if failures:
+        raise failures[0]
 
 
 def _obey(dependencies: list[Dependency], command: Command, link: RoleLink) -> None:
@@ -86,7 +98,7 @@ class DependencyFace:
             except asyncio.CancelledError:
                 self._dependency.abandon(call)
                 raise
-        return web.Response(status=200 if call.succeeded else 503)
+        return Answer(200 if call.succeeded else 503)
 
     def _call(self, planned: str, tries: str, position: str) -> Call:
         place = int(position) if position.isascii() and position.isdigit() and len(position) < 3 else 0

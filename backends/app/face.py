@@ -6,6 +6,7 @@ from aiohttp import web
 
 from ...core.outcomes import NAMES, Outcome
 from ..live.headers import APP, CAUSE, REQUEST, TRY, write_numbers
+from .answer import Answer
 from .job import Demands, Job, read_try
 from .server import AppServer
 from .web import read_body
@@ -29,7 +30,7 @@ class AppFace:
         text = headers.get(REQUEST)
         target = request.raw_path
         if text is None and target == HEALTH:
-            return web.Response(body=b"ok\n")
+            return Answer(200, b"ok\n")
         body = await read_body(request)
         planned = None if text is None else self._demands.planned(text)
         tries = headers.get(TRY)
@@ -40,13 +41,11 @@ class AppFace:
             await job.waiter
         return self._answer(job)
 
-    def _answer(self, job: Job) -> web.StreamResponse:
-        headers = {}
+    def _answer(self, job: Job) -> Answer:
+        more = ""
         if job.name:
-            headers[APP] = write_numbers(job.arrived, job.started, job.cpu_done, job.served)
+            more = f"{APP}: {write_numbers(job.arrived, job.started, job.cpu_done, job.served)}\r\n"
         if job.outcome == QUEUE_FULL:
-            headers[CAUSE] = NAMES[QUEUE_FULL]
-            headers["Retry-After"] = RETRY_AFTER
-            return web.Response(status=job.status, headers=headers, body=b"queue full\n")
+            return Answer(job.status, b"queue full\n", f"{more}{CAUSE}: {NAMES[QUEUE_FULL]}\r\nRetry-After: {RETRY_AFTER}\r\n")  # fmt: skip
         size = 0 if job.error else job.endpoint.size
-        return web.Response(status=job.status, headers=headers, body=self._bodies.get(size, b""))
+        return Answer(job.status, self._bodies.get(size, b""), more)

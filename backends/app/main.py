@@ -1,4 +1,8 @@
-"""The role ``app``: one app server, or the sidecar of the user's own program."""
+"""The role ``app``: one app server, or the sidecar of the user's own program.
+
+Commands: ``drain`` and ``promote`` (whoever sends them has edited the registry's lists), and what faults do to it, as sim.plane has it: ``disturb`` (factor,
+share, status) and ``leak`` (bytes). Status: ``up``, and ``second`` each second.
+"""
 
 import asyncio
 import os
@@ -22,7 +26,7 @@ from .observation import Beat, Observation, Rates, memory_share
 from .redis_client import connect
 from .server import AppServer
 from .timers import Timers
-from .web import Listener, allow_descriptors, new_loop, run_on
+from .web import Listener, allow_descriptors, fail_on_errors, new_loop, run_on
 
 
 def run(settings: AppSettings, link: RoleLink) -> None:
@@ -72,6 +76,7 @@ class _AppRole:
     async def serve(self) -> None:
         """The life of the role."""
         link, settings = self._link, self._settings
+        fail_on_errors(self._loop, link, self._failed)
         link.at_stop(lambda: run_on(self._loop, self._stopped.set))
         if not await self._ready():
             return
@@ -140,8 +145,8 @@ class _AppRole:
         return sum(int(process.memory_info().rss) for process in self._processes)
 
     def _failed(self, error: BaseException) -> None:
-        """The monitors cannot go on; the role ends with their error."""
-        self._failure = error
+        """The monitors or the loop met an error of ours; the role ends with it."""
+        self._failure = self._failure or error
         self._link.stop()
 
     def _short_of_memory(self, missing: int) -> None:

@@ -5,10 +5,13 @@ import logging
 import resource
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 
 from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_parser import RawRequestMessage
+
+from ..live.role import RoleLink
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -38,6 +41,21 @@ def run_on(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *ar
     """Call back on *loop*'s thread, from any thread; not at all once the loop is closed."""
     with suppress(RuntimeError):
         loop.call_soon_threadsafe(callback, *arguments)
+
+
+def fail_on_errors(
+    loop: asyncio.AbstractEventLoop, link: RoleLink, failed: Callable[[BaseException], None]
+) -> None:
+    """Have *failed* told of errors that nobody else is told of, instead of requests that hang; what sockets do is only logged."""
+
+    def handle(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if error is None or isinstance(error, OSError):
+            link.log("warning", context["message"], {"error": repr(error)})
+        else:
+            failed(error)
+
+    loop.set_exception_handler(handle)
 
 
 def allow_descriptors() -> None:
