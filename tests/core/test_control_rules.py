@@ -297,7 +297,7 @@ def test_what_drains_and_is_listed_is_drained_again() -> None:
     both = Servers(("s1", "s2"))
     books.tick(0, both, {})
     books.drained(SECOND, 2)
-    decision = books.tick(2 * SECOND, both, {"s1": Sample("s1", 2 * SECOND, 200, 0.1)})
+    decision = books.tick(2 * SECOND, both, {"s1": Sample("s1", 2 * SECOND, 400, 0.1)})
     assert decision.actual == 1, "it counts no more"
     assert decision.actions == (engine.Drain(2, "s2"), engine.Launch())
     books.drained(2 * SECOND, 2)
