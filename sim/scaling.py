@@ -83,6 +83,8 @@ class Scaling:
 
     def promoted(self, number: int) -> None:
         """See core.scaling.World."""
+        if number == 0:
+            return
         instance = self.control.instances.by_number[number]
         if instance.state == State.STANDBY:
             instance.become(State.SERVING)

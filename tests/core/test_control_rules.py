@@ -277,3 +277,28 @@ def test_objectives_look_at_their_window_and_sources() -> None:
     assert verdict("availability", 0.9, below=False) == (pytest.approx(2 / 3), False)
     assert verdict("throughput", 0.4, below=False) == (0.5, True)
     assert verdict("error_rate", 0.1, 2, 3) == (None, True)
+
+
+def test_the_books_follow_the_clouds_list() -> None:
+    """Who is listed no more is gone, but for one just launched: a cloud's list may lag."""
+    books = engine.Autoscaler(AutoscalerSpec(RULE))
+    old, young = (CloudInstance(n, f"i-{n}", f"http://10.0.0.{n}", "serving", "running", 0) for n in (1, 2))
+    assert books.adopt(0, (old,)) == ()
+    books.launched(engine.LIST_LAG, young)
+    assert books.adopt(2 * engine.LIST_LAG - 1, ()) == (old,)
+    assert books.watched() == (young.address,)
+    assert books.adopt(2 * engine.LIST_LAG, ()) == (young,)
+    assert (books.watched(), books.highest, books.number_at(young.address)) == ((), 2, 0)
+
+
+def test_what_drains_and_is_listed_is_drained_again() -> None:
+    books = engine.Autoscaler(AutoscalerSpec(RULE, minimum=1))
+    books.adopt(0, tuple(CloudInstance(n, f"i-{n}", f"s{n}", "serving", "running", 0) for n in (1, 2)))
+    both = Servers(("s1", "s2"))
+    books.tick(0, both, {})
+    books.drained(SECOND, 2)
+    decision = books.tick(2 * SECOND, both, {"s1": Sample("s1", 2 * SECOND, 400, 0.1)})
+    assert decision.actual == 1, "it counts no more"
+    assert decision.actions == (engine.Drain(2, "s2"), engine.Launch())
+    books.drained(2 * SECOND, 2)
+    assert books.draining() == {2: SECOND}, "its time goes on"

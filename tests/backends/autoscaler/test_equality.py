@@ -1,0 +1,237 @@
+"""The same observations give the same decisions, whether the rehearsal's autoscaler makes them or the flight's."""
+
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from windtunnel.backends.autoscaler.main import Role
+from windtunnel.backends.live.settings import AutoscalerSettings
+from windtunnel.core.lifecycle import State
+from windtunnel.core.model import SECOND, AppSpec, AutoscalerSpec, FleetSpec, PolicySpec, ProxySpec
+from windtunnel.core.ports import CloudError, CloudInstance, RegistryError, Sample, Servers
+from windtunnel.sim.instances import Instance
+from windtunnel.sim.scaling import Scaling
+from windtunnel.sim.timeline import Timeline
+from windtunnel.sim.troubles import Troubles
+
+INTERVAL = 2 * SECOND
+"""At this interval the flight tries a lost registry at every turn, as the rehearsal does."""
+START = 7_300_000_000
+POOL = 6
+
+Said = tuple[int, str, dict[str, Any]]
+
+
+def instance(number: int, launched: int, role: str = "serving") -> CloudInstance:
+    return CloudInstance(number, f"i-{number}", f"http://10.0.0.{number}", role, "running", launched)
+
+
+SERVERS = st.fixed_dictionaries(
+    {
+        "list": st.sampled_from(["", "serving", "serving", "serving", "standby", "canary"]),
+        "in_cloud": st.booleans(),
+        "requests": st.one_of(st.none(), st.integers(0, 200)),
+        "age": st.integers(0, 9),
+        "in_flight": st.integers(0, 2),
+        "state": st.sampled_from(["serving", "serving", "draining"]),
+    }
+)
+TURNS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "servers": st.lists(SERVERS, min_size=POOL, max_size=POOL),
+            "trouble": st.sampled_from([*[""] * 8, "registry", "launch", "terminate", "list"]),
+        }
+    ),
+    min_size=1,
+    max_size=16,
+)
+SPECS = st.builds(
+    AutoscalerSpec,
+    policy=st.sampled_from(
+        [
+            PolicySpec("threshold", requests_high=120, requests_low=60),
+            PolicySpec("target_tracking", target=50.0, tolerance=0.2),
+        ]
+    ),
+    interval=st.just(INTERVAL),
+    minimum=st.integers(0, 2),
+    maximum=st.sampled_from([-1, 3, 5]),
+    cooldown=st.sampled_from([0, INTERVAL, 3 * INTERVAL]),
+    dead_after=st.sampled_from([-1, 2 * INTERVAL, 9 * SECOND]),
+    boot_timeout=st.sampled_from([2 * INTERVAL, 100 * SECOND]),
+    drain_grace=st.sampled_from([0, INTERVAL]),
+    drain_timeout=st.just(4 * INTERVAL),
+    reconcile_interval=st.sampled_from([INTERVAL, 5 * INTERVAL]),
+)
+
+
+class Recorded:
+    """Registry and cloud that show what was recorded for each turn, by the clock of a world that began at *zero*."""
+
+    def __init__(self, turns: list[dict[str, Any]], clock: Callable[[], int], zero: int) -> None:
+        self._turns = turns
+        self._clock = clock
+        self._zero = zero
+        self._numbers = POOL
+        self._state: dict[str, int] = {}
+        self._launched: set[int] = set()
+
+    def _turn(self) -> dict[str, Any]:
+        turn = (self._clock() - self._zero) // INTERVAL
+        return self._turns[min(turn, len(self._turns)) - 1]
+
+    def _trouble(self, kind: str, error: Exception) -> None:
+        if self._turn()["trouble"] == kind:
+            raise error
+
+    def servers(self) -> Servers:
+        self._trouble("registry", RegistryError("TimeoutError: no answer"))
+        lists: dict[str, list[str]] = {"serving": [], "canary": [], "standby": [], "": []}
+        for number, one in enumerate(self._turn()["servers"], 1):
+            lists[one["list"]].append(f"http://10.0.0.{number}")
+        return Servers(tuple(lists["serving"]), tuple(lists["canary"]), tuple(lists["standby"]))
+
+    def read_samples(self, addresses: list[str]) -> dict[str, Sample]:
+        nominal = (self._clock() - self._zero) // INTERVAL * INTERVAL + self._zero
+        return {
+            address: Sample(
+                address, nominal - one["age"] * SECOND, one["requests"], 0.5, 0.5, one["in_flight"], "1", one["state"]
+            )
+            for number, one in enumerate(self._turn()["servers"], 1)
+            if (address := f"http://10.0.0.{number}") in addresses and one["requests"] is not None
+        }  # fmt: skip
+
+    def list(self) -> tuple[CloudInstance, ...]:
+        self._trouble("list", CloudError("RequestLimitExceeded"))
+        shown = [n for n, one in enumerate(self._turn()["servers"], 1) if one["in_cloud"]]
+        return tuple(instance(number, self._zero) for number in sorted({*shown, *self._launched}))
+
+    def launch(self, number: int, role: str, token: str) -> CloudInstance:
+        self._trouble("launch", CloudError("InsufficientInstanceCapacity"))
+        self._launched.add(number)
+        return instance(number, self._clock(), role)
+
+    def terminate(self, provider_id: str) -> None:
+        self._trouble("terminate", CloudError("Unavailable"))
+        self._launched.discard(int(provider_id.removeprefix("i-")))
+
+    def next_number(self, above: int = 0) -> int:
+        self._numbers += 1
+        return self._numbers
+
+    def acquire_lease(self, owner: str, ttl: int) -> int:
+        return 1
+
+    def save_state(self, name: str, state: Mapping[str, int], token: int) -> bool:
+        self._state = dict(state)
+        return True
+
+    def load_state(self, name: str) -> dict[str, int]:
+        return self._state
+
+    def instances(self) -> tuple[str, ...]:
+        return ()
+
+    def ignore(self, *arguments: Any) -> None:
+        """What is written shows in nothing that was recorded."""
+
+    register = deregister = forget = add_instance = remove_instance = ignore
+
+
+class Everybody(dict[int, Instance]):
+    """Whoever the rehearsal asks for is there."""
+
+    def __missing__(self, number: int) -> Instance:
+        self[number] = Instance(instance(number, 0), State.SERVING, 0)
+        return self[number]
+
+
+def rehearsed(spec: AutoscalerSpec, turns: list[dict[str, Any]]) -> list[Said]:
+    """What the rehearsal's autoscaler says, with the turn."""
+    timeline = Timeline()
+    said: list[Said] = []
+    ports = Recorded(turns, timeline.now, 0)
+    control: Any = SimpleNamespace(
+        timeline=timeline, troubles=Troubles(), registry=ports, cloud=ports, launches="test",
+        instances=SimpleNamespace(by_number=Everybody()),
+        emit=lambda name, fields: said.append((timeline.now() // INTERVAL, name, dict(fields))),
+        granted=lambda launched: launched, boot=ports.ignore, joined=ports.ignore,
+        terminate=lambda number, provider_id, reason: ports.terminate(provider_id),
+    )  # fmt: skip
+    timeline.env.process(Scaling(spec, control).process())
+    timeline.env.run(until=len(turns) * INTERVAL + 1)
+    return said
+
+
+class HandLink:
+    """Stands for a role's link: a clock that waiting moves, a little too far, and an end after so many turns."""
+
+    def __init__(self, end: int, late: list[int]) -> None:
+        self.said: list[Said] = []
+        self.ticks = 0
+        self.clock = self.stopping = self
+        self._end = end
+        self._late = late
+        self._now = START - SECOND
+
+    def now(self) -> int:
+        return self._now
+
+    def is_set(self) -> bool:
+        return self._now >= self._end
+
+    def wait(self, seconds: float) -> bool:
+        self._now += round(seconds * 1e9) + self._late[self.ticks % len(self._late)]
+        return self.is_set()
+
+    def emit(self, name: str, fields: Mapping[str, Any]) -> None:
+        self.said.append(((self._now - START) // INTERVAL, name, dict(fields)))
+
+    def status(self, name: str, fields: Mapping[str, Any]) -> None:
+        assert set(fields) == {"desired", "actual", "reason"}
+        self.ticks += 1
+
+    def log(self, level: str, message: str, fields: Mapping[str, Any] | None = None) -> None:
+        raise AssertionError(message)
+
+
+def flown(spec: AutoscalerSpec, turns: list[dict[str, Any]], late: list[int]) -> list[Said]:
+    """What the flight's autoscaler says, with the turn."""
+    link: Any = HandLink(START + len(turns) * INTERVAL + INTERVAL // 2, late)
+    fleet = FleetSpec("test", 1, 0, 0, AppSpec(), ProxySpec(), autoscaler=spec)
+    ports: Any = Recorded(turns, link.now, START)
+    role_settings = AutoscalerSettings(origin=0, fleet=fleet, redis_url="", start=START)
+    Role(role_settings, spec, ports, ports, link).serve()
+    assert link.ticks == len(turns)
+    return list(link.said)
+
+
+@settings(max_examples=100, deadline=None)
+@given(SPECS, TURNS, st.lists(st.integers(0, 400_000_000), min_size=1, max_size=5))
+def test_rehearsal_and_flight_decide_alike(
+    spec: AutoscalerSpec, turns: list[dict[str, Any]], late: list[int]
+) -> None:
+    assert flown(spec, turns, late) == rehearsed(spec, turns)
+
+
+def test_the_recording_makes_them_say_something() -> None:
+    """So that the law above compares more than silence."""
+    spec = AutoscalerSpec(PolicySpec("threshold", requests_high=120, requests_low=60), INTERVAL, 1, 3)
+    busy = {
+        "list": "serving",
+        "in_cloud": True,
+        "requests": 150,
+        "age": 0,
+        "in_flight": 0,
+        "state": "serving",
+    }
+    away = {**busy, "list": "", "in_cloud": False, "requests": None}
+    crowd = {"servers": [busy, busy, *[away] * 4], "trouble": ""}
+    quiet = {"servers": [{**busy, "requests": 1}] * 3 + [away] * 3, "trouble": ""}
+    said = flown(spec, [crowd, {**crowd, "trouble": "registry"}, quiet, quiet], [0])
+    assert said == rehearsed(spec, [crowd, {**crowd, "trouble": "registry"}, quiet, quiet])
+    assert [(turn, name) for turn, name, _ in said][:2] == [(1, "decision"), (2, "decision")]
+    assert {"draining", "decision"} <= {name for _, name, _ in said}
