@@ -224,11 +224,10 @@ def replay(
     allow_target: AllowOption = None,
 ) -> None:
     """Replay a scenario: rehearse it in virtual time (also over many seeds, with intervals), or fly it. Run directory, verdict, report."""
+    loaded = _load(scenario, set_ or [], seed, profile)
     if seeds > 1:
         given = {"--out": out_, "--registry": registry, "--cloud": cloud}
         check_plain(given, engine != "kernel" or backend != "sim")
-    loaded = _load(scenario, set_ or [], seed, profile)
-    if seeds > 1:
         replay_seeds(loaded, seeds, jobs, json_, junit)
     directory = out_ or free_directory(f"{loaded.name}-{loaded.document.seed}")
     warn(loaded)
@@ -243,12 +242,11 @@ def replay(
                 loaded, out=directory, engine=engine, backend=backend, registry=registry, cloud=cloud,
                 progress=on_second, figure=figure, flight=options,
             )  # fmt: skip
-    except KeyboardInterrupt:
-        err.print(f"interrupted; what was recorded until then is in {directory}", markup=False)
-        raise typer.Exit(INTERRUPTED) from None
-    except StorageError as error:
-        err.print(f"{error}; what was recorded until then is in {directory}", markup=False)
-        raise typer.Exit(INTERNAL) from None
+    except (KeyboardInterrupt, StorageError) as error:
+        stopped = isinstance(error, KeyboardInterrupt)
+        why = "interrupted" if stopped else str(error)
+        err.print(f"{why}; what was recorded until then is in {directory}", markup=False)
+        raise typer.Exit(INTERRUPTED if stopped else INTERNAL) from None
     _show(
         run, loaded, directory, json_, junit, _command(scenario, set_ or [], run, backend, profile), started
     )

@@ -6,6 +6,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from .registry import RedisRegistry
+
 TIMEOUT_SECONDS = 1.0
 """For a connection, and for each answer."""
 
@@ -24,3 +26,8 @@ def redis_client(url: str) -> Any:
         retry=Retry(NoBackoff(), 0),
         health_check_interval=0,
     )
+
+
+def registry_at(url: str, prefix: str) -> RedisRegistry:
+    """The registry at *url* under key *prefix*; it connects when it is first used. Raises ValueError for what is no Redis URL."""
+    return RedisRegistry(redis_client(url), prefix)

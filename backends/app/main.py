@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 
+from ..connection import registry_at
 from ..live.addresses import url
 from ..live.role import Command, RoleLink
 from ..live.settings import AppSettings
@@ -23,7 +24,6 @@ from .face import AppFace
 from .job import Demands
 from .membership import Membership
 from .observation import Beat, Observation, Rates, memory_share
-from .redis_client import connect
 from .server import AppServer
 from .timers import Timers
 from .web import Listener, allow_descriptors, fail_on_errors, new_loop, run_on
@@ -81,7 +81,7 @@ class _AppRole:
         if not await self._ready():
             return
         port = await self._listener.open(settings.host, settings.port)
-        registry = connect(settings.redis_url, settings.fleet.key_prefix)
+        registry = registry_at(settings.redis_url, settings.fleet.key_prefix)
         membership = Membership(settings, url(settings.host, port), link, registry)
         self._ballast.measured(self._rss())
         self._ballast.aim(self._server.memory)

@@ -18,13 +18,13 @@ from typing import Any
 import psutil
 
 from ...core.model import SECOND
+from ..connection import registry_at
 from ..live.addresses import url
 from ..live.role import Command, RoleLink
 from ..live.settings import AppSettings
 from . import keeper
 from .membership import Membership
 from .observation import Beat, Observation, Rates, memory_share
-from .redis_client import connect
 
 GRACE = 4.0
 """Seconds that the program is given to end by itself after SIGTERM."""
@@ -70,7 +70,7 @@ def _accepts(host: str, port: int) -> bool:
 
 
 def _serve(settings: AppSettings, link: RoleLink, program: "Program") -> None:
-    registry = connect(settings.redis_url, settings.fleet.key_prefix)
+    registry = registry_at(settings.redis_url, settings.fleet.key_prefix)
     membership = Membership(settings, url(settings.host, settings.port), link, registry)
     membership.join()
 

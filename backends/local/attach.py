@@ -14,6 +14,7 @@ from ...core.lifecycle import State
 from ...core.model import SECOND
 from ...core.ports import RegistryError, Sample, Servers, Sink
 from ...scenarios.plan import Plan
+from ..connection import registry_at
 from ..live.addresses import split
 from ..live.clock import LiveClock
 from ..registry import RedisRegistry
@@ -22,7 +23,6 @@ from .loading import LoadGenerators
 from .options import Figures, FlightOptions
 from .process import BackendFailure, Line, RoleProcess
 from .recording import Recording
-from .redis_server import client_of
 from .roles import END_SECONDS, RoleFactory
 
 _SETTLE_NS = 2 * SECOND
@@ -79,7 +79,7 @@ class Attached:
 
     def _registry(self) -> RedisRegistry | None:
         url = self._options.redis_url
-        return RedisRegistry(client_of(url), self._fleet.key_prefix) if url else None
+        return registry_at(url, self._fleet.key_prefix) if url else None
 
     async def _cruise(self, registry: RedisRegistry | None) -> int:
         fleet, second = self._fleet, 0

@@ -11,6 +11,7 @@ from typing import Any
 import redis
 
 from ...core.ports import RegistryError
+from ..connection import redis_client
 from ..live.addresses import LOOPBACK
 from ..registry import INSTANCES, LISTS, RedisRegistry
 from .process import BackendFailure, die_with_parent
@@ -39,16 +40,6 @@ def free_port(host: str = LOOPBACK) -> int:
         return int(probe.getsockname()[1])
 
 
-def client_of(url: str) -> Any:
-    """A client for looking at a registry: no waiting, no retries of its own."""
-    from redis.backoff import NoBackoff
-    from redis.retry import Retry
-
-    return redis.Redis.from_url(
-        url, decode_responses=True, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0)
-    )
-
-
 class RedisServer:
     """A redis-server of our own: on loopback, in memory only, without a file, dying with the conductor."""
 
@@ -65,7 +56,7 @@ class RedisServer:
             stderr=asyncio.subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_parent,
         )  # fmt: skip
         self.url = f"redis://{LOOPBACK}:{port}/0"
-        client = client_of(self.url)
+        client = redis_client(self.url)
         try:
             async with asyncio.timeout(_START_SECONDS):
                 while not await self._answers(asyncio.to_thread(client.ping)):
@@ -96,7 +87,7 @@ class RedisServer:
 
 def check_empty(url: str, prefix: str) -> None:
     """A registry of the user's must be there and hold no fleet under our keys. Raises BackendFailure, or RegistryError."""
-    client = client_of(url)
+    client = redis_client(url)
     try:
         servers = RedisRegistry(client, prefix).servers()
         launched = client.llen(prefix + INSTANCES)

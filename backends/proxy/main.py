@@ -8,16 +8,13 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import psutil
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from ...core.model import NONE
 from ...core.ports import Registry
+from ..connection import registry_at
 from ..live.addresses import url
 from ..live.role import RoleLink
 from ..live.settings import ProxySettings
-from ..registry import RedisRegistry
 from .admin import start_admin
 from .health_checks import check_forever
 from .listener import Listener
@@ -28,21 +25,7 @@ CRASHED = 70
 """Exit status after a crash that the scenario asks for (memory exhausted)."""
 GRACE = 5.0
 """Seconds in which requests under way may end when the proxy is told to stop."""
-_REGISTRY_TIMEOUT = 1.0
-"""Seconds for an answer of the registry, as the rehearsal has it."""
 _CLEANING = 1.0
-
-
-def connect_registry(url: str, prefix: str) -> Registry:
-    """The registry on Redis, each call tried once."""
-    client = redis.Redis.from_url(
-        url,
-        decode_responses=True,
-        socket_timeout=_REGISTRY_TIMEOUT,
-        socket_connect_timeout=_REGISTRY_TIMEOUT,
-        retry=Retry(NoBackoff(), 0),
-    )
-    return RedisRegistry(client, prefix)
 
 
 def raise_descriptor_limit(wanted: int) -> int:
@@ -59,7 +42,7 @@ def raise_descriptor_limit(wanted: int) -> int:
 def run(settings: ProxySettings, link: RoleLink, registry: Registry | None = None) -> None:
     """Serve until ``link.stopping``. *registry*: the one at ``settings.redis_url`` unless given. Exits with CRASHED when the proxy crashes."""
     if registry is None:
-        registry = connect_registry(settings.redis_url, settings.fleet.key_prefix)
+        registry = registry_at(settings.redis_url, settings.fleet.key_prefix)
     # A new connection may find its descriptor before those of the connections that it displaced are closed, and idle upstream ones are not counted.
     most = settings.fleet.proxy.max_connections
     descriptors = raise_descriptor_limit(NONE if most < 0 else 2 * most + 2 * SPARE_DESCRIPTORS)

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from windtunnel.backends.connection import registry_at
 from windtunnel.backends.live.clock import LiveClock
 from windtunnel.backends.live.settings import ProxySettings
-from windtunnel.backends.proxy.main import connect_registry
 from windtunnel.core.model import SECOND, AppSpec, FleetSpec, ProxySpec
 from windtunnel.tests.backends.proxy.test_role import redis_server
 
@@ -115,7 +115,7 @@ def test_requests_a_second_beside_haproxy(tmp_path: Path) -> None:
     )  # fmt: skip
     with ExitStack() as stack:
         url = stack.enter_context(redis_server())
-        connect_registry(url, "").register(f"http://127.0.0.1:{app}", "serving")
+        registry_at(url, "").register(f"http://127.0.0.1:{app}", "serving")
         settings = ProxySettings(origin=LiveClock.begin().origin, fleet=fleet, redis_url=url, port=ours)
         stack.enter_context(running(*nginx(tmp_path, app, 'return 200 "hello, world\\n";'), port=app))
         theirs = stack.enter_context(running(*haproxy(tmp_path, peer, app), port=peer))

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from windtunnel.backends.connection import redis_client
 from windtunnel.backends.local.process import BackendFailure
-from windtunnel.backends.local.redis_server import RedisServer, check_empty, client_of, find_server
+from windtunnel.backends.local.redis_server import RedisServer, check_empty, find_server
 from windtunnel.backends.registry import RedisRegistry
 from windtunnel.core.ports import RegistryError
 
@@ -20,7 +21,7 @@ def test_starts_answers_and_ends() -> None:
     async def run() -> None:
         server = RedisServer()
         await server.start()
-        client = client_of(server.url)
+        client = redis_client(server.url)
         client.set("a", "1")
         assert client.get("a") == "1"
         await server.end()
@@ -43,7 +44,7 @@ def test_a_registry_that_holds_a_fleet_is_refused() -> None:
         server = RedisServer()
         await server.start()
         try:
-            client = client_of(server.url)
+            client = redis_client(server.url)
             check_empty(server.url, "")
             RedisRegistry(client, "").register("http://10.0.0.1", "serving")
             with pytest.raises(BackendFailure, match=r"1 servers, such as http://10\.0\.0\.1"):

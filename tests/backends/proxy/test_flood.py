@@ -9,7 +9,7 @@ import time
 
 import psutil
 import pytest
-from windtunnel.backends.proxy.main import connect_registry
+from windtunnel.backends.connection import registry_at
 from windtunnel.core.admission import EVICT
 from windtunnel.core.model import ProxySpec
 
@@ -73,7 +73,7 @@ def test_probes_are_answered_under_a_flood(count: int, size: int) -> None:
         await app.start()
         spec = ProxySpec(max_connections=924, overload=EVICT, write_timeout=1_000_000_000)
         with redis_server() as url:
-            connect_registry(url, "test:").register(app.address, "serving")
+            registry_at(url, "test:").register(app.address, "serving")
             with role(url, spec) as proxy:
                 host, port = await proxy.address()
                 await asyncio.sleep(1)
@@ -96,7 +96,6 @@ def test_probes_are_answered_under_a_flood(count: int, size: int) -> None:
                     f"{len(times)} answered, {failures} not, {len(dropped)} after a dropped SYN, median "
                     f"{statistics.median(prompt) * 1e3:.1f} ms, p99 {p99 * 1e3:.0f} ms, {largest >> 20} MiB"
                 )
-                print(facts)
                 assert failures == 0, facts
                 assert len(prompt) > 20, facts
                 assert p99 < 0.25, facts

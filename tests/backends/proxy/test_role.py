@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from fakeredis import TcpFakeServer
 from pydantic import TypeAdapter
+from windtunnel.backends.connection import registry_at
 from windtunnel.backends.live.clock import LiveClock
 from windtunnel.backends.live.settings import ProxySettings
-from windtunnel.backends.proxy.main import connect_registry
 from windtunnel.backends.proxy.refresh import Refresher
 from windtunnel.core.admission import CRASH
 from windtunnel.core.model import AppSpec, FleetSpec, Memory, ProxySpec
@@ -121,7 +121,7 @@ def test_the_role_from_beginning_to_end() -> None:
         with redis_server() as url, role(url) as proxy:
             client = await proxy.client()
             assert (await client.ask(GET)).cause == "no_server"
-            connect_registry(url, "test:").register(app.address, "serving")
+            registry_at(url, "test:").register(app.address, "serving")
 
             async def served() -> bool:
                 return (await client.ask(GET)).status == 200
@@ -171,7 +171,7 @@ def test_what_is_under_way_ends_before_the_role_does() -> None:
         app = App(held)
         await app.start()
         with redis_server() as url:
-            connect_registry(url, "test:").register(app.address, "serving")
+            registry_at(url, "test:").register(app.address, "serving")
             with role(url) as proxy:
                 client = await proxy.client()
                 while not app.requests:
@@ -198,7 +198,7 @@ def test_a_registry_that_goes_away_and_returns() -> None:
         await app.start()
         with redis_server() as url:
             port = int(url.split(":")[2].split("/")[0])
-            connect_registry(url, "test:").register(app.address, "serving")
+            registry_at(url, "test:").register(app.address, "serving")
             process = role(url)
             proxy = process.__enter__()
         try:
@@ -206,7 +206,7 @@ def test_a_registry_that_goes_away_and_returns() -> None:
             await until(lambda: "registry_unreachable" in proxy.events())
             status = (await client.ask(GET)).status
             with redis_server(port) as url:
-                connect_registry(url, "test:").register(app.address, "serving")
+                registry_at(url, "test:").register(app.address, "serving")
                 await until(lambda: "registry_reachable" in proxy.events())
                 while status != 200:
                     status = (await client.ask(GET)).status
