@@ -38,6 +38,8 @@ def connect_registry(url: str, prefix: str) -> Registry:
     client = redis.Redis.from_url(
         url,
         decode_responses=True,
+        # What a foreign program has written may be no text: then it is no address either.
+        encoding_errors="replace",
         socket_timeout=_REGISTRY_TIMEOUT,
         socket_connect_timeout=_REGISTRY_TIMEOUT,
         retry=Retry(NoBackoff(), 0),
@@ -155,10 +157,5 @@ async def _drain(proxy: Proxy) -> None:
             if connection.is_idle():
                 connection.close_idle()
         await asyncio.sleep(0.02)
-    for connection in proxy.open_connections():
-        connection.abort()
-    for task in list(proxy.tasks):
-        task.cancel()
-    for server in proxy.servers.by_number.values():
-        server.drop_all()
+    proxy.close()
     await asyncio.sleep(0)

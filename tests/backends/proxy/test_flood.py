@@ -96,7 +96,6 @@ def test_probes_are_answered_under_a_flood(count: int, size: int) -> None:
                     f"{len(times)} answered, {failures} not, {len(dropped)} after a dropped SYN, median "
                     f"{statistics.median(prompt) * 1e3:.1f} ms, p99 {p99 * 1e3:.0f} ms, {largest >> 20} MiB"
                 )
-                print(facts)
                 assert failures == 0, facts
                 assert len(prompt) > 20, facts
                 assert p99 < 0.25, facts
