@@ -23,6 +23,8 @@ CONTENT_TIMEOUT = 30.0
 """Seconds between two pieces of a request's content."""
 LINGER = 1.0
 """Seconds in which what a client still sends is read and dropped, so that it gets to see why it was refused."""
+CLOSE_TIMEOUT = 30.0
+"""Seconds for the rest of a last answer, where the scenario has no write_timeout."""
 CONTENT_LIMIT = 1 << 30
 """Bytes of a request's content; beyond it 413."""
 PIPELINE_LIMIT = 65_536
@@ -304,7 +306,11 @@ class ClientConnection(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             return
-        self._due.set(LINGER)
+        if transport.get_write_buffer_size() == 0:
+            self._due.set(LINGER)
+        else:
+            limit = self.proxy.spec.write_timeout
+            self._due.set(seconds(limit) if limit >= 0 else CLOSE_TIMEOUT)
         if clean:
             transport.close()
             return

@@ -16,7 +16,7 @@ from ..live.headers import REQUEST, UNKNOWN, read_request
 from .framing import chunk, last_chunk
 from .heads import RequestHead, ResponseHead
 from .messages import answer_bytes, request_bytes
-from .proxy import IDLE_UPSTREAMS, seconds
+from .proxy import IDLE_UPSTREAMS
 from .servers import Server
 
 if TYPE_CHECKING:
@@ -151,9 +151,8 @@ class Exchange:
         self._resent = False
         if proxy.upstream_timeout >= 0:
             self.client.answer_due.set(proxy.upstream_timeout)
-        if proxy.has_link:
-            delay = seconds(self._delay(draws.UPSTREAM_LATENCY))
-            proxy.loop.call_later(delay, self._send, self.tries)
+        if proxy.link is not None:
+            proxy.link.call_later(self._delay(draws.UPSTREAM_LATENCY), self._send, self.tries)
         else:
             self._send(self.tries)
         return 0
@@ -166,9 +165,9 @@ class Exchange:
             purpose + draws.TRY * self.tries,
         )  # fmt: skip
 
-    def answer_delay(self) -> float:
-        """Seconds that the answer takes on the link."""
-        return seconds(self._delay(draws.ANSWER_LATENCY))
+    def answer_delay(self) -> int:
+        """Nanoseconds that the answer takes on the link."""
+        return self._delay(draws.ANSWER_LATENCY)
 
     def _send(self, tries: int) -> None:
         server = self.server

@@ -92,6 +92,8 @@ class Listener:
             except OSError as error:
                 if error.errno not in _NO_DESCRIPTOR:
                     raise
+                # The machine has fewer than the books say: make room as if they were full, and try again soon.
+                proxy.evict()
                 self._pause()
                 self._loop.call_later(_PAUSE, self.resume)
                 return

@@ -138,10 +138,5 @@ async def _drain(proxy: Proxy) -> None:
             if connection.is_idle():
                 connection.close_idle()
         await asyncio.sleep(0.02)
-    for connection in proxy.open_connections():
-        connection.abort()
-    for task in list(proxy.tasks):
-        task.cancel()
-    for server in proxy.servers.by_number.values():
-        server.drop_all()
+    proxy.close()
     await asyncio.sleep(0)

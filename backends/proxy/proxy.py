@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ...core import admission, draws, routing
 from ...core.model import SECOND, FleetSpec
 from ...core.ports import Clock
+from .delays import Delays
 from .rows import add_row, empty_idle_list
 from .servers import Emit, Servers
 
@@ -55,7 +56,7 @@ class Proxy:
         self.upstream_timeout = seconds(self.spec.upstream_timeout)
         self.needs_bits = routing.needs_bits(self.spec.routing, self.spec.slow_start)
         self.needs_affinity = self.spec.routing == routing.CONSISTENT_HASH
-        self.has_link = fleet.upstream_link.latency > 0
+        self.link = Delays(loop) if fleet.upstream_link.latency > 0 else None
         self._idle = empty_idle_list()
         self._by_row: list[ClientConnection | None] = [None]
         self._free_rows: list[int] = []
@@ -73,6 +74,17 @@ class Proxy:
         task = self.loop.create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
+
+    def close(self) -> None:
+        """Let go of every connection and of what runs beside them."""
+        for connection in self.open_connections():
+            connection.abort()
+        for task in list(self.tasks):
+            task.cancel()
+        for server in self.servers.by_number.values():
+            server.drop_all()
+        if self.link is not None:
+            self.link.close()
 
     # Connections come.
 
@@ -97,11 +109,13 @@ class Proxy:
                 return row
             admission.idle_remove(self._idle, row)
 
-    def evict(self) -> None:
-        """Close the connection that has been idle for the longest time."""
+    def evict(self) -> bool:
+        """Close the connection that has been idle for the longest time; False if none is."""
         connection = self._by_row[self._evictable()]
-        assert connection is not None, "the idle list holds a row without a connection"
+        if connection is None:
+            return False
         connection.abort()
+        return True
 
     def open(self, connection: "ClientConnection") -> None:
         """*connection* is accepted. Until its first request has arrived it is idle too."""

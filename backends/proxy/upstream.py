@@ -158,12 +158,12 @@ class Upstream(asyncio.Protocol):
         except Malformed:
             exchange.try_failed(UPSTREAM_RESET)
             return
-        if self.proxy.has_link:
-            delay = exchange.answer_delay()
+        link = self.proxy.link
+        if link is not None:
             self._state = _HELD
             self._buffer = data
             self.pause_reading()
-            self.proxy.loop.call_later(delay, self._release, exchange, head, app)
+            link.call_later(exchange.answer_delay(), self._release, exchange, head, app)
         else:
             self._begin_answer(exchange, head, app, data)
 

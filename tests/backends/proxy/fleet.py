@@ -263,12 +263,7 @@ async def fleet(
         listener.close()
         for client in made.clients:
             client.writer.transport.abort()
-        for connection in proxy.open_connections():
-            connection.abort()
-        for server in proxy.servers.by_number.values():
-            server.drop_all()
-        for task in list(proxy.tasks):
-            task.cancel()
+        proxy.close()
         for app in apps:
             await app.kill()
         await asyncio.sleep(0.01)

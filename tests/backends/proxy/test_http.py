@@ -460,3 +460,24 @@ def test_a_client_that_leaves_frees_what_it_held() -> None:
             await until(lambda: world.proxy.descriptors == 0 and world.proxy.active == 0)
 
     play(story())
+
+
+def test_a_last_answer_is_read_as_slowly_as_the_client_likes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "LINGER", 0.1)
+    size = 8 << 20
+
+    async def large(request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + bytes(size))
+
+    async def story() -> None:
+        async with fleet(large, fleet_options={"socket_buffer": 100_000}) as world:
+            client = await world.client(limit=1 << 14)
+            client.writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            read = 0
+            while data := await client.reader.read(1 << 18):
+                read += len(data)
+                if read < 1 << 20 or read > size - (1 << 18):
+                    await asyncio.sleep(0.15)
+            assert read > size
+
+    play(story())

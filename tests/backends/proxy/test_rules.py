@@ -1,9 +1,12 @@
 """The scenario's rules on real sockets: retries, timeouts, ejection, breaker, eviction, memory, the plan's headers."""
 
 import asyncio
+import sys
+import time
 from itertools import pairwise
 
 import pytest
+from windtunnel.backends.proxy.delays import Delays
 from windtunnel.backends.proxy.health_checks import check_forever
 from windtunnel.backends.proxy.rows import as_array, as_lists
 from windtunnel.core import admission, draws, routing, table
@@ -405,5 +408,33 @@ def test_pairs_of_requests_share_few_upstream_connections() -> None:
                 for one, two in pairwise(clients):
                     await asyncio.gather(one.ask(GET), two.ask(GET))
             assert world.apps[0].connections <= 4
+
+    play(story())
+
+
+def test_delays_below_a_millisecond() -> None:
+    async def story() -> None:
+        delays = Delays(asyncio.get_running_loop())
+        called: list[int] = []
+        begin = time.monotonic_ns()
+        for number in (2, 1, 3, 1):
+            delays.call_later(number * 300_000, lambda number=number: called.append(number))
+        await until(lambda: len(called) == 4)
+        assert called == [1, 1, 2, 3]
+        early = 0
+        for _ in range(200):
+            done = asyncio.Event()
+            begin = time.monotonic_ns()
+            delays.call_later(500_000, done.set)
+            await done.wait()
+            taken = time.monotonic_ns() - begin
+            assert taken >= 500_000
+            early += taken < 950_000
+        # A millisecond timer would have none.
+        assert early > 20 or sys.platform != "linux"
+        delays.call_later(1, called.clear)
+        delays.close()
+        await asyncio.sleep(0.01)
+        assert called
 
     play(story())
