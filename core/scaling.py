@@ -16,6 +16,7 @@ It may die between any two calls, and a call that failed may have had its effect
 - After any failure, and when somebody else has held the lease, the books are first compared with the cloud's list.
 """
 
+import zlib
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -43,7 +44,7 @@ REFUSED = "cloud refused"
 NO_LEASE = "no lease"
 """Reasons of a turn that could decide nothing."""
 
-_LAST_ACTION, _LAST_NUMBER, _LAUNCHING = "last_action", "last_number", "launching"
+_RUN, _LAST_ACTION, _LAST_NUMBER, _LAUNCHING = "run", "last_action", "last_number", "launching"
 _DRAINING, _ENDING = "draining ", "ending "
 
 
@@ -96,6 +97,7 @@ class ScalingDriver:
         self._world = world
         self._owner = owner
         self._launches = launches
+        self._run = zlib.crc32(launches.encode())
         self._dry_run = dry_run
         self._lease = max(LEASE_TTL, 3 * spec.interval)
         self._reason = ""
@@ -227,7 +229,11 @@ class ScalingDriver:
 
     def _save(self, now: int) -> None:
         """Keep what a successor must know. Raises _Fenced if somebody else has acted since this one took the lease."""
-        state = {_LAST_ACTION: self.engine.last_action, _LAST_NUMBER: self._last_number}
+        state = {
+            _RUN: self._run,
+            _LAST_ACTION: self.engine.last_action,
+            _LAST_NUMBER: self._last_number,
+        }
         if self._launching:
             state[_LAUNCHING] = self._launching
         for number, since in self.engine.draining().items():
@@ -244,7 +250,9 @@ class ScalingDriver:
         self._saved = state
 
     def _recall(self, state: Mapping[str, int]) -> None:
-        """What the lease's holder before this one was about; what this one knows itself stays."""
+        """What the lease's holder before this one was about, if it was one of this run; what this one knows itself stays."""
+        if state.get(_RUN) != self._run:
+            return
         self.engine.last_action = max(self.engine.last_action, state.get(_LAST_ACTION, NONE))
         self._last_number = max(self._last_number, state.get(_LAST_NUMBER, 0))
         self._launching = self._launching or state.get(_LAUNCHING, 0)

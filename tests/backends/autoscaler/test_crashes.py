@@ -68,7 +68,7 @@ def fly(trouble: Trouble) -> Fleet:
     assert sorted(driver.engine.watched()) == books["alive"], trouble.struck
     assert set(fleet.redis.hgetall("request_load")) == set(books["alive"]), trouble.struck
     kept = fleet.registry.load_state("autoscaler")
-    assert set(kept) - {"launching"} == {"last_action", "last_number"}, trouble.struck
+    assert set(kept) - {"launching"} == {"run", "last_action", "last_number"}, trouble.struck
     assert kept.get("launching", 0) not in {one.number for one in fleet.cloud.list()}, trouble.struck
     return fleet
 
@@ -216,3 +216,17 @@ def test_a_lost_registry_does_not_end_the_cooldown() -> None:
         if any(isinstance(action, Launch) for action in driver.turn(fleet.now).actions):
             times.append(second)
     assert times == [1, 9]
+
+
+def test_an_earlier_run_in_the_same_registry_means_nothing() -> None:
+    """Its times are of another clock, its numbers and tokens of another fleet."""
+    fleet = Fleet(load=BUSY)
+    token = fleet.registry.acquire_lease("somebody", 1)
+    assert token is not None
+    left = {"run": 1, "last_action": 10**15, "last_number": 50, "launching": 50, "draining 1": 5}
+    assert fleet.registry.save_state("autoscaler", left, token)
+    fleet.now = SECOND
+    fleet.live()
+    assert [type(action) for action in fleet.driver("one").turn(fleet.now).actions] == [Launch]
+    assert [number for number, _ in fleet.launches] == [3]
+    assert len(fleet.registry.servers().serving) == 2
