@@ -133,10 +133,10 @@ def _settled(
 
 
 def _draw(run: Run, fleet: FleetSpec, directory: Path) -> None:
-    """The overview and a page that embeds it: what a replay leaves, quickly drawn."""
-    evidence, overview = Evidence.of(run, fleet), directory / "figures" / f"{OVERVIEW}.png"
-    save_picture(evidence, OVERVIEW, overview)
-    write_page(evidence, overview_picture(overview), directory / "report.html")
+    """The overview and a page with it: what a replay leaves, quickly drawn."""
+    evidence = Evidence.of(run, fleet)
+    save_picture(evidence, OVERVIEW, directory / "figures" / f"{OVERVIEW}.png")
+    write_page(evidence, overview_picture(evidence), directory / "report.html")
 
 
 FORMATS = ("html", "png", "svg", "pdf")

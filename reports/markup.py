@@ -1,13 +1,12 @@
 """Pieces of HTML. Everything that a scenario names is escaped here."""
 
-import base64
 from collections.abc import Iterable, Sequence
 from html import escape
 
 FOLD = 12
 """Longer tables are folded."""
 
-LONG_WORD = 36
+LONG_WORD = 30
 """A longer word in a cell may be broken anywhere; others never are, for what is too wide can be scrolled."""
 
 
@@ -52,11 +51,6 @@ def figure(picture: str, says: str) -> str:
     if not picture:
         return ""
     return f'<figure role="img" aria-label="{escape(says)}">\n{picture}\n<figcaption>{escape(says)}</figcaption></figure>\n'
-
-
-def embedded_png(data: bytes, says: str) -> str:
-    """A PNG as an image that needs no other file."""
-    return f'<img alt="{escape(says)}" src="data:image/png;base64,{base64.b64encode(data).decode()}">'
 
 
 def section(number: int, anchor: str, title: str, inside: str) -> str:

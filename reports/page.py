@@ -7,7 +7,7 @@ from pathlib import Path
 from . import sections_fleet, sections_traffic
 from .evidence import Evidence
 from .figure import OVERVIEW, PICTURES, svg_picture
-from .markup import embedded_png, figure, section
+from .markup import figure, section
 from .report_data import Pictures, ReportData
 from .storage import write_whole
 from .style import CSS
@@ -37,17 +37,14 @@ def full_pictures(evidence: Evidence) -> Pictures:
     return picture
 
 
-def overview_picture(path: Path) -> Pictures:
-    """Only the overview, as it was drawn to *path* (PNG)."""
+def overview_picture(evidence: Evidence) -> Pictures:
+    """Only the overview, which is quickly drawn."""
 
     def picture(name: str) -> str:
         if name != OVERVIEW:
             return ""
-        says = PICTURES[name].says
-        return figure(
-            embedded_png(path.read_bytes(), says),
-            f"{says}; windtunnel report draws a figure for each section",
-        )
+        says = f"{PICTURES[name].says}; windtunnel report draws a figure for each section"
+        return figure(svg_picture(evidence, name), says)
 
     return picture
 

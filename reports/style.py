@@ -25,21 +25,22 @@ td.long { overflow-wrap: anywhere; min-width: 12rem; }
 code { font: .88em ui-monospace, "SF Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 pre { background: var(--card); padding: .6rem .8rem; overflow-x: auto; margin: .5rem 0; }
 figure { margin: .8rem 0; overflow-x: auto; } figcaption { position: sticky; left: 0; color: var(--soft); font-size: .82rem; }
-figure svg, figure img { width: 100%; min-width: 46rem; height: auto; display: block; } figure img { background: #ffffff; }
+figure > svg { width: 100%; min-width: 46rem; height: auto; display: block; }
 svg * { stroke-linejoin: round; stroke-linecap: butt; }
 svg text { font-family: "DejaVu Sans", Verdana, "Helvetica Neue", Arial, sans-serif; }
 .message { border-left: .3rem solid var(--soft); background: var(--card); padding: .5rem .8rem; margin: .5rem 0; max-width: 62rem; }
 .message ul { margin: .3rem 0 0; padding-left: 1.2rem; }
 .error { border-color: var(--bad); } .error b { color: var(--bad); } .warning { border-color: #e69f00; } .advice { border-color: var(--note); } .note { border-color: var(--soft); }
 summary { cursor: pointer; color: var(--note); font-size: .88rem; }
+@media screen and (max-width: 48rem) { body { padding: 1rem; } th:not(.n), td:not(.n) { min-width: 7rem; } td.long { min-width: 12rem; } }
 @media print {
   :root { color-scheme: light; --paper: #ffffff; --ink: #000000; --soft: #444444; --grid: #cccccc; --card: #ffffff; --good: #004d38;
     --bad: #8a3600; --note: #003d66; }
   body { max-width: none; padding: 0; font-size: 10pt; } nav { display: none; } h2, h3, summary { break-after: avoid; }
   figure, tr, .message { break-inside: avoid; } .wide, pre { overflow: visible; } pre { white-space: pre-wrap; border: 1px solid var(--grid); }
   section > .wide { break-inside: avoid; } figure { overflow: visible; }
-  figure svg, figure img { min-width: 0; max-height: 88vh; object-fit: contain; object-position: left; }
+  figure > svg { min-width: 0; max-height: 88vh; }
   details::details-content { content-visibility: visible; block-size: auto; }
-  svg, img { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  svg { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
 """

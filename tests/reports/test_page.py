@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from windtunnel import Run, RunError, Scenario, replay, report
 from windtunnel.core.errors import UsageError
+from windtunnel.reports.drawing import plain
 from windtunnel.reports.evidence import Evidence
 from windtunnel.reports.figure import PICTURES
+from windtunnel.reports.markup import table
 from windtunnel.reports.page import SECTIONS, page
 from windtunnel.reports.panels_events import shown
 from windtunnel.reports.violations import fault_spans
@@ -90,9 +92,11 @@ def test_sections_come_in_the_documented_order(drawn: str) -> None:
 
 def test_a_replay_leaves_a_page_with_the_overview(tmp_path: Path) -> None:
     replay(Scenario.load("steady", ["duration=2s"]), out=tmp_path / "run", **TWINS)
-    found = Reader((tmp_path / "run" / "report.html").read_text(encoding="utf-8"))
-    assert found.tags["img"] == 1
-    assert found.tags["svg"] == 0
+    text = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    found = Reader(text)
+    assert found.tags["svg"] == 1
+    assert found.tags["img"] == 0
+    assert not re.search(r"https?:|@import|url\((?!#)|file:", text)
     assert len(found.sections) == len(SECTIONS)
 
 
@@ -279,3 +283,24 @@ def test_a_damaged_table_is_a_sentence(directory: Path, tmp_path: Path) -> None:
         report(copy)
     with pytest.raises(UsageError):
         report(copy, "bmp")
+
+
+def test_what_was_never_used_has_no_server_and_no_time(tmp_path: Path) -> None:
+    """The steady fleet models no memory: its greatest is no server's."""
+    replay(Scenario.load("steady", ["duration=2s"]), out=tmp_path / "run", **TWINS)
+    text = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert re.search(r"<td>memory</td><td class=n>0\.0 MiB</td><td></td><td></td>", text)
+    assert "server 0" not in text
+
+
+def test_only_long_words_of_a_table_are_broken() -> None:
+    drawn = table(("name", "size"), [("short words " * 9, "1"), ("x" * 60, "2")], (1,))
+    assert drawn.count("class=long") == 1
+    assert f"<td class=long>{'x' * 60}</td>" in drawn
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(2000, "2,000"), (1, "1"), (0.5, "0.5"), (0.00002, "0.00002"), (0.01 * 100, "1")]
+)
+def test_logarithmic_axes_have_plain_numbers(value: float, text: str) -> None:
+    assert plain(value) == text

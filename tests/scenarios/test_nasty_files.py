@@ -207,17 +207,17 @@ def test_notes_on_what_is_legal_and_hardly_meant() -> None:
         (["fleet.app.initial=2500"], []),
         (
             ["fleet.app.initial=100000"],
-            ["100,000 servers for 10s take about 11 hours to rehearse; fleet.registry.backend: memory and "
-             "fleet.cloud.backend: memory would give the same results in about 2 minutes"],
+            ["100,000 servers for 10s take about 12 hours to rehearse; fleet.registry.backend: memory and "
+             "fleet.cloud.backend: memory would give the same results in about 20 minutes"],
         ),
         (
             ["fleet.app.initial=100000", "fleet.registry.backend=memory", "fleet.cloud.backend=memory"],
-            ["100,000 servers for 10s take about 2 minutes to rehearse"],
+            ["100,000 servers for 10s take about 20 minutes to rehearse"],
         ),
         (
             ["fleet.app.initial=300", "fleet.cloud.backend=memory", "duration=10m"],
             ["300 servers for 10m take about 3 minutes to rehearse; fleet.registry.backend: memory would give the "
-             "same results in about 27 seconds"],
+             "same results in about 4 seconds"],
         ),
     ],
 )  # fmt: skip
