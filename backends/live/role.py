@@ -150,6 +150,8 @@ def main() -> None:
     status = 0
     try:
         run_role(name, ROLES[name][1].model_validate_json(sys.stdin.readline()), owned=True)
+    except SystemExit as ended:
+        status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except BaseException:  # noqa: BLE001 - it ends the process, as it would without the threads
         traceback.print_exc()
         status = 1

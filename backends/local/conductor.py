@@ -25,6 +25,7 @@ from .faults import FlightFaults
 from .instances import Instance, LocalInstances
 from .loading import LoadGenerators
 from .options import Figures, FlightOptions
+from .ports import port_row
 from .process import BackendFailure, Line, RoleProcess
 from .recording import Recording
 from .redis_server import RedisServer, check_empty, free_port
@@ -49,7 +50,7 @@ class Conductor:
         self._sink = sink
         self._logs = logs
         self._cleanup = AsyncExitStack()
-        self._addresses = Addresses(free_port())
+        self._addresses = Addresses(free_port()) if plan.program is None else Addresses(port_row(), own=False)
         self._instances = LocalInstances(
             self.fleet, self.clock, self._addresses, self._start_app, self.recording.event
         )
@@ -71,7 +72,9 @@ class Conductor:
         """
         async with self._cleanup:
             redis_url = await self._registry()
-            self._factory = RoleFactory(self.fleet, self.clock.origin, redis_url, self._hear, self._logs)
+            self._factory = RoleFactory(
+                self.fleet, self.clock.origin, redis_url, self._hear, self._logs, self._plan.program
+            )
             api = await self._control()
             port = await self._first_fleet()
             await self._load.start(
@@ -121,7 +124,7 @@ class Conductor:
         self._proxy_admin = f"http://{LOOPBACK}:{admin_port}"
         self._proxy = Lasting(
             lambda: self._factory.process("proxy"),
-            lambda: self._factory.proxy(LOOPBACK, port, admin_port, self._addresses.port),
+            lambda: self._factory.proxy(LOOPBACK, port, admin_port, self._addresses),
         )
         self._cleanup.push_async_callback(self._instances.end)
         app = self.fleet.app

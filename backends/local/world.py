@@ -20,7 +20,7 @@ from .attach import Attached
 from .conductor import Conductor
 from .faults import check_faults
 from .options import FlightOptions
-from .preflight import check_machine
+from .preflight import check_machine, check_program
 
 Result = tuple[int, int, Mapping[str, float]]
 
@@ -52,6 +52,7 @@ class LocalFlight:
     def check(self, plan: Plan) -> None:
         """Raises UsageError for a plan that cannot be flown on this machine; nothing has been started or written by then."""
         check_faults(plan.fleet)
+        check_program(plan, self._options.demand)
         check_machine(plan, self._options.demand)
 
     def run(
