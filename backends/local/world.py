@@ -75,9 +75,13 @@ class AttachedFlight:
     def __init__(
         self, engine: str = "", registry: str = "", cloud: str = "", flight: FlightOptions | None = None
     ) -> None:
-        """See LocalFlight."""
+        """See LocalFlight. Without *flight* it can be prepared, and no more."""
         self._options = flight or FlightOptions()
         self.prepared = True
+        if flight is not None:
+            self._check_target()
+
+    def _check_target(self) -> None:
         if not self._options.proxy:
             raise UsageError("--backend attach: expected --proxy URL, where the fleet's proxy listens")
         try:
@@ -91,6 +95,7 @@ class AttachedFlight:
 
     def check(self, plan: Plan) -> None:
         """Raises UsageError for a plan with faults: this backend strikes nobody else's fleet."""
+        self._check_target()
         if plan.fleet.faults:
             names = ", ".join(fault.name for fault in plan.fleet.faults)
             raise UsageError(f"--backend attach: expected a scenario without faults, got {names}")
