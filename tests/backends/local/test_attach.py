@@ -8,8 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from windtunnel import Run, Scenario, replay, report
 from windtunnel.backends.live.addresses import split
 from windtunnel.backends.live.clock import LiveClock
 from windtunnel.backends.live.settings import ProxySettings
-from windtunnel.backends.local.options import FlightOptions
+from windtunnel.backends.local.options import Figures, FlightOptions
 from windtunnel.backends.local.process import BackendFailure
 from windtunnel.backends.registry import RedisRegistry
 from windtunnel.core.errors import UsageError
@@ -33,14 +33,14 @@ from ..redis_fixture import RedisServer, free_port
 FILE = """
 scenario: attached
 seed: 4
-duration: 5s
+duration: 4s
 fleet:
   app: {initial: 2, min: 1, max: 9, workers: 8}
   registry: {refresh_interval: 200ms, key_prefix: "mine:"}
 endpoints:
   - {path: /, cpu: {constant: 2ms}, response_size: 100B}
 traffic:
-  - {name: users, stages: [{for: 5s, rate: 60/s}], client: {timeout: 3s, connections: {pool: 10}}}
+  - {name: users, stages: [{for: 4s, rate: 60/s}], client: {timeout: 3s, connections: {pool: 10}}}
 autoscaler: {policy: threshold, interval: 1s, requests_high: 10/s, cooldown: 2s, max_sample_age: 3s}
 slo: [{name: answered, indicator: availability, above: 99.9%}]
 """
@@ -89,17 +89,6 @@ def fleet(redis_server: RedisServer) -> Iterator[Fleet]:
         until(lambda: answers(where) == 200, "a proxy that knows its servers")
         yield Fleet(where, [*apps, proxy], redis_server, addresses)
         assert [role.process.poll() for role in (*apps, proxy)] == [None] * 3
-
-
-@contextmanager
-def later(seconds: float, action: Callable[[], None]) -> Iterator[None]:
-    """*action* happens in so many seconds, in a thread."""
-    timer = threading.Timer(seconds, action)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.join()
 
 
 def children() -> list[psutil.Process]:
@@ -151,8 +140,12 @@ def test_a_server_that_says_nothing_any_more_is_unknown_and_one_that_leaves_is_g
     os.kill(first.process.pid, signal.SIGSTOP)
     try:
         text = FILE.replace("60/s", "5/s").replace("requests_high: 10/s", "requests_high: 1/s")
-        with later(6, lambda: fleet.registry.deregister(leaving)):
-            run = replay(Scenario.parse(text), backend="attach", flight=fleet.options())
+
+        def leave(figures: Figures) -> None:
+            if figures.now == 2 * SECOND:
+                fleet.registry.deregister(leaving)
+
+        run = replay(Scenario.parse(text), backend="attach", flight=fleet.options(watch=leave))
     finally:
         os.kill(first.process.pid, signal.SIGCONT)
     fleet.registry.register(leaving, "serving")
@@ -168,14 +161,17 @@ def test_a_registry_that_goes_away_and_comes_back(fleet: Fleet) -> None:
     assert fleet.redis._process is not None
     pid = fleet.redis._process.pid
 
-    def blink() -> None:
-        os.kill(pid, signal.SIGSTOP)
-        time.sleep(3.5)
-        os.kill(pid, signal.SIGCONT)
+    def blink(figures: Figures) -> None:
+        if figures.now == SECOND:
+            os.kill(pid, signal.SIGSTOP)
+        elif figures.now == 4 * SECOND:
+            os.kill(pid, signal.SIGCONT)
 
-    text = FILE.replace("5s", "9s")
-    with later(4, blink):
-        run = replay(Scenario.parse(text), backend="attach", flight=fleet.options())
+    text = FILE.replace("4s", "7s")
+    try:
+        run = replay(Scenario.parse(text), backend="attach", flight=fleet.options(watch=blink))
+    finally:
+        os.kill(pid, signal.SIGCONT)
     # Proxy and app servers serve on, and so does the load.
     assert run.summary["outcomes"] == {"ok": run.summary["planned"]}
     names = [event["event"] for event in run.events]
@@ -186,7 +182,7 @@ def test_a_registry_that_goes_away_and_comes_back(fleet: Fleet) -> None:
 
 
 def start(folder: Path, *more: str) -> subprocess.Popen[str]:
-    (folder / "s.yaml").write_text(FILE.replace("5s", "60s"))
+    (folder / "s.yaml").write_text(FILE.replace("4s", "60s"))
     command = [
         sys.executable, "-m", "windtunnel", "replay", "s.yaml", "--backend", "attach", "--out", "run", *more,
     ]  # fmt: skip
@@ -241,9 +237,8 @@ def foreign() -> Iterator[str]:
 
 
 def test_a_foreign_server_without_a_registry(foreign: str, tmp_path: Path) -> None:
-    run = replay(
-        Scenario.parse(FILE), backend="attach", flight=FlightOptions(proxy=foreign), out=tmp_path / "run"
-    )
+    scenario = Scenario.parse(FILE.replace("4s", "2s"))
+    run = replay(scenario, backend="attach", flight=FlightOptions(proxy=foreign), out=tmp_path / "run")
     assert run.passed
     assert run.summary["outcomes"] == {"ok": run.summary["planned"]}
     rows = run.metrics.to_pylist()

@@ -167,6 +167,26 @@ def test_a_program_that_ends_at_once_is_a_failure_in_its_own_words(tmp_path: Pat
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux kills the children of the dead")
+def test_nothing_of_it_outlives_a_killed_conductor(tmp_path: Path) -> None:
+    path = write(tmp_path, sys.executable, "program.py", "{port}")
+    conductor = subprocess.Popen(
+        [sys.executable, "-m", "windtunnel", "replay", str(path), "--backend", "local", "--out", "run", "--hold"],
+        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=os.environ,
+    )  # fmt: skip
+    assert conductor.stderr is not None
+    try:
+        assert conductor.stderr.readline().startswith("proxy ")
+        family = mine(psutil.Process(conductor.pid))
+    finally:
+        conductor.kill()
+        conductor.wait()
+        conductor.stderr.close()
+    # Of each server: role, keeper, program and its child.
+    assert len([one for one in family if one.pid]) >= 8
+    assert not psutil.wait_procs(family, timeout=20)[1]
+
+
 def test_ports_are_in_a_row_and_not_among_the_kernels_own() -> None:
     port = port_row()
     assert 10_240 <= port < 65_000
