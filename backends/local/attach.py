@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 from ...core.events import FORMAT
 from ...core.lifecycle import State
