@@ -14,7 +14,9 @@ from typing import Any
 import psutil
 import pytest
 from windtunnel import Run, Scenario, replay, report
+from windtunnel.backends.connection import redis_client
 from windtunnel.backends.local.options import Figures, FlightOptions
+from windtunnel.backends.local.redis_server import RedisServer
 
 SMALL = """
 scenario: small
@@ -266,6 +268,30 @@ slo: [{name: answered, indicator: availability, above: 99%}]
     sizes = flown.summary["fleet"]
     assert sizes["most"] >= 2
     assert sizes["last"] == 1
+
+
+def test_a_registry_of_the_users_is_left_as_it_was(tmp_path: Path) -> None:
+    import asyncio
+
+    async def run() -> None:
+        server = RedisServer()
+        await server.start()
+        try:
+            client = redis_client(server.url)
+            client.set("theirs", "1")
+            options = FlightOptions(redis_url=server.url)
+            text = SMALL.replace("4s", "2s").replace("initial: 2,", "initial: 2, max: 3,")
+            text += "autoscaler: {policy: target_tracking, metric: requests, target: 25/s}\n"
+            flown = await asyncio.to_thread(
+                replay, Scenario.parse(text), backend="local", flight=options, out=tmp_path / "run"
+            )
+            assert flown.passed
+            assert [event for event in flown.events if event["event"] == "decision"]
+            assert client.keys("*") == ["theirs"]
+        finally:
+            await server.end()
+
+    asyncio.run(run())
 
 
 def test_load_from_two_processes_is_the_same_plan(tmp_path: Path, runs: tuple[Run, Run, Any, Any]) -> None:
