@@ -109,6 +109,7 @@ class Attached:
         """Read lists and samples; what cannot be read is as it was, and said once."""
 
         def read() -> tuple[Servers, Mapping[str, Sample]]:
+            """In a thread: Redis may take its time."""
             servers = registry.servers()
             return servers, registry.read_samples([*servers.serving, *servers.canary, *servers.standby])
 
