@@ -116,14 +116,17 @@ class Cache:
 
 @dataclass(frozen=True, slots=True)
 class DependencySpec:
-    """Something the app servers call: a database, another service. *overhead*: what a call that is served takes beside *service*."""
+    """Something the app servers call: a database, another service. *timer_slack*: how much longer the service of a call lasts than was drawn;
+    *round_trip*: what the way there and back takes, which holds the caller's worker and nothing of the dependency.
+    """
 
     name: str
     concurrency: int
     queue: int
     service: Distribution
     cache: Cache | None = None
-    overhead: int = 0
+    timer_slack: int = 0
+    round_trip: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,21 +22,29 @@ class Profile(Model):
         None,
         description="CPU time of the proxy per request, instead of fleet.proxy.cpu_per_request; omitted: the scenario's",
     )
-    app_overhead: Duration = Field(
+    send_delay: Duration = Field(
         0,
-        description="what an app server adds to each request; a latency without a worker, half of it before and half after, for its event loop does not hold a worker",
+        description="how much later than planned a load generator sends; on the clients' link, half of it each way",
     )
     hop_latency: Duration = Field(
         0,
         description="one-way latency of loopback, added to each message of both links, and twice to each call of a dependency",
     )
+    app_overhead: Duration = Field(
+        0,
+        description="what an app server adds to each request; a latency without a worker, half of it before and half after, for its event loop does not hold a worker",
+    )
+    call_overhead: Duration = Field(
+        0,
+        description="what a call of a dependency takes beside its service and two hops; it holds the caller's worker and nothing of the dependency",
+    )
     timer_slack: Duration = Field(
         0,
-        description="how much later than asked for a sleep ends: added to each io and to each call of a dependency",
+        description="how much later than asked for a sleep ends: added to each io and to each service of a dependency",
     )
     start_up: Duration = Field(
         0,
-        description="from the launch of an app server's process until it could serve, added to fleet.cloud.pending",
+        description="from the launch of an app server's process until it is registered: no instance is ready sooner, for the process starts while its machine is pending and boots",
     )
     host_cores: Positive | None = Field(
         None, description="cores of the machine; `check` warns of a fleet that has more; omitted: not known"
@@ -54,13 +62,17 @@ def on_machine(fleet: FleetSpec, profile: Profile | None) -> FleetSpec:
         return fleet
     hop, slack = profile.hop_latency, profile.timer_slack
     upstream = fleet.upstream_link.latency + hop + profile.app_overhead // 2
+    client = fleet.client_link.latency + hop + profile.send_delay // 2
     cpu = fleet.proxy.cpu_per_request if profile.proxy_cpu is None else profile.proxy_cpu
+    away = 2 * hop + profile.call_overhead
+    # Boot times are drawn in the run; with the mean this is exact for constant ones and for those that are far longer than a process starts.
+    short = profile.start_up - fleet.pending - round(fleet.app.boot_time.mean)
     return replace(
         fleet,
         proxy=replace(fleet.proxy, cpu_per_request=cpu),
-        client_link=replace(fleet.client_link, latency=fleet.client_link.latency + hop),
+        client_link=replace(fleet.client_link, latency=client),
         upstream_link=replace(fleet.upstream_link, latency=upstream),
         app=replace(fleet.app, timer_slack=slack),
-        pending=fleet.pending + profile.start_up,
-        dependencies=tuple(replace(one, overhead=slack + 2 * hop) for one in fleet.dependencies),
+        pending=fleet.pending + max(0, short),
+        dependencies=tuple(replace(one, timer_slack=slack, round_trip=away) for one in fleet.dependencies),
     )

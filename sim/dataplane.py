@@ -208,11 +208,11 @@ class DataPlane:
         )  # fmt: skip
 
     def call(self, server: AppServer, job: Job) -> None:
-        """An app server calls the job's next dependency."""
+        """An app server calls the job's next dependency. The way back is taken with the way there, for nothing is recorded between."""
         dependency = self.dependencies[job.endpoint.calls[job.call]]
         self.timeline.at(
-            self.timeline.now(), Kind.DEPENDENCY_CALL, dependency.number, job.number, job.lane,
-            dependency.call, job, server,
+            self.timeline.now() + dependency.spec.round_trip, Kind.DEPENDENCY_CALL, dependency.number,
+            job.number, job.lane, dependency.call, job, server,
         )  # fmt: skip
 
     def out_of_memory(self, server: AppServer) -> None:

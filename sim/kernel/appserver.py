@@ -225,7 +225,8 @@ def call_next(w: World, slot: int) -> None:
         finish_job(w, slot, APP_ERROR if e["status"] >= 500 else OK, e["status"])
     else:
         dependency = w.calls[e["calls_from"] + j["call"]]
-        schedule(w, w.state[0]["now"], major_key(DEPENDENCY_CALL, dependency), j["minor"], slot)
+        time = w.state[0]["now"] + w.dependencies[dependency]["round_trip"]
+        schedule(w, time, major_key(DEPENDENCY_CALL, dependency), j["minor"], slot)
 
 
 @subroutine

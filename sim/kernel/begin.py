@@ -261,7 +261,8 @@ def _dependencies(fleet: FleetSpec) -> tuple[Rows, Rows]:
             row,
             {
                 "concurrency": spec.concurrency,
-                "overhead": spec.overhead,
+                "timer_slack": spec.timer_slack,
+                "round_trip": spec.round_trip,
                 "queue": spec.queue,
                 "slow": 1.0,
                 **_distribution("service", spec.service),

@@ -49,7 +49,7 @@ SOURCE = _row(
 )
 ENDPOINT = _row("cpu_kind io io_kind calls_from calls size status", "cpu_a cpu_b io_a io_b")
 DEPENDENCY = _row(
-    "concurrency queue service_kind overhead cached ttl keys filled_from busy queue_head queue_tail queue_length down",
+    "concurrency queue service_kind timer_slack round_trip cached ttl keys filled_from busy queue_head queue_tail queue_length down",
     "service_a service_b hit_share slow",
 )
 
