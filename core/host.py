@@ -20,10 +20,7 @@ import numpy.typing as npt
 from .decision import decision
 
 HOST = np.dtype(
-    [
-        (name, np.int64)
-        for name in ("cores", "bursts", "attained", "carried", "since", "due", "alarm")
-    ],
+    [(name, np.int64) for name in ("cores", "bursts", "attained", "carried", "since", "due", "alarm")],
     align=True,
 )
 """A machine: cores, bursts under way, the clock, its remainder, the time up to which it counts, when the alarm is due (-1: none is) and its number."""
@@ -136,7 +133,7 @@ def leave(host: Host, bursts: Bursts, place: int) -> None:
 @decision
 def is_done(host: Host, bursts: Bursts) -> bool:
     """Whether the burst at the top of the heap has had all that it asked for."""
-    return host["bursts"][0] > 0 and bursts["finish"][0] <= host["attained"][0]
+    return bool(host["bursts"][0] > 0 and bursts["finish"][0] <= host["attained"][0])
 
 
 @decision

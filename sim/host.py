@@ -44,8 +44,7 @@ class Host:
             self._bursts = np.concatenate((self._bursts, rules.empty_bursts(len(self._bursts))))
         self._made += 1
         self._events[self._made] = (event, then)
-        kind, entity, request, lane = event[:4]
-        rules.join(self._host, self._bursts, demand, major_key(kind, entity), 0, self._made)
+        rules.join(self._host, self._bursts, demand, major_key(event[0], event[1]), 0, self._made)
         self._set_alarm()
 
     def withdraw(self, kind: int, entity: int) -> list[tuple[Event, int]]:
