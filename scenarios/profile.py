@@ -51,9 +51,7 @@ class Profile(Model):
     @model_validator(mode="after")
     def _check_demand(self) -> Self:
         if self.demand == "burn" and self.host_cores is None:
-            raise FieldError(
-                "demand burn: expected host_cores, which are shared then", ("demand",), (("host_cores",),)
-            )
+            raise FieldError("expected host_cores beside demand: burn", ("demand",), (("host_cores",),))
         return self
 
     @property
