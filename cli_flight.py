@@ -82,9 +82,9 @@ def flight(
     def announce(addresses: Mapping[str, Any]) -> None:
         if not quiet:
             err.print(_addresses(addresses), markup=False)
-            bar.start()
 
     try:
+        bar.start()
         yield FlightOptions(
             demand=demand or "sleep", proxy=proxy or "", redis_url=redis_url or "", load_processes=load_processes or 1,
             hold=hold, allowed=tuple(allowed or ()), announce=announce, watch=watch,

@@ -183,16 +183,16 @@ class LocalInstances:
             self._emit(self._clock.now(), "boot_failed", {"server": instance.number})
 
     def promoted(self, number: int) -> None:
-        """The autoscaler has put a standby server among the serving ones."""
-        instance = self.by_number[number]
-        if instance.state == State.STANDBY:
+        """The autoscaler has put a standby server among the serving ones (one that is none of ours is not our concern)."""
+        instance = self.by_number.get(number)
+        if instance is not None and instance.state == State.STANDBY:
             instance.become(State.SERVING)
             self._tell(instance, "promote")
 
     def drained(self, number: int) -> None:
         """The autoscaler has taken a server out of the lists."""
-        instance = self.by_number[number]
-        if instance.state in READY:
+        instance = self.by_number.get(number)
+        if instance is not None and instance.state in READY:
             instance.become(State.DRAINING)
             self._tell(instance, "drain")
 
