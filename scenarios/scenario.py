@@ -127,8 +127,9 @@ class Scenario:
         data = self.resolved()
         del data["seed"]
         data.pop("description", None)
-        for told in ("description", "host_cores"):
-            data.get("profile", {}).pop(told, None)
+        if self.document.profile is not None:
+            for told in self.document.profile.told():
+                data["profile"].pop(told, None)
         data["fleet"]["registry"].pop("backend")
         data["fleet"]["cloud"].pop("backend")
         data["fleet"]["cloud"].pop("aws", None)
