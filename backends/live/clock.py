@@ -18,6 +18,11 @@ class LiveClock:
         """A clock that reads 0 now."""
         return cls(time.monotonic_ns())
 
+    @classmethod
+    def by_wall(cls, epoch: int) -> "LiveClock":
+        """The clock of a flight on another machine, which read 0 at the wall-clock time *epoch* (ns since 1970): as exact as both machines' time of day."""
+        return cls(time.monotonic_ns() - (time.time_ns() - epoch))
+
     def now(self) -> int:
         """Nanoseconds since the origin."""
         return time.monotonic_ns() - self.origin

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ...core.model import FleetSpec
+from ..aws.settings import AwsSettings
 from ..live.settings import (
     AppSettings,
     AutoscalerSettings,
@@ -87,11 +88,14 @@ class RoleFactory:
         log = None if self._logs is None else self._logs / f"{label}.log"
         return RoleProcess(role, label, self._on_line, log)
 
-    def proxy(self, host: str, port: int, admin_port: int, instance_port: int) -> ProxySettings:
+    def proxy(
+        self, host: str, port: int, admin_port: int, instance_port: int, numbers: dict[str, int]
+    ) -> ProxySettings:
         """Settings of the proxy."""
         return ProxySettings(
-            host=host, port=port, admin_port=admin_port, instance_port=instance_port, **self._common
-        )
+            host=host, port=port, admin_port=admin_port, instance_port=instance_port, numbers=numbers,
+            **self._common,
+        )  # fmt: skip
 
     def app(self, number: int, role: str, where: tuple[str, int], ready_at: int, demand: str,
             dependencies: dict[str, str], proxy_admin: str) -> AppSettings:  # fmt: skip
@@ -101,11 +105,14 @@ class RoleFactory:
             dependencies=dependencies, proxy_admin=proxy_admin, **self._common,
         )  # fmt: skip
 
-    def autoscaler(self, start: int, cloud_url: str, dry_run: bool = False) -> AutoscalerSettings:
-        """Settings of the autoscaler."""
+    def autoscaler(
+        self, start: int, cloud_url: str, dry_run: bool = False, aws: AwsSettings | None = None
+    ) -> AutoscalerSettings:
+        """Settings of the autoscaler. *aws*: it launches on EC2, and not by the control API at *cloud_url*."""
         return AutoscalerSettings(
-            start=start, cloud="local", cloud_url=cloud_url, dry_run=dry_run, **self._common
-        )
+            start=start, cloud="local" if aws is None else "aws", cloud_url=cloud_url, aws=aws, dry_run=dry_run,
+            **self._common,
+        )  # fmt: skip
 
     async def dependencies(self, demand: str) -> tuple[RoleProcess, dict[str, str]]:
         """The dependencies, started, and where each listens."""
