@@ -29,6 +29,7 @@ from .cli_campaign import register as register_campaigns
 from .cli_compare import register as register_compare
 from .cli_flight import (
     AllowOption,
+    BackendOption,
     DemandOption,
     DryRunOption,
     FlightWords,
@@ -207,12 +208,7 @@ def replay(
         Path | None, typer.Option("--out", help="new or empty directory for the run; default runs/NAME-SEED")
     ] = None,
     engine: EngineOption = "kernel",
-    backend: Annotated[
-        str,
-        typer.Option(
-            help="world to run in: sim rehearses, local flies on processes of this machine, aws on EC2, attach on a fleet that is there"
-        ),
-    ] = "sim",
+    backend: BackendOption = "sim",
     registry: Annotated[
         str | None, typer.Option(help="fakeredis or memory, instead of the scenario's")
     ] = None,

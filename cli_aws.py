@@ -9,6 +9,7 @@ from rich.table import Table
 
 from .api import replay
 from .backends.local.options import FlightOptions
+from .cli_shared import prepare
 from .core.model import SECOND
 from .scenarios.build import compile_plan
 from .scenarios.scenario import Scenario
@@ -67,6 +68,7 @@ def tell_dry_run(scenario: Scenario, options: FlightOptions) -> NoReturn:
 
     plan = compile_plan(scenario)
     check_flight(plan, scenario, options)
+    prepare()
     rehearsed = replay(scenario, registry="memory", cloud="memory")
 
     def tell(moment: int, text: str) -> None:

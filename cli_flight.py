@@ -23,6 +23,12 @@ from .scenarios.build import compile_plan
 from .scenarios.scenario import Scenario
 from .terminal import err
 
+BackendOption = Annotated[
+    str,
+    typer.Option(
+        help="world to run in: sim rehearses, local flies on processes of this machine, aws on EC2, attach on a fleet that is there"
+    ),
+]
 DemandOption = Annotated[
     str | None, typer.Option(help="of a flight: sleep for a request's CPU time (default), or burn it")
 ]

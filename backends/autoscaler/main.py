@@ -114,7 +114,9 @@ class Role:
     def launched(self, instance: CloudInstance) -> None:
         """See core.scaling.World."""
         if not isinstance(self._cloud, LocalCloud):
-            self._link.emit("launched", {"server": instance.number, "role": instance.role}, instance.launched)
+            self._link.emit(
+                "launched", {"server": instance.number, "role": instance.role}, time=instance.launched
+            )
 
     def terminate(self, number: int, provider_id: str, reason: str) -> None:
         """See core.scaling.World."""

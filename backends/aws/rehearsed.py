@@ -46,7 +46,8 @@ def tell_calls(
         try:
             if event["event"] == "launched":
                 number = event["server"]
-                living[number] = cloud.launch(number, event["role"], f"planned-{number}").provider_id
+                token = f"first-{number}" if moment == 0 else f"{settings.fleet}-{settings.seed}-{number}"
+                living[number] = cloud.launch(number, event["role"], token).provider_id
             elif event["event"] == "terminated" and event["server"] in living:
                 cloud.terminate(living.pop(event["server"]))
         except CloudError as error:
