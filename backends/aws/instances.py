@@ -54,7 +54,7 @@ def janitor_command(settings: AwsSettings) -> str:
 class Ec2Instances(Instances):
     """Instances on EC2. *settings* are asked for with the registry's address; *notice* is told what one must know.
 
-    Bridged, a process of this machine stands for each instance that runs, with the life that it has in a local flight; when it ends by itself its instance runs on,
+    *over* says why there can be none any more. Bridged, a process of this machine stands for each instance that runs, with the life that it has in a local flight; when it ends by itself its instance runs on,
     as after a program's crash.
     """
 
@@ -75,7 +75,7 @@ class Ec2Instances(Instances):
         self._watching: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._said = ""
-        self._over = ""
+        self.over = ""
 
     # The flight.
 
@@ -136,8 +136,8 @@ class Ec2Instances(Instances):
 
     def check(self) -> None:
         """See Instances. The time may be used up, or our own watch have failed."""
-        if self._over:
-            raise BackendFailure(self._over)
+        if self.over:
+            raise BackendFailure(self.over)
         if self._watching is not None and self._watching.done():
             self._watching.result()
 
@@ -181,7 +181,7 @@ class Ec2Instances(Instances):
         """In a thread: what the provider lists, and what the registry says of it."""
         listed = self._cloud.list()
         if self._cloud.enforce():
-            self._over = "the instance time that --max-hours allows is used up; every instance was ended"
+            self.over = "the instance time that --max-hours allows is used up; every instance was ended"
         if not self.elsewhere:
             return listed, Servers(), {}
         return (

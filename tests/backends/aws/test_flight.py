@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,20 +90,21 @@ class Flown:
     items: list[dict[str, Any]]
 
 
-@pytest.fixture(scope="module")
-def flown(moto_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flown]:
-    from windtunnel.backends.aws.client import ec2_client
-
-    folder = tmp_path_factory.mktemp("aws")
+def test_a_flight_scales_out_and_in_on_ec2(moto_url: str, tmp_path: Path, ec2: Any) -> None:
+    """One flight, looked at from all sides."""
     name, text = scenario(moto_url)
-    flight = start(folder, text, "--max-hours", "1")
+    flight = start(tmp_path, text, "--max-hours", "1", "--no-figure")
     out, err = flight.communicate(timeout=PATIENCE)
     assert flight.returncode == 0, err
-    ec2 = ec2_client("us-east-1", moto_url)[0]
-    yield Flown(name, Run.open(folder / "run"), out, err, folder, instances(ec2, name))
+    flown = Flown(name, Run.open(tmp_path / "run"), out, err, tmp_path, instances(ec2, name))
+    check_that_scaling_out_adds_a_server_that_answers(flown)
+    check_the_events(flown)
+    check_tags_and_that_instances_are_ended(flown)
+    check_that_nobody_listens(flown)
+    check_that_credentials_are_nowhere(flown)
 
 
-def test_scaling_out_on_ec2_adds_a_server_that_answers(flown: Flown) -> None:
+def check_that_scaling_out_adds_a_server_that_answers(flown: Flown) -> None:
     run = flown.run
     assert run.summary["outcomes"] == {"ok": run.summary["planned"]}
     assert run.summary["planned"] > 250
@@ -112,7 +112,7 @@ def test_scaling_out_on_ec2_adds_a_server_that_answers(flown: Flown) -> None:
     assert {row["server"] for row in run.metrics.to_pylist() if row["requests"]} == {0, 1, 2}
 
 
-def test_the_events_are_those_of_the_rehearsal(flown: Flown) -> None:
+def check_the_events(flown: Flown) -> None:
     told = [
         (event["event"], event.get("reason"), event.get("server"))
         for event in flown.run.events
@@ -133,7 +133,7 @@ def test_the_events_are_those_of_the_rehearsal(flown: Flown) -> None:
     assert up["t"] - begun["t"] >= 300_000_000, "it boots as long as the scenario says"
 
 
-def test_instances_carry_our_tags_and_are_ended(flown: Flown) -> None:
+def check_tags_and_that_instances_are_ended(flown: Flown) -> None:
     assert [item["State"]["Name"] for item in flown.items] == ["terminated", "terminated"]
     tags = [tags_of(item) for item in flown.items]
     assert {(one[TAG_FLEET], one[TAG_NUMBER], one[TAG_ROLE]) for one in tags} == {
@@ -149,7 +149,7 @@ def test_instances_carry_our_tags_and_are_ended(flown: Flown) -> None:
     assert f"ended 1 instance of run {run}: {first}" in lines
 
 
-def test_nothing_is_left_here(flown: Flown) -> None:
+def check_that_nobody_listens(flown: Flown) -> None:
     servers = next(line for line in flown.err.splitlines() if line.startswith("servers "))
     proxy = next(line for line in flown.err.splitlines() if line.startswith("proxy "))
     for line in (servers, proxy):
@@ -158,7 +158,7 @@ def test_nothing_is_left_here(flown: Flown) -> None:
             assert probe.connect_ex((host, int(port))) != 0, "somebody still listens there"
 
 
-def test_credentials_are_nowhere(flown: Flown) -> None:
+def check_that_credentials_are_nowhere(flown: Flown) -> None:
     files = [path for path in flown.folder.rglob("*") if path.is_file()]
     assert any(path.name == "autoscaler.log" for path in files)
     texts = [flown.out, flown.err, *(path.read_bytes().decode("latin-1") for path in files)]

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -53,6 +54,9 @@ class World:
     def named(self, name: str) -> list[Mapping[str, Any]]:
         return [fields for event, fields in self.events if event == name]
 
+    def has_address(self, number: int) -> bool:
+        return number in self.instances.by_number and bool(self.instances.by_number[number].address)
+
     async def until(self, condition: Callable[[], object]) -> None:
         async with asyncio.timeout(60):
             while not condition():
@@ -71,9 +75,7 @@ class World:
 
         async def register() -> None:
             for number, role in enumerate(roles, 1):
-                await self.until(
-                    lambda n=number: n in self.instances.by_number and self.instances.by_number[n].address
-                )
+                await self.until(partial(self.has_address, number))
                 self.registry.register(self.instances.by_number[number].address, role)
 
         await asyncio.gather(self.instances.begin_first(roles), register())
@@ -228,17 +230,11 @@ def test_when_the_instance_time_is_used_up_the_flight_fails(
     async def run() -> None:
         world = World(settings(max_hours=11.5 / 3600), redis_server)
 
-        def fails() -> bool:
-            try:
-                world.instances.check()
-            except BackendFailure as error:
-                assert "--max-hours" in str(error)
-                return True
-            return False
-
         async with world.begun():
             await world.first("serving")
-            await world.until(fails)
+            await world.until(lambda: world.instances.over)
+            with pytest.raises(BackendFailure, match="--max-hours"):
+                world.instances.check()
             assert await asyncio.to_thread(world.cloud.list) == ()
 
     flying(run())
