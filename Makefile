@@ -1,10 +1,11 @@
-# make demo: set up and replay the classic load test in simulation. make test: set up and pass the tests.
+# make demo: set up and replay the classic load test in simulation. make fly: fly a scenario and compare it. make test: set up and pass the tests.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= runs/demo
+FLIGHT ?= chaos-monkey-small
 
-.PHONY: demo test test-all bench lint format docs clean
+.PHONY: demo fly test test-all bench lint format docs clean
 
 $(VENV)/.runtime: requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -24,6 +25,12 @@ demo: $(VENV)/.runtime
 	@$(BIN)/windtunnel replay classic-plan --set duration=60s --no-figure --json --out $(DEMO)/first-minute >/dev/null || test $$? -eq 3
 	@$(BIN)/windtunnel verify $(DEMO)/first-minute --engine simpy
 	@echo && echo "Now open $(DEMO)/report.html"
+
+fly: $(VENV)/.runtime
+	@rm -rf $(DEMO)-rehearsal $(DEMO)-flight
+	@$(BIN)/windtunnel replay $(FLIGHT) --out $(DEMO)-rehearsal
+	@$(BIN)/windtunnel replay $(FLIGHT) --backend local --out $(DEMO)-flight
+	@echo && $(BIN)/windtunnel compare $(DEMO)-rehearsal $(DEMO)-flight --out $(DEMO)-flight/compared.html
 
 test: $(VENV)/.dev
 	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not long and not benchmark"

@@ -126,9 +126,9 @@ def flight(backend: str, words: FlightWords, quiet: bool) -> Iterator[FlightOpti
     def announce(addresses: Mapping[str, Any]) -> None:
         if not quiet:
             err.print(_addresses(addresses), markup=False)
-            bar.start()
 
     try:
+        bar.start()
         yield replace(words.options(), announce=announce, watch=watch)
     finally:
         bar.stop()

@@ -186,7 +186,11 @@ def test_the_events_in_the_docs_are_those_in_the_code() -> None:
     for path in SOURCES:
         tree = ast.parse(path.read_text())
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and dotted(node.func).split(".")[-1] == "emit" and node.args:
+            if (
+                isinstance(node, ast.Call)
+                and dotted(node.func).split(".")[-1] in ("emit", "_emit")
+                and node.args
+            ):
                 # An emitter that is told the time has the name second.
                 first = node.args[1] if len(node.args) == 3 else node.args[0]
                 named = [first] if not isinstance(first, ast.Name) else _assigned(tree, first.id)

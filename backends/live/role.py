@@ -20,6 +20,7 @@ from importlib import import_module
 from types import FrameType
 from typing import Any
 
+from ...core.errors import UsageError
 from .clock import LiveClock
 from .settings import (
     AppSettings,
@@ -150,6 +151,11 @@ def main() -> None:
     status = 0
     try:
         run_role(name, ROLES[name][1].model_validate_json(sys.stdin.readline()), owned=True)
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
+    except UsageError as error:
+        sys.stderr.write(f"{error}\n")
+        status = 2
     except BaseException:  # noqa: BLE001 - it ends the process, as it would without the threads
         traceback.print_exc()
         status = 1

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 from ...core.events import FORMAT
 from ...core.lifecycle import State
@@ -105,16 +106,15 @@ class Attached:
         except RegistryError as error:
             if self._reachable:
                 self._reachable = False
-                self._recording.event(self.clock.now(), "registry_unreachable", {"error": str(error)})
+                self._emit("registry_unreachable", {"error": str(error)})
             return
         if not self._reachable:
             self._reachable = True
-            self._recording.event(self.clock.now(), "registry_reachable", {})
+            self._emit("registry_reachable", {})
         self._compare(servers, samples)
 
     def _compare(self, servers: Servers, samples: Mapping[str, Sample]) -> None:
         """Servers that came and went since the last look are events."""
-        now = self.clock.now()
         listed = {
             address: STATES[role]
             for role in ("standby", "canary", "serving")
@@ -122,12 +122,13 @@ class Attached:
         }
         for address in sorted(set(listed) - set(self._seen)):
             number = self._numbers.setdefault(address, len(self._numbers) + 1)
-            self._recording.event(
-                now, "ready", {"server": number, "role": listed[address].word, "address": address}
-            )
+            self._emit("ready", {"server": number, "role": listed[address].word, "address": address})
         for address in sorted(set(self._seen) - set(listed)):
-            self._recording.event(now, "unlisted", {"server": self._numbers[address], "address": address})
+            self._emit("unlisted", {"server": self._numbers[address], "address": address})
         self._seen = {address: (state, samples.get(address)) for address, state in listed.items()}
+
+    def _emit(self, name: str, fields: Mapping[str, Any]) -> None:
+        self._recording.event(self.clock.now(), name, fields)
 
     def _sample(self, time: int) -> None:
         completed = self._load.figures()["completed"]

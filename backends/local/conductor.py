@@ -27,7 +27,7 @@ from .loading import LoadGenerators
 from .options import Figures, FlightOptions
 from .process import BackendFailure, Line, RoleProcess
 from .recording import Recording
-from .redis_server import RedisServer, check_empty, free_port
+from .redis_server import RedisServer, check_empty, free_port, sweep
 from .roles import END_SECONDS, Lasting, RoleFactory
 
 _SETTLE_NS = SECOND
@@ -64,6 +64,7 @@ class Conductor:
         self._proxy: Lasting
         self._scaler: Lasting | None = None
         self._load = LoadGenerators(self.recording)
+        self._caches: RoleProcess | None = None
         self._dependencies: dict[str, str] = {}
         self._proxy_admin = ""
         self._proxy_second: Line = {}
@@ -106,12 +107,19 @@ class Conductor:
 
     async def _registry(self) -> str:
         if self.options.redis_url:
-            await asyncio.to_thread(check_empty, self.options.redis_url, self.fleet.key_prefix)
-            return self.options.redis_url
+            url = self.options.redis_url
+            await asyncio.to_thread(check_empty, url, self.fleet.key_prefix)
+            self._cleanup.push_async_callback(self._sweep, url)
+            return url
         server = RedisServer()
         self._cleanup.push_async_callback(server.end)
         await server.start()
         return server.url
+
+    async def _sweep(self, url: str) -> None:
+        """Leave a registry of the user's as it was."""
+        addresses = [one.address for one in self._instances.by_number.values() if one.address]
+        await asyncio.to_thread(sweep, url, self.fleet.key_prefix, addresses)
 
     async def _control(self) -> ControlApi:
         api = ControlApi(self._instances, lambda: self._told("", api), self._status)
@@ -122,8 +130,8 @@ class Conductor:
     async def _first_fleet(self, redis_url: str) -> int:
         """Dependencies, first instances, proxy; the proxy's port."""
         if self.fleet.dependencies and not self._instances.elsewhere:
-            process, self._dependencies = await self._factory.dependencies(self.options.demand)
-            self._cleanup.push_async_callback(process.end, END_SECONDS)
+            self._caches, self._dependencies = await self._factory.dependencies(self.options.demand)
+            self._cleanup.push_async_callback(self._caches.end, END_SECONDS)
         port, admin_port = free_port(), free_port()
         self._proxy_admin = f"http://{LOOPBACK}:{admin_port}"
         self._proxy = Lasting(
@@ -150,6 +158,8 @@ class Conductor:
         self._sink.event(0, "run", {"scenario": fleet.name, "scenario_hash": self._plan.fingerprint, "seed": fleet.seed,
                                     "duration": fleet.duration, "format": FORMAT})  # fmt: skip
         self._load.begin(self.start)
+        if self._caches is not None:
+            self._caches.send({"command": "start", "start": self.start})
         if fleet.autoscaler is not None:
             self._scaler = Lasting(
                 lambda: self._factory.process("autoscaler"),

@@ -194,7 +194,7 @@ class Instances(ABC):
         return fields
 
     def promoted(self, number: int) -> None:
-        """The autoscaler has put a standby server among the serving ones."""
+        """The autoscaler has put a standby server among the serving ones (one that is none of ours is not our concern)."""
         instance = self.by_number.get(number)
         if instance is not None and instance.state == State.STANDBY:
             instance.become(State.SERVING)

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import socket
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import redis
 from ...core.ports import RegistryError
 from ..connection import redis_client
 from ..live.addresses import LOOPBACK
-from ..registry import INSTANCES, LISTS, RedisRegistry
+from ..registry import FENCE, INSTANCES, LEASE, LISTS, NUMBERS, STATE, RedisRegistry
 from .process import BackendFailure, die_with_parent
 
 _START_SECONDS = 15.0
@@ -101,3 +101,18 @@ def check_empty(url: str, prefix: str) -> None:
         raise BackendFailure(
             f"{url}: expected a registry without a fleet, but {', '.join(LISTS.values())} or {INSTANCES} hold {what}; give another database or fleet.registry.key_prefix"
         )
+
+
+def sweep(url: str, prefix: str, addresses: Iterable[str]) -> None:
+    """Take out of a registry of the user's what a flight has put there: its servers at *addresses* and the autoscaler's books. One that is gone needs none."""
+    client = redis_client(url)
+    try:
+        registry = RedisRegistry(client, prefix)
+        for address in addresses:
+            registry.forget(address)
+        own = [prefix + name for name in (INSTANCES, NUMBERS, LEASE, FENCE)]
+        client.delete(*own, *client.scan_iter(match=f"{prefix}{STATE}*"))
+    except (redis.RedisError, RegistryError):
+        return
+    finally:
+        client.close()

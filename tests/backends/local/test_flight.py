@@ -14,7 +14,9 @@ from typing import Any
 import psutil
 import pytest
 from windtunnel import Run, Scenario, replay, report
+from windtunnel.backends.connection import redis_client
 from windtunnel.backends.local.options import Figures, FlightOptions
+from windtunnel.backends.local.redis_server import RedisServer
 
 SMALL = """
 scenario: small
@@ -231,3 +233,72 @@ def test_a_proxy_that_is_restarted_comes_back(tmp_path: Path) -> None:
     last = [row for row in flown.requests.to_pylist() if row["time_ns"] > 3_500_000_000]
     assert last
     assert {row["outcome"] for row in last} == {"ok"}
+
+
+def test_a_proxy_whose_memory_is_exhausted_crashes_and_comes_back(tmp_path: Path) -> None:
+    crash = "{upstream_timeout: 5s, memory: {total: 50MiB, base: 40MiB, per_connection: 4MiB}, on_exhaustion: crash, restart_after: 500ms}"
+    text = SMALL.replace("{upstream_timeout: 5s}", crash).replace("pool: 50", "pool: 8")
+    flown = replay(Scenario.parse(text), backend="local", out=tmp_path / "run")
+    downs = [event for event in flown.events if event["event"] in ("proxy_down", "proxy_up")]
+    assert [event["event"] for event in downs[:2]] == ["proxy_down", "proxy_up"]
+    assert downs[0]["cause"] == "memory"
+    assert downs[1]["t"] - downs[0]["t"] >= 500_000_000
+    assert flown.summary["outcomes"]["refused"] > 0
+
+
+def test_an_autoscaler_launches_drains_and_ends_and_is_replaced_when_it_crashes(tmp_path: Path) -> None:
+    text = """
+scenario: scaling
+duration: 20s
+fleet: {app: {initial: 1, max: 3, workers: 8, boot_time: {constant: 500ms}}}
+endpoints: [{path: /, cpu: {constant: 5ms}}]
+traffic: [{name: users, stages: [{for: 6s, rate: 60/s}, {for: 14s, rate: 4/s}], client: {connections: {pool: 20}}}]
+autoscaler: {policy: target_tracking, metric: requests, target: 25/s, cooldown: 1s}
+faults: [{name: dies, type: autoscaler_crash, at: 3500ms, for: 500ms, target: {role: autoscaler}}]
+slo: [{name: answered, indicator: availability, above: 99%}]
+"""
+    flown = replay(Scenario.parse(text), backend="local", out=tmp_path / "run")
+    names = [event["event"] for event in flown.events]
+    for expected in ("decision", "launched", "booting", "ready", "draining", "terminated"):
+        assert expected in names, names
+    assert flown.passed, flown.summary["outcomes"]
+    ended = [event for event in flown.events if event["event"] == "terminated"]
+    assert {event["reason"] for event in ended} == {"drained"}
+    assert {event["lost"] for event in ended} == {0}
+    sizes = flown.summary["fleet"]
+    assert sizes["most"] >= 2
+    assert sizes["last"] == 1
+
+
+def test_a_registry_of_the_users_is_left_as_it_was(tmp_path: Path) -> None:
+    import asyncio
+
+    async def run() -> None:
+        server = RedisServer()
+        await server.start()
+        try:
+            client = redis_client(server.url)
+            client.set("theirs", "1")
+            options = FlightOptions(redis_url=server.url)
+            text = SMALL.replace("4s", "2s").replace("initial: 2,", "initial: 2, max: 3,")
+            text += "autoscaler: {policy: target_tracking, metric: requests, target: 25/s}\n"
+            flown = await asyncio.to_thread(
+                replay, Scenario.parse(text), backend="local", flight=options, out=tmp_path / "run"
+            )
+            assert flown.passed
+            assert [event for event in flown.events if event["event"] == "decision"]
+            assert client.keys("*") == ["theirs"]
+        finally:
+            await server.end()
+
+    asyncio.run(run())
+
+
+def test_load_from_two_processes_is_the_same_plan(tmp_path: Path, runs: tuple[Run, Run, Any, Any]) -> None:
+    rehearsed = runs[0]
+    options = FlightOptions(load_processes=2)
+    flown = replay(Scenario.parse(SMALL), backend="local", flight=options, out=tmp_path / "run")
+    assert planned(flown, "users") == planned(rehearsed, "users")
+    numbers = flown.requests.column("request").to_pylist()
+    assert len(set(numbers)) == len(numbers)
+    assert flown.summary["outcomes"] == {"ok": flown.summary["planned"]}
