@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from ...core.lifecycle import READY, State
 from ...core.model import SECOND, FleetSpec
 from ...core.ports import CloudError, CloudInstance, RegistryError, Sample, Servers
+from ..cloud import GRACE
 from ..connection import registry_at
 from ..live.addresses import Addresses
 from ..live.clock import LiveClock
@@ -31,8 +32,6 @@ from .settings import AwsSettings
 
 BOOT_TIMEOUT = 300 * SECOND
 """How long the first fleet may take to register where no autoscaler says it."""
-GRACE = 60 * SECOND
-"""So long EC2's lists may not know an instance yet."""
 
 _LOOK_SECONDS = 1.0
 _MISSING = 3 * SECOND
