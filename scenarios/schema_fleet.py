@@ -234,7 +234,7 @@ class Aws(Model):
     user_data: str | None = Field(
         None,
         max_length=16_384,
-        description="user data: a text in which `{registry}`, `{port}`, `{role}`, `{number}`, `{fleet}` and `{run}` are filled in; put no secret into it",
+        description="user data: a text in which `{registry}`, `{port}`, `{role}`, `{number}`, `{fleet}`, `{run}` and `{epoch}` are filled in; put no secret into it",
     )
     user_data_file: Name | None = Field(None, description="a file with the user data, instead")
     endpoint_url: Name | None = Field(

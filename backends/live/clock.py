@@ -22,6 +22,11 @@ class LiveClock:
         """A clock by the time of day as it is now."""
         return cls(time.monotonic_ns() - (time.time_ns() - EPOCH))
 
+    @classmethod
+    def by_wall(cls, epoch: int) -> "LiveClock":
+        """The clock of a flight on another machine, which read 0 at the wall-clock time *epoch* (ns since 1970): as exact as both machines' time of day."""
+        return cls(time.monotonic_ns() - (time.time_ns() - epoch))
+
     def now(self) -> int:
         """Nanoseconds since the epoch."""
         return time.monotonic_ns() - self.origin

@@ -25,7 +25,7 @@ class Settings(BaseModel):
 class ProxySettings(Settings):
     """The proxy listens on host and port, its control API on *admin_port* (0: a free one; -1: none).
 
-    *instance_port*, *own_addresses*: see Addresses; by them the proxy knows our instances' numbers, other servers get numbers of its own above 2**16.
+    *instance_port*, *own_addresses*: see Addresses; by them the proxy knows our instances' numbers, or by *numbers*, by address. Other servers get numbers of its own above 2**16.
     """
 
     host: str = "127.0.0.1"
@@ -33,6 +33,7 @@ class ProxySettings(Settings):
     admin_port: int = -1
     instance_port: int = 0
     own_addresses: bool = OWN_ADDRESSES
+    numbers: dict[str, int] = {}
 
 
 class AppSettings(Settings):

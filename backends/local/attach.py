@@ -21,6 +21,7 @@ from ..live.clock import LiveClock
 from ..registry import RedisRegistry
 from .instances import STATES
 from .loading import LoadGenerators
+from .observed import second_of
 from .options import Figures, FlightOptions
 from .process import BackendFailure, Line, RoleProcess
 from .recording import Recording
@@ -148,18 +149,12 @@ class Attached:
             (time, 0, int(State.SERVING), completed - self._completed, 0, 0, 0, 0, 0, 0)
         ]
         self._completed = completed
-        total, cores = max(self._fleet.app.memory.total, 0), self._fleet.app.cores
         for address, (state, sample) in sorted(self._seen.items(), key=lambda one: self._numbers[one[0]]):
-            said = (0, 0, 0, 0)
-            if sample is not None and self._fresh(sample):
-                said = (
-                    sample.requests,
-                    sample.in_flight,
-                    int(sample.memory * total),
-                    int(sample.cpu * cores * SECOND),
-                )
-            requests, in_flight, memory, cpu = said
-            rows.append((time, self._numbers[address], int(state), requests, in_flight, 0, memory, cpu, 0, 0))
+            said = second_of(sample, self._fleet.app) if sample is not None and self._fresh(sample) else {}
+            rows.append(
+                (time, self._numbers[address], int(state), said.get("requests", 0), said.get("in_flight", 0), 0,
+                 said.get("memory", 0), said.get("cpu_ns", 0), 0, 0)
+            )  # fmt: skip
         self._instance_ns += len(self._seen) * SECOND
         self._recording.metrics(rows)
         self._recording.flush(self.clock.now())

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...core.model import FleetSpec
 from ...scenarios.plan import Program
+from ..aws.settings import AwsSettings
 from ..live.addresses import Addresses
 from ..live.settings import (
     AppSettings,
@@ -94,10 +95,13 @@ class RoleFactory:
         log = None if self._logs is None else self._logs / f"{label}.log"
         return RoleProcess(role, label, self._on_line, log)
 
-    def proxy(self, host: str, port: int, admin_port: int, instances: Addresses) -> ProxySettings:
+    def proxy(
+        self, host: str, port: int, admin_port: int, instances: Addresses, numbers: dict[str, int]
+    ) -> ProxySettings:
         """Settings of the proxy."""
         return ProxySettings(
             host=host, port=port, admin_port=admin_port, instance_port=instances.port, own_addresses=instances.own,
+            numbers=numbers,
             **self._common,
         )  # fmt: skip
 
@@ -109,11 +113,14 @@ class RoleFactory:
             dependencies=dependencies, proxy_admin=proxy_admin, **self._program, **self._common,
         )  # fmt: skip
 
-    def autoscaler(self, start: int, cloud_url: str, dry_run: bool = False) -> AutoscalerSettings:
-        """Settings of the autoscaler."""
+    def autoscaler(
+        self, start: int, cloud_url: str, dry_run: bool = False, aws: AwsSettings | None = None
+    ) -> AutoscalerSettings:
+        """Settings of the autoscaler. *aws*: it launches on EC2, and not by the control API at *cloud_url*."""
         return AutoscalerSettings(
-            start=start, cloud="local", cloud_url=cloud_url, dry_run=dry_run, **self._common
-        )
+            start=start, cloud="local" if aws is None else "aws", cloud_url=cloud_url, aws=aws, dry_run=dry_run,
+            **self._common,
+        )  # fmt: skip
 
     async def dependencies(self, demand: str) -> tuple[RoleProcess, dict[str, str]]:
         """The dependencies, started, and where each listens."""

@@ -100,6 +100,7 @@ class Servers:
         self._weight = fleet.app.weight
         self._instances = Addresses(instance_port, own_addresses) if instance_port else None
         self._foreign: dict[str, int] = {}
+        self._told: dict[str, int] = {}
         self._unparsable: set[str] = set()
         self._clock = clock
         self._timers = timers
@@ -152,7 +153,13 @@ class Servers:
             found.append(server)
         return found
 
+    def know(self, numbers: Mapping[str, int]) -> None:
+        """Instances by their addresses, where these do not tell their numbers."""
+        self._told = dict(numbers)
+
     def _number(self, address: str) -> int:
+        if address in self._told:
+            return self._told[address]
         ours = self._instances.number(address) if self._instances else 0
         return ours or self._foreign.setdefault(address, FOREIGN + len(self._foreign))
 
