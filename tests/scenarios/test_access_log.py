@@ -146,7 +146,7 @@ def test_notes_on_requests_that_meet_nothing(tmp_path: Path) -> None:
         (b"\n\n", "expected lines in Common or Combined log format, or JSON lines with a time and a path, got an empty file"),
         (b"second,requests\n0,1\n", "expected lines in Common or Combined log format, or JSON lines with a time and a path, got 2 lines that are neither"),
         (b"\x1f\x8b\x00\x00", "cannot be read"),
-        (gzip.compress(line(0).encode() * 100)[:-9], "cannot be read: Compressed file ended"),
+        (gzip.compress(line(0).encode() * 100, mtime=0)[:-9], "cannot be read: Compressed file ended"),
         ((line(0) + "\n" + line(450 * 86400)).encode(), "expected a time within 400 days of the first line's, got one 450 days after it"),
     ],
 )  # fmt: skip
