@@ -24,6 +24,7 @@ from .api import verify as verify_run
 from .backends.local.process import BackendFailure
 from .cli_aws import register as register_aws
 from .cli_aws import tell_dry_run
+from .cli_calibrate import register as register_calibrate
 from .cli_campaign import check_plain, replay_seeds
 from .cli_campaign import register as register_campaigns
 from .cli_compare import register as register_compare
@@ -310,6 +311,7 @@ register_campaigns(app)
 register_roles(app)
 register_aws(app)
 register_compare(app)
+register_calibrate(app)
 
 
 @app.command(epilog="Example: windtunnel verify runs/monkey --engine simpy")

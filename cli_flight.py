@@ -16,6 +16,7 @@ from .backends.live.clock import LiveClock
 from .backends.live.role import run_role
 from .backends.live.settings import AppSettings, AutoscalerSettings, ProxySettings
 from .backends.local.options import Figures, FlightOptions
+from .backends.local.preflight import check_program
 from .backends.local.redis_server import find_server
 from .core.errors import UsageError
 from .core.model import SECOND, FleetSpec
@@ -219,14 +220,22 @@ def app_server(
     dependency: Annotated[
         list[str] | None, typer.Option(metavar="NAME=URL", help="where a dependency listens; may be repeated")
     ] = None,
+    proxy_admin: Annotated[
+        str, typer.Option(metavar="URL", help="of a program of your own: where the proxy counts its requests")
+    ] = "",
     redis_url: UrlOption = _REDIS,
     epoch: Annotated[
         int | None,
         typer.Option(help="the zero of a flight's clock, ns since 1970, as user data is told; default: now"),
     ] = None,
 ) -> None:
-    """Run one app server of a scenario's fleet alone, until SIGTERM; events and status are JSON lines."""
+    """Run one app server of a scenario's fleet, or the program of your own that it names, alone, until SIGTERM; events and status are JSON lines."""
     clock = LiveClock.begin() if epoch is None else LiveClock.by_wall(epoch)
+    plan = compile_plan(Scenario.load(scenario))
+    check_program(plan, demand)
+    program: dict[str, Any] = {}
+    if plan.program is not None:
+        program = {"command": plan.program.command, "directory": str(plan.program.directory)}
     dependencies = {}
     for text in dependency or []:
         name, separator, where = text.partition("=")
@@ -236,8 +245,8 @@ def app_server(
     run_role(
         "app",
         AppSettings(
-            origin=clock.origin, fleet=_fleet(scenario), redis_url=redis_url, number=number, role=role, host=host,
-            port=port, demand=demand, dependencies=dependencies,
+            origin=clock.origin, fleet=plan.fleet, redis_url=redis_url, number=number, role=role, host=host,
+            port=port, demand=demand, dependencies=dependencies, proxy_admin=proxy_admin, **program,
         ),
         owned=False,
     )  # fmt: skip

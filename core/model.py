@@ -116,14 +116,17 @@ class Cache:
 
 @dataclass(frozen=True, slots=True)
 class DependencySpec:
-    """Something the app servers call: a database, another service. *overhead*: what a call that is served takes beside *service*."""
+    """Something the app servers call: a database, another service. *timer_slack*: how much longer the service of a call lasts than was drawn;
+    *round_trip*: what the way there and back takes, which holds the caller's worker and nothing of the dependency.
+    """
 
     name: str
     concurrency: int
     queue: int
     service: Distribution
     cache: Cache | None = None
-    overhead: int = 0
+    timer_slack: int = 0
+    round_trip: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +250,8 @@ class SloSpec:
 
 @dataclass(frozen=True, slots=True)
 class FleetSpec:
-    """The whole fleet and what will happen to it: all that a world needs besides the planned requests."""
+    """The whole fleet and what will happen to it: all that a world needs besides the planned requests. *host_cores*: what all servers' cores and the
+    proxy share, -1: each has its own."""
 
     name: str
     seed: int
@@ -262,6 +266,7 @@ class FleetSpec:
     reregister: int = NONE
     key_prefix: str = ""
     pending: int = 0
+    host_cores: int = NONE
     dependencies: tuple[DependencySpec, ...] = ()
     endpoints: tuple[EndpointSpec, ...] = ()
     sources: tuple[SourceSpec, ...] = ()

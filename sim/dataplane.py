@@ -15,6 +15,7 @@ from .appserver import AppServer
 from .clients import Clients
 from .dependency import Dependency
 from .entities import Job
+from .host import Host
 from .plane import Emit, ProxySample, ServerSample
 from .proxy import Proxy
 from .recorder import Recorder
@@ -35,6 +36,7 @@ class DataPlane:
         self._emit = emit
         self.lost: Callable[[int], None] = lambda number: None
         self.proxy_down: Callable[[], None] = lambda: None
+        self.host = Host(fleet.host_cores, timeline)
         self.recorder = Recorder(sink)
         self.clients = Clients(plan, timeline, self.recorder, block)
         self.proxy = Proxy(fleet, timeline, self.clients, self)
@@ -208,11 +210,11 @@ class DataPlane:
         )  # fmt: skip
 
     def call(self, server: AppServer, job: Job) -> None:
-        """An app server calls the job's next dependency."""
+        """An app server calls the job's next dependency. The way back is taken with the way there, for nothing is recorded between."""
         dependency = self.dependencies[job.endpoint.calls[job.call]]
         self.timeline.at(
-            self.timeline.now(), Kind.DEPENDENCY_CALL, dependency.number, job.number, job.lane,
-            dependency.call, job, server,
+            self.timeline.now() + dependency.spec.round_trip, Kind.DEPENDENCY_CALL, dependency.number,
+            job.number, job.lane, dependency.call, job, server,
         )  # fmt: skip
 
     def out_of_memory(self, server: AppServer) -> None:

@@ -69,7 +69,7 @@ class Dependency:
     def _serve(self, job: Job, entry: int, caller: Caller) -> None:
         self.busy += 1
         service = slowed(self.spec.service.sample(self._draw(job, 0)), self.slow)
-        time = self.timeline.now() + service + self.spec.overhead
+        time = self.timeline.now() + service + self.spec.timer_slack
         self.timeline.at(
             time, Kind.DEPENDENCY_DONE, self.number, job.number, job.lane, self._done, job, entry, caller
         )

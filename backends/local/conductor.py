@@ -25,6 +25,7 @@ from .faults import FlightFaults
 from .instances import Emit, Instance, Instances, LocalInstances, Start
 from .loading import LoadGenerators
 from .options import Figures, FlightOptions
+from .ports import port_row
 from .process import BackendFailure, Line, RoleProcess
 from .recording import Recording
 from .redis_server import RedisServer, check_empty, free_port, sweep
@@ -55,7 +56,7 @@ class Conductor:
         self._sink = sink
         self._logs = logs
         self._cleanup = AsyncExitStack()
-        self._addresses = Addresses(free_port())
+        self._addresses = Addresses(free_port()) if plan.program is None else Addresses(port_row(), own=False)
         self._instances = provide(
             self.fleet, self.clock, self._addresses, self._start_app, self.recording.event
         )
@@ -79,7 +80,9 @@ class Conductor:
         """
         async with self._cleanup:
             redis_url = await self._registry()
-            self._factory = RoleFactory(self.fleet, self.clock.origin, redis_url, self._hear, self._logs)
+            self._factory = RoleFactory(
+                self.fleet, self.clock.origin, redis_url, self._hear, self._logs, self._plan.program
+            )
             api = await self._control()
             port = await self._first_fleet(redis_url)
             await self._load.start(
@@ -137,7 +140,7 @@ class Conductor:
         self._proxy = Lasting(
             lambda: self._factory.process("proxy"),
             lambda: self._factory.proxy(
-                LOOPBACK, port, admin_port, self._addresses.port, dict(self._instances.numbers)
+                LOOPBACK, port, admin_port, self._addresses, dict(self._instances.numbers)
             ),
         )
         self._cleanup.push_async_callback(self._instances.end)

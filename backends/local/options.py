@@ -7,6 +7,7 @@ from typing import Any
 from ...core.errors import UsageError
 
 DEMANDS = ("sleep", "burn")
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,10 @@ class FlightOptions:
     def __post_init__(self) -> None:
         if self.demand not in DEMANDS:
             raise UsageError(f"expected --demand {' or '.join(DEMANDS)}, got {self.demand!r}")
+        if self.redis_url and not self.redis_url.startswith(REDIS_SCHEMES):
+            # Not all of it is shown: there may be a password in it.
+            start = self.redis_url.partition("@")[2] or self.redis_url
+            raise UsageError(f"--redis-url: expected redis://HOST:PORT/DATABASE, got {start!r}")
         if self.load_processes < 1:
             raise UsageError(f"expected at least 1 load process, got {self.load_processes}")
         if self.max_instances is not None and self.max_instances < 1:

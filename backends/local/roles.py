@@ -6,9 +6,12 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from ...core.model import FleetSpec
+from ...scenarios.plan import Program
 from ..aws.settings import AwsSettings
+from ..live.addresses import Addresses
 from ..live.settings import (
     AppSettings,
     AutoscalerSettings,
@@ -73,14 +76,18 @@ class Lasting:
 
 
 class RoleFactory:
-    """Makes the roles of one flight with what they have in common."""
+    """Makes the roles of one flight with what they have in common. *program* runs in place of app servers."""
 
     def __init__(
-        self, fleet: FleetSpec, origin: int, redis_url: str, on_line: OnLine, logs: Path | None
-    ) -> None:
+        self, fleet: FleetSpec, origin: int, redis_url: str, on_line: OnLine, logs: Path | None,
+        program: Program | None = None,
+    ) -> None:  # fmt: skip
         self._common = {"fleet": fleet, "origin": origin, "redis_url": redis_url}
         self._on_line = on_line
         self._logs = logs
+        self._program: dict[str, Any] = {}
+        if program is not None:
+            self._program = {"command": program.command, "directory": str(program.directory)}
 
     def process(self, role: str, label: str = "") -> RoleProcess:
         """A process for *role*, not started."""
@@ -89,11 +96,12 @@ class RoleFactory:
         return RoleProcess(role, label, self._on_line, log)
 
     def proxy(
-        self, host: str, port: int, admin_port: int, instance_port: int, numbers: dict[str, int]
+        self, host: str, port: int, admin_port: int, instances: Addresses, numbers: dict[str, int]
     ) -> ProxySettings:
         """Settings of the proxy."""
         return ProxySettings(
-            host=host, port=port, admin_port=admin_port, instance_port=instance_port, numbers=numbers,
+            host=host, port=port, admin_port=admin_port, instance_port=instances.port, own_addresses=instances.own,
+            numbers=numbers,
             **self._common,
         )  # fmt: skip
 
@@ -102,7 +110,7 @@ class RoleFactory:
         """Settings of an app server."""
         return AppSettings(
             number=number, role=role, host=where[0], port=where[1], ready_at=ready_at, demand=demand,
-            dependencies=dependencies, proxy_admin=proxy_admin, **self._common,
+            dependencies=dependencies, proxy_admin=proxy_admin, **self._program, **self._common,
         )  # fmt: skip
 
     def autoscaler(

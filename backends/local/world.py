@@ -20,7 +20,7 @@ from .attach import Attached
 from .conductor import Conductor
 from .faults import check_faults
 from .options import FlightOptions
-from .preflight import check_machine
+from .preflight import check_machine, check_program
 
 Result = tuple[int, int, Mapping[str, float]]
 
@@ -58,6 +58,7 @@ class LocalFlight:
             if value is not None:
                 raise UsageError(f"{name}: expected --backend aws; nothing else is launched on EC2")
         check_faults(plan.fleet)
+        check_program(plan, self._options.demand)
         check_machine(plan, self._options.demand)
 
     def run(
@@ -80,7 +81,7 @@ class AttachedFlight:
     def __init__(
         self, engine: str = "", registry: str = "", cloud: str = "", flight: FlightOptions | None = None
     ) -> None:
-        """See LocalFlight."""
+        """See LocalFlight. Without *flight* it can be prepared, and no more."""
         self._options = flight or FlightOptions()
         self.prepared = True
 

@@ -66,7 +66,7 @@ async def _serve(settings: ProxySettings, link: RoleLink, registry: Registry, de
     ended = asyncio.Event()
     proxy = Proxy(
         settings.fleet, loop, link.clock, link.emit, lambda text: link.log("warning", text),
-        settings.instance_port, descriptors,
+        settings.instance_port, descriptors, settings.own_addresses,
     )  # fmt: skip
     crashes: list[bool] = []
 

@@ -66,7 +66,7 @@ def serve(w: World, number: int, slot: int) -> None:
     dependency["busy"] += 1
     bits = call_bits(w, slot, 0)
     service = sample(dependency["service_kind"], dependency["service_a"], dependency["service_b"], bits)
-    service = slowed(service, dependency["slow"]) + dependency["overhead"]
+    service = slowed(service, dependency["slow"]) + dependency["timer_slack"]
     schedule(w, w.state[0]["now"] + service, major_key(DEPENDENCY_DONE, number), j["minor"], slot)
 
 

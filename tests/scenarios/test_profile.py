@@ -18,7 +18,7 @@ __all__ = ["both_engines"]
 US, MS = 1_000, 1_000_000
 MACHINE = {
     "description": "two cores", "proxy_cpu": "22us", "app_overhead": "400us", "hop_latency": "30us", "timer_slack": "60us",
-    "start_up": "450ms", "host_cores": 2,
+    "send_delay": "80us", "call_overhead": "150us", "start_up": "450ms", "host_cores": 2,
 }  # fmt: skip
 ALONE = steady("1/s", "5s", fleet={
     "proxy": {"cpu_per_request": "100us"},
@@ -45,24 +45,49 @@ def test_a_request_takes_longer_by_what_the_machine_takes() -> None:
     """A request on a kept connection: two hops each way, the proxy, CPU, io, a call."""
     plain = 2 * MS + 100 * US + 2 * 500 * US + (5 + 3 + 2) * MS
     assert latencies(ALONE) == {plain}
-    hops, waits = 4 * 30 * US, 60 * US + (60 + 2 * 30) * US
-    expected = plain - 100 * US + 22 * US + 400 * US + hops + waits
+    hops, waits = 4 * 30 * US, 60 * US + (60 + 2 * 30 + 150) * US
+    expected = plain - 100 * US + 22 * US + 80 * US + 400 * US + hops + waits
     assert latencies({**ALONE, "profile": MACHINE}) == {expected}
 
 
 @pytest.mark.usefixtures("both_engines")
-def test_a_launch_takes_longer_by_the_start_of_the_process() -> None:
+def test_the_way_to_a_dependency_takes_nothing_of_it() -> None:
+    """Two calls at once, one at a time in the dependency: the second waits for the first one's service and not for its way."""
+    document = steady("1/s", "3s", fleet={
+        "app": {"workers": 2}, "dependencies": [{"name": "db", "concurrency": 1, "service": {"constant": "2ms"}}],
+    })  # fmt: skip
+    document["endpoints"] = [{"path": "/", "cpu": {"constant": 0}, "calls": ["db"]}]
+    pair = {"concurrency": 2, "for": "1s", "maximum": 2}
+    document["traffic"] = [{"name": "two", "closed": pair, "client": {"connections": "per_request"}}]
+    served = {}
+    for name, machine in (
+        ("plain", {}),
+        ("machine", {"hop_latency": "30us", "call_overhead": "1ms", "timer_slack": "60us"}),
+    ):
+        attempts = run({**document, "profile": machine}).attempts.to_pylist()
+        served[name] = sorted(row["served_ns"] - row["started_ns"] for row in attempts)
+    assert served["plain"] == [2 * MS, 4 * MS]
+    way, service = MS + 60 * US, 2 * MS + 60 * US
+    assert served["machine"] == [way + service, way + 2 * service]
+
+
+@pytest.mark.usefixtures("both_engines")
+@pytest.mark.parametrize(
+    ("pending", "boot", "start_up", "ready"),
+    [("1s", "2s", "450ms", 3000), ("1s", "2s", "4s", 4000), ("0s", "0s", "450ms", 450)],
+)
+def test_no_instance_is_ready_before_its_process_is(
+    pending: str, boot: str, start_up: str, ready: int
+) -> None:
+    """The process starts while its machine is pending and boots, so that only what is left of its start takes time."""
     document = steady(
-        "100/s", "10s", fleet={"app": {"max": 2, "boot_time": {"constant": "2s"}}, "cloud": {"pending": "1s"}},
-        autoscaler={"policy": "threshold", "requests_high": "50/s"},
+        "100/s", "10s", fleet={"app": {"max": 2, "boot_time": {"constant": boot}}, "cloud": {"pending": pending}},
+        autoscaler={"policy": "threshold", "requests_high": "50/s"}, profile={"start_up": start_up},
     )  # fmt: skip
-    times = {}
-    for name, machine in (("plain", {}), ("machine", {"start_up": "450ms"})):
-        events = run({**document, "profile": machine}).events
-        launched = next(event for event in events if event["event"] == "launched" and event["t"] > 0)
-        ready = next(e for e in events if e["event"] == "ready" and e["server"] == launched["server"])
-        times[name] = ready["t"] - launched["t"]
-    assert times == {"plain": 3000 * MS, "machine": 3450 * MS}
+    events = run(document).events
+    launched = next(event for event in events if event["event"] == "launched" and event["t"] > 0)
+    got = next(e for e in events if e["event"] == "ready" and e["server"] == launched["server"])
+    assert got["t"] - launched["t"] == ready * MS
 
 
 def test_what_a_profile_omits_is_the_scenarios() -> None:
@@ -98,11 +123,36 @@ def test_what_is_only_told_of_the_machine_is_not_in_the_hash() -> None:
     assert one.fingerprint() == two.fingerprint()
 
 
+def test_cores_that_are_shared_change_results_and_the_hash() -> None:
+    """Said of a machine they are told; once the flight burns its demands they are part of the model."""
+    burnt = {**MACHINE, "demand": "burn"}
+    slept, two, one = (
+        scenario({**ALONE, "profile": profile}) for profile in (MACHINE, burnt, {**burnt, "host_cores": 1})
+    )
+    hashes = {slept.fingerprint(), two.fingerprint(), one.fingerprint()}
+    assert len(hashes) == 3
+    assert scenario({**ALONE, "profile": {**MACHINE, "demand": "sleep"}}).fingerprint() == slept.fingerprint()
+    renamed = scenario({**ALONE, "profile": {**burnt, "description": "the same"}})
+    assert renamed.fingerprint() == two.fingerprint()
+    assert [compile_plan(made).fleet.host_cores for made in (slept, two, one)] == [-1, 2, 1]
+
+
+def test_burnt_demand_needs_the_cores_of_the_machine(tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text("timer_slack: 1us\ndemand: burn\n")
+    with pytest.raises(ScenarioError, match=r"p.yaml:2:\d+: demand: expected host_cores beside demand: burn"):
+        read_profile(path)
+    path.write_text("demand: fry\nhost_cores: 2\n")
+    with pytest.raises(ScenarioError, match=r"p.yaml:1:9: demand: expected 'sleep' or 'burn', got 'fry'"):
+        read_profile(path)
+
+
 def test_a_fleet_of_more_cores_than_the_machine_is_warned_of() -> None:
     fleet = {"app": {"initial": 2, "max": 3, "workers": 4, "cores": 2}}
     (said,) = warnings(scenario(steady(fleet=fleet, profile=MACHINE)).document)
     assert said.startswith("the fleet has up to 6 cores and the profile's machine 2")
     assert warnings(scenario(steady(fleet={"app": {"initial": 2}}, profile=MACHINE)).document) == []
+    assert warnings(scenario(steady(fleet=fleet, profile={**MACHINE, "demand": "burn"})).document) == []
 
 
 def test_every_bad_field_is_named(tmp_path: Path) -> None:
