@@ -40,7 +40,7 @@ endpoints:
   - {{path: /call, cpu: {{constant: 0}}, calls: [db]}}
 traffic:
   - name: all
-    stages: [{{for: {start}s, rate: 40/s}}, {{for: {slow}s, rate: 250/s}}, {{for: {fast}s, rate: 1000/s}}]
+    stages: [{{for: {start}s, rate: 40/s}}, {{for: {slow}s, rate: 150/s}}, {{for: {fast}s, rate: 1000/s}}]
     client: {{timeout: 5s, connections: {{pool: 64}}}}
 autoscaler: {{policy: threshold, requests_high: 10/s, interval: 1s, cooldown: 1s}}
 """
@@ -52,6 +52,7 @@ _ORDER = (
     "hop_latency",
     "app_overhead",
     "call_overhead",
+    "cpu_overhead",
     "timer_slack",
     "start_up",
 )
