@@ -25,7 +25,7 @@ from windtunnel.scenarios.profile_text import Line, profile_text, readable
 US, MS = 1_000, 1_000_000
 MACHINE = {
     "proxy_cpu": "90us", "send_delay": "60us", "hop_latency": "50us", "app_overhead": "300us", "call_overhead": "400us",
-    "cpu_overhead": "30us", "timer_slack": "20us", "start_up": "750ms",
+    "timer_slack": "20us", "start_up": "750ms",
 }  # fmt: skip
 
 
