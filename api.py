@@ -75,7 +75,7 @@ def replay(
     )
     world.prepare()
     plan = compile_plan(scenario)
-    world.check(plan)
+    world.check(plan, scenario)
     fleet = plan.fleet
     names = names_of([s.name for s in fleet.sources], [e.path for e in fleet.endpoints])
     directory = None if out is None else Path(out)

@@ -103,7 +103,7 @@ def calibrate(
         Line(name, one.value, one.how, one.low, one.high, one.parts)
         for name, one in ((name, figures[name]) for name in _ORDER)
     ]
-    return Calibration(figures, cores, found, profile_text(description, lines, cores, found))
+    return Calibration(figures, cores, found, profile_text(description, lines, cores, demand, found))
 
 
 def calibration_scenario(stages: Stages, demand: str) -> str:

@@ -7,6 +7,8 @@ import json
 import shlex
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -21,15 +23,21 @@ from .api import report as report_run
 from .api import verify as verify_run
 from .backends.local.process import BackendFailure
 from .cli_aws import register as register_aws
+from .cli_aws import tell_dry_run
 from .cli_calibrate import register as register_calibrate
 from .cli_campaign import check_plain, replay_seeds
 from .cli_campaign import register as register_campaigns
 from .cli_compare import register as register_compare
 from .cli_flight import (
     AllowOption,
+    BackendOption,
     DemandOption,
+    DryRunOption,
+    FlightWords,
     HoldOption,
     LoadProcessesOption,
+    MaxHoursOption,
+    MaxInstancesOption,
     ProxyOption,
     RedisOption,
     flight,
@@ -201,12 +209,7 @@ def replay(
         Path | None, typer.Option("--out", help="new or empty directory for the run; default runs/NAME-SEED")
     ] = None,
     engine: EngineOption = "kernel",
-    backend: Annotated[
-        str,
-        typer.Option(
-            help="world to run in: sim rehearses, local flies on processes of this machine, attach on a fleet that is there"
-        ),
-    ] = "sim",
+    backend: BackendOption = "sim",
     registry: Annotated[
         str | None, typer.Option(help="fakeredis or memory, instead of the scenario's")
     ] = None,
@@ -223,6 +226,9 @@ def replay(
     load_processes: LoadProcessesOption = None,
     hold: HoldOption = False,
     allow_target: AllowOption = None,
+    max_instances: MaxInstancesOption = None,
+    max_hours: MaxHoursOption = None,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Replay a scenario: rehearse it in virtual time (also over many seeds, with intervals), or fly it. Run directory, verdict, report."""
     loaded = _load(scenario, set_ or [], seed, profile)
@@ -230,28 +236,40 @@ def replay(
         given = {"--out": out_, "--registry": registry, "--cloud": cloud}
         check_plain(given, engine != "kernel" or backend != "sim")
         replay_seeds(loaded, seeds, jobs, json_, junit)
-    directory = out_ or free_directory(f"{loaded.name}-{loaded.document.seed}")
+    words = FlightWords(
+        proxy, demand, redis_url, load_processes, hold, allow_target, max_instances, max_hours, dry_run
+    )
+    words.check(backend)
     warn(loaded)
+    if dry_run:
+        tell_dry_run(loaded, words.options())
+    directory = out_ or free_directory(f"{loaded.name}-{loaded.document.seed}")
     prepare(engine, backend)
     started = time.monotonic()
+    with (
+        _kept(directory),
+        flight(backend, words, json_) as options,
+        progress(not json_ and options is None) as on_second,
+    ):
+        run = replay_scenario(
+            loaded, out=directory, engine=engine, backend=backend, registry=registry, cloud=cloud,
+            progress=on_second, figure=figure, flight=options,
+        )  # fmt: skip
+    again = _command(scenario, set_ or [], run, backend, profile)
+    _show(run, loaded, directory, json_, junit, again, started)
+    raise typer.Exit(PASSED if run.passed else VIOLATED)
+
+
+@contextmanager
+def _kept(directory: Path) -> Iterator[None]:
+    """Where what was recorded is, if a replay is interrupted or the disk is full."""
     try:
-        with (
-            flight(backend, proxy, demand, redis_url, load_processes, hold, allow_target, json_) as options,
-            progress(not json_ and options is None) as on_second,
-        ):
-            run = replay_scenario(
-                loaded, out=directory, engine=engine, backend=backend, registry=registry, cloud=cloud,
-                progress=on_second, figure=figure, flight=options,
-            )  # fmt: skip
+        yield
     except (KeyboardInterrupt, StorageError) as error:
         stopped = isinstance(error, KeyboardInterrupt)
         why = "interrupted" if stopped else str(error)
         err.print(f"{why}; what was recorded until then is in {directory}", markup=False)
         raise typer.Exit(INTERRUPTED if stopped else INTERNAL) from None
-    _show(
-        run, loaded, directory, json_, junit, _command(scenario, set_ or [], run, backend, profile), started
-    )
-    raise typer.Exit(PASSED if run.passed else VIOLATED)
 
 
 def _show(

@@ -1,12 +1,18 @@
 """The commands about AWS. Exit codes of ``janitor``: 0 nothing is left, 2 bad usage, 3 something is left, 4 AWS failed."""
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
+from .api import replay
+from .backends.local.options import FlightOptions
+from .cli_shared import prepare
+from .core.model import SECOND
+from .scenarios.build import compile_plan
+from .scenarios.scenario import Scenario
 from .terminal import err, out
 
 if TYPE_CHECKING:
@@ -53,6 +59,23 @@ def janitor(
     else:
         err.print(f"nothing is left of fleet {escape(fleet)}")
     raise typer.Exit(LEFT if left and not yes else 0)
+
+
+def tell_dry_run(scenario: Scenario, options: FlightOptions) -> NoReturn:
+    """Print every call that a flight of *scenario* would make on EC2, by what its rehearsal decides; exit code 0. Raises UsageError, ScenarioError."""
+    from .backends.aws.rehearsed import tell_calls
+    from .backends.aws.world import check_flight
+
+    plan = compile_plan(scenario)
+    check_flight(plan, scenario, options)
+    prepare()
+    rehearsed = replay(scenario, registry="memory", cloud="memory")
+
+    def tell(moment: int, text: str) -> None:
+        print(f"{moment / SECOND:10.3f} s  {text}")
+
+    tell_calls(plan, scenario, options, rehearsed.events, tell)
+    raise typer.Exit(0)
 
 
 def _table(left: "tuple[Leftover, ...]") -> Table:

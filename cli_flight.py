@@ -3,17 +3,20 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn
 
+from .api import REHEARSAL
 from .backends.live.addresses import LOOPBACK
 from .backends.live.clock import LiveClock
 from .backends.live.role import run_role
 from .backends.live.settings import AppSettings, AutoscalerSettings, ProxySettings
 from .backends.local.options import Figures, FlightOptions
+from .backends.local.preflight import check_program
 from .backends.local.redis_server import find_server
 from .core.errors import UsageError
 from .core.model import SECOND, FleetSpec
@@ -21,6 +24,12 @@ from .scenarios.build import compile_plan
 from .scenarios.scenario import Scenario
 from .terminal import err
 
+BackendOption = Annotated[
+    str,
+    typer.Option(
+        help="world to run in: sim rehearses, local flies on processes of this machine, aws on EC2, attach on a fleet that is there"
+    ),
+]
 DemandOption = Annotated[
     str | None, typer.Option(help="of a flight: sleep for a request's CPU time (default), or burn it")
 ]
@@ -50,26 +59,62 @@ AllowOption = Annotated[
 ]
 
 
-@contextmanager
-def flight(
-    backend: str,
-    proxy: str | None,
-    demand: str | None,
-    redis_url: str | None,
-    load_processes: int | None,
-    hold: bool,
-    allowed: list[str] | None,
-    quiet: bool,
-) -> Iterator[FlightOptions | None]:
-    """The options of a flight with its display, None for a rehearsal. Raises UsageError for options of flights given to a rehearsal."""
-    given = {
-        "--proxy": proxy, "--demand": demand, "--redis-url": redis_url, "--load-processes": load_processes, "--hold": hold or None,
-        "--allow-target": allowed,
-    }  # fmt: skip
-    if backend == "sim":
-        named = [name for name, value in given.items() if value]
-        if named:
+MaxInstancesOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="of --backend aws: so many instances at a time; default fleet.app.max"),
+]
+MaxHoursOption = Annotated[
+    float | None,
+    typer.Option(help="of --backend aws: so many instance-hours in all, then everything is ended"),
+]
+DryRunOption = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="of --backend aws: print every call that it would make, and start nothing"
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class FlightWords:
+    """What the command line says of a flight; None, False or nothing where it says nothing."""
+
+    proxy: str | None
+    demand: str | None
+    redis_url: str | None
+    load_processes: int | None
+    hold: bool
+    allow_target: list[str] | None
+    max_instances: int | None
+    max_hours: float | None
+    dry_run: bool
+
+    def check(self, backend: str) -> None:
+        """Raises UsageError for options that *backend* has not."""
+        named = [f"--{field.name.replace('_', '-')}" for field in fields(self) if getattr(self, field.name)]
+        if backend == REHEARSAL and named:
             raise UsageError(f"{named[0]}: expected a flight (--backend local), this is a rehearsal")
+        if self.dry_run and backend != "aws":
+            raise UsageError("--dry-run: expected --backend aws; nothing else is launched on EC2")
+
+    def options(self) -> FlightOptions:
+        """As options, without a display. Raises UsageError."""
+        return FlightOptions(
+            demand=self.demand or "sleep", proxy=self.proxy or "", redis_url=self.redis_url or "",
+            load_processes=self.load_processes or 1, hold=self.hold, allowed=tuple(self.allow_target or ()),
+            max_instances=self.max_instances, max_hours=self.max_hours, notice=_notice,
+        )  # fmt: skip
+
+
+def _notice(text: str) -> None:
+    err.print(text, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def flight(backend: str, words: FlightWords, quiet: bool) -> Iterator[FlightOptions | None]:
+    """The options of a flight with its display, None for a rehearsal. Raises UsageError for options that the backend has not."""
+    words.check(backend)
+    if backend == REHEARSAL:
         yield None
         return
     columns = (TextColumn("flying"), BarColumn(bar_width=20), TextColumn("{task.fields[at]}"))
@@ -85,10 +130,7 @@ def flight(
 
     try:
         bar.start()
-        yield FlightOptions(
-            demand=demand or "sleep", proxy=proxy or "", redis_url=redis_url or "", load_processes=load_processes or 1,
-            hold=hold, allowed=tuple(allowed or ()), announce=announce, watch=watch,
-        )  # fmt: skip
+        yield replace(words.options(), announce=announce, watch=watch)
     finally:
         bar.stop()
 
@@ -178,10 +220,22 @@ def app_server(
     dependency: Annotated[
         list[str] | None, typer.Option(metavar="NAME=URL", help="where a dependency listens; may be repeated")
     ] = None,
+    proxy_admin: Annotated[
+        str, typer.Option(metavar="URL", help="of a program of your own: where the proxy counts its requests")
+    ] = "",
     redis_url: UrlOption = _REDIS,
+    epoch: Annotated[
+        int | None,
+        typer.Option(help="the zero of a flight's clock, ns since 1970, as user data is told; default: now"),
+    ] = None,
 ) -> None:
-    """Run one app server of a scenario's fleet alone, until SIGTERM; events and status are JSON lines."""
-    clock = LiveClock.begin()
+    """Run one app server of a scenario's fleet, or the program of your own that it names, alone, until SIGTERM; events and status are JSON lines."""
+    clock = LiveClock.begin() if epoch is None else LiveClock.by_wall(epoch)
+    plan = compile_plan(Scenario.load(scenario))
+    check_program(plan, demand)
+    program: dict[str, Any] = {}
+    if plan.program is not None:
+        program = {"command": plan.program.command, "directory": str(plan.program.directory)}
     dependencies = {}
     for text in dependency or []:
         name, separator, where = text.partition("=")
@@ -191,8 +245,8 @@ def app_server(
     run_role(
         "app",
         AppSettings(
-            origin=clock.origin, fleet=_fleet(scenario), redis_url=redis_url, number=number, role=role, host=host,
-            port=port, demand=demand, dependencies=dependencies,
+            origin=clock.origin, fleet=plan.fleet, redis_url=redis_url, number=number, role=role, host=host,
+            port=port, demand=demand, dependencies=dependencies, proxy_admin=proxy_admin, **program,
         ),
         owned=False,
     )  # fmt: skip

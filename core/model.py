@@ -253,7 +253,8 @@ class SloSpec:
 
 @dataclass(frozen=True, slots=True)
 class FleetSpec:
-    """The whole fleet and what will happen to it: all that a world needs besides the planned requests."""
+    """The whole fleet and what will happen to it: all that a world needs besides the planned requests. *host_cores*: what all servers' cores and the
+    proxy share, -1: each has its own."""
 
     name: str
     seed: int
@@ -268,6 +269,7 @@ class FleetSpec:
     reregister: int = NONE
     key_prefix: str = ""
     pending: int = 0
+    host_cores: int = NONE
     dependencies: tuple[DependencySpec, ...] = ()
     endpoints: tuple[EndpointSpec, ...] = ()
     sources: tuple[SourceSpec, ...] = ()

@@ -25,6 +25,7 @@ class Kind(IntEnum):
     REFRESH = 8
     AUTOSCALER = 9
     # Data plane: what frees something.
+    HOST_DONE = 15
     CLIENT_ANSWER = 16
     CLIENT_NOTICE = 17
     ANSWER = 18

@@ -20,7 +20,7 @@ from ..core.model import (
 )
 from ..core.routing import ALGORITHMS
 from .fault_timeline import fault_timeline
-from .plan import Plan
+from .plan import Plan, Program
 from .profile import on_machine
 from .scenario import Scenario
 from .schema import Document, Slo, parse_bound
@@ -37,7 +37,11 @@ def compile_plan(scenario: Scenario) -> Plan:
     for number, entry in enumerate(document.traffic):
         traffic.add(entry, number)
     fleet = on_machine(_fleet(document, traffic), document.profile)
-    return Plan(fleet, tuple(traffic.open), tuple(traffic.mixes), scenario.fingerprint())
+    program = None
+    if document.fleet.app.command is not None:
+        directory = (scenario.folder / (document.fleet.app.directory or "")).resolve()
+        program = Program(tuple(document.fleet.app.command), directory)
+    return Plan(fleet, tuple(traffic.open), tuple(traffic.mixes), scenario.fingerprint(), program)
 
 
 def _fleet(document: Document, traffic: Sources) -> FleetSpec:

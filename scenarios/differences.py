@@ -9,8 +9,9 @@ from .units import show
 
 _NO_MATTER: tuple[Path, ...] = (
     ("seed",), ("description",), ("scenario",), ("fleet", "registry", "backend"), ("fleet", "cloud", "backend"),
+    ("fleet", "app", "directory"),
 )  # fmt: skip
-"""The seed and the name are stated beside them; the others change no result."""
+"""The seed and the name are stated beside them; the others change no result (a run's directory is always written out whole)."""
 
 _ABSENT = object()
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,13 +43,22 @@ class OpenSource:
 
 
 @dataclass(frozen=True, slots=True)
+class Program:
+    """A program of the user's own in place of an app server: its *command*, word by word, and the *directory* where it runs."""
+
+    command: tuple[str, ...]
+    directory: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """A compiled scenario; see the module's text. *mixes* holds each source's endpoint mix, closed ones included."""
+    """A compiled scenario; see the module's text. *mixes* holds each source's endpoint mix, closed ones included; *program* is for flights."""
 
     fleet: FleetSpec
     open_sources: tuple[OpenSource, ...]
     mixes: tuple[Mix, ...]
     fingerprint: str
+    program: Program | None = None
 
     def blocks(self, size: int = BLOCK) -> Iterator[Block]:
         """The open rows in order, in blocks of *size* (the last one smaller)."""

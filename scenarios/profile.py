@@ -5,11 +5,12 @@ What it changes is the compiled fleet, before the run: both engines see only the
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from ..core.model import FleetSpec
-from .schema_base import Model, Positive
+from ..core.model import NONE, FleetSpec
+from .schema_base import FieldError, Model, Positive
 from .settings_file import read_settings
 from .units import Duration
 
@@ -51,8 +52,28 @@ class Profile(Model):
         description="from the launch of an app server's process until it is registered: no instance is ready sooner, for the process starts while its machine is pending and boots",
     )
     host_cores: Positive | None = Field(
-        None, description="cores of the machine; `check` warns of a fleet that has more; omitted: not known"
+        None,
+        description="cores of the machine, which everything shares when the demand is burnt; omitted: not known",
     )
+    demand: Literal["sleep", "burn"] = Field(
+        "sleep",
+        description="how the flight spends CPU demands (its --demand). `sleep`: every core of a server is its own; `burn`: all cores of all servers and the proxy share host_cores evenly",
+    )
+
+    @model_validator(mode="after")
+    def _check_demand(self) -> Self:
+        if self.demand == "burn" and self.host_cores is None:
+            raise FieldError("expected host_cores beside demand: burn", ("demand",), (("host_cores",),))
+        return self
+
+    @property
+    def shared_cores(self) -> int | None:
+        """The cores that everything shares; None: each server has its own."""
+        return self.host_cores if self.demand == "burn" else None
+
+    def told(self) -> tuple[str, ...]:
+        """The fields that cannot change a result."""
+        return ("description", *(() if self.demand == "burn" else ("demand", "host_cores")))
 
 
 def read_profile(path: str | Path) -> Profile:
@@ -79,4 +100,5 @@ def on_machine(fleet: FleetSpec, profile: Profile | None) -> FleetSpec:
         app=replace(fleet.app, timer_slack=slack, cpu_overhead=profile.cpu_overhead),
         pending=fleet.pending + max(0, short),
         dependencies=tuple(replace(one, timer_slack=slack, round_trip=away) for one in fleet.dependencies),
+        host_cores=profile.shared_cores or NONE,
     )

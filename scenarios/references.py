@@ -230,14 +230,16 @@ def warnings(document: Document) -> list[str]:
 
 
 def _more_cores_than_the_machine(document: Document) -> Iterator[str]:
-    """A rehearsal gives each server cores of its own, whatever machine it stands for."""
+    """A rehearsal gives each server cores of its own unless its profile says that demands are burnt."""
     app, profile = document.fleet.app, document.profile
     most = max(app.initial + app.canaries + app.standby, app.max or 0)
     cores = min(app.cores or app.workers, app.workers) * most
-    if profile is not None and profile.host_cores is not None and cores > profile.host_cores:
+    if profile is None or profile.host_cores is None or profile.shared_cores is not None:
+        return
+    if cores > profile.host_cores:
         yield (
             f"the fleet has up to {cores} cores and the profile's machine {profile.host_cores}: a flight that burns its CPU demand "
-            "is slower than this rehearsal"
+            "is slower than this rehearsal; `demand: burn` in the profile makes it a rehearsal of such a flight"
         )
 
 

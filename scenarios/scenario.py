@@ -99,6 +99,9 @@ class Scenario:
                 if kind in source:
                     absolute = str((self.folder / source[kind]).resolve())
                     source[kind] = (inputs or {}).get(source[kind], absolute)
+        app = data["fleet"]["app"]
+        if "command" in app:
+            app["directory"] = str((self.folder / app.get("directory", "")).resolve())
         aws = data["fleet"]["cloud"].get("aws", {})
         if "user_data_file" in aws:
             # Never copied into a run's directory: it may hold what is nobody's business.
@@ -117,17 +120,21 @@ class Scenario:
     def fingerprint(self) -> str:
         """A hash of all that can change a result.
 
-        Not in it: the seed, which is stated beside it, what is only told of a profile's machine, and which backends stand for Redis and EC2 (or the account to fly on), for those must not change anything.
+        Not in it: the seed, which is stated beside it, what is only told of a profile's machine, and which backends stand for Redis and EC2 (or the account to fly on), for those must not change anything,
+        and a program of the user's own, which a rehearsal does not run.
         Files count by their (unpacked) content, not by their name.
         """
         data = self.resolved()
         del data["seed"]
         data.pop("description", None)
-        for told in ("description", "host_cores"):
-            data.get("profile", {}).pop(told, None)
+        if self.document.profile is not None:
+            for told in self.document.profile.told():
+                data["profile"].pop(told, None)
         data["fleet"]["registry"].pop("backend")
         data["fleet"]["cloud"].pop("backend")
         data["fleet"]["cloud"].pop("aws", None)
+        for told in ("command", "directory"):
+            data["fleet"]["app"].pop(told, None)
         for source in data["traffic"]:
             for kind in references.FILE_FIELDS:
                 if kind in source:

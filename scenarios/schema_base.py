@@ -60,6 +60,8 @@ def _number(value: Any) -> Any:
 
 Number = Annotated[float, BeforeValidator(_number)]
 Name = Annotated[str, BeforeValidator(_text), Field(max_length=200)]
+Word = Annotated[str, BeforeValidator(_text), Field(max_length=4096)]
+"""Of a command line."""
 
 
 class Exponential(Model):

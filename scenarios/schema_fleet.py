@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from ..core.admission import EXHAUSTION
 from ..core.routing import ALGORITHMS
-from .schema_base import Count, Distribution, Model, Name, Positive
+from .schema_base import Count, Distribution, Model, Name, Positive, Word
 from .units import Duration, Share, Size
 
 Routing = Literal[
@@ -57,6 +57,16 @@ class App(Model):
         min_length=1,
         description="routing weights, dealt to instances 1, 2, ... in turn (routing: weighted)",
     )
+    command: list[Word] | None = Field(
+        None,
+        min_length=1,
+        max_length=1000,
+        description="a program of your own that a local flight runs in place of each app server, word by word: `{host}` and `{port}` in it say where it is to listen; a rehearsal models it by the rest of the scenario",
+    )
+    directory: Word | None = Field(
+        None,
+        description="where `command` runs, relative to the scenario's file; omitted: where that file is",
+    )
 
     @model_validator(mode="after")
     def _bounds(self) -> "App":
@@ -64,6 +74,8 @@ class App(Model):
             raise ValueError(f"expected min not above max, got min {self.min} and max {self.max}")
         if self.max is not None and self.initial > self.max:
             raise ValueError(f"expected initial not above max, got initial {self.initial} and max {self.max}")
+        if self.directory is not None and self.command is None:
+            raise ValueError(f"expected a command to run in the directory {self.directory!r}, got none")
         return self
 
 
@@ -222,7 +234,7 @@ class Aws(Model):
     user_data: str | None = Field(
         None,
         max_length=16_384,
-        description="user data: a text in which `{registry}`, `{port}`, `{role}`, `{number}`, `{fleet}` and `{run}` are filled in; put no secret into it",
+        description="user data: a text in which `{registry}`, `{port}`, `{role}`, `{number}`, `{fleet}`, `{run}` and `{epoch}` are filled in; put no secret into it",
     )
     user_data_file: Name | None = Field(None, description="a file with the user data, instead")
     endpoint_url: Name | None = Field(

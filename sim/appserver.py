@@ -44,7 +44,7 @@ class AppServer:
         self._paused_at = self._frozen = 0
         self._parked: list[tuple[Kind, Job, int]] = []
         self._cpu_used = 0
-        self._cpu_since = timeline.now()
+        self._cpu_since = plane.host.clock()
 
     @property
     def memory(self) -> int:
@@ -94,18 +94,21 @@ class AppServer:
         return draws.draw(request.stream, request.index, job.attempt.number, purpose)
 
     def _run(self, job: Job) -> None:
-        now = self._account()
+        self._account()
         self.cores_busy += 1
         job.frozen = self._frozen
-        time = now if job.error else now + rules.slowed(job.cpu, self.slow)
-        self.timeline.at(time, Kind.CPU_DONE, self.number, job.number, job.lane, self._cpu_done, job)
+        self._compute(job, 0 if job.error else rules.slowed(job.cpu, self.slow))
 
-    def _account(self) -> int:
-        now = self.timeline.now()
+    def _compute(self, job: Job, demand: int) -> None:
+        event = (Kind.CPU_DONE, self.number, job.number, job.lane, self._cpu_done, (job,))
+        self.plane.host.compute(demand, event)
+
+    def _account(self) -> None:
+        """Bring the CPU time used up to now."""
+        clock = self.plane.host.clock()
         if not self.pauses:
-            self._cpu_used += self.cores_busy * (now - self._cpu_since)
-        self._cpu_since = now
-        return now
+            self._cpu_used += self.cores_busy * (clock - self._cpu_since)
+        self._cpu_since = clock
 
     def _cpu_done(self, job: Job) -> None:
         if not self.alive:
@@ -117,9 +120,7 @@ class AppServer:
             return
         if owed:
             job.frozen = self._frozen
-            self.timeline.at(
-                now + owed, Kind.CPU_DONE, self.number, job.number, job.lane, self._cpu_done, job
-            )
+            self._compute(job, owed)
             return
         self._account()
         self.cores_busy -= 1
@@ -179,21 +180,25 @@ class AppServer:
         self.pauses += 1
         if self.pauses == 1:
             self._paused_at = self.timeline.now()
+            for event, left in self.plane.host.withdraw(Kind.CPU_DONE, self.number):
+                self._parked.append((Kind.CPU_DONE, event[-1][0], left))
 
     def resume(self) -> None:
         """What fell due meanwhile is due now, CPU work after what is left of it."""
-        now = self._account()
+        self._account()
         self.pauses -= 1
         if self.pauses:
             return
+        now = self.timeline.now()
         self._frozen += now - self._paused_at
         parked, self._parked = self._parked, []
         for kind, job, left in parked:
             job.frozen = self._frozen
-            handler = {
-                Kind.APP_ARRIVE: self.plane.arrive, Kind.CPU_DONE: self._cpu_done, Kind.IO_DONE: self._io_done
-            }[kind]  # fmt: skip
-            self.timeline.at(now + left, kind, self.number, job.number, job.lane, handler, job)
+            if kind == Kind.CPU_DONE:
+                self._compute(job, left)
+                continue
+            handler = self.plane.arrive if kind == Kind.APP_ARRIVE else self._io_done
+            self.timeline.at(now, kind, self.number, job.number, job.lane, handler, job)
 
     def leak(self, size: int) -> None:
         """So many bytes are lost."""
@@ -205,6 +210,7 @@ class AppServer:
         """The process ends at once; what it had in flight. Requests that nobody took up have no connection any more."""
         self._account()
         self.alive = False
+        self.plane.host.withdraw(Kind.CPU_DONE, self.number)
         parked, self._parked = self._parked, []
         for kind, job, _ in parked:
             if kind == Kind.APP_ARRIVE:

@@ -15,6 +15,7 @@ from .appserver import AppServer
 from .clients import Clients
 from .dependency import Dependency
 from .entities import Job
+from .host import Host
 from .plane import Emit, ProxySample, ServerSample
 from .proxy import Proxy
 from .recorder import Recorder
@@ -35,6 +36,7 @@ class DataPlane:
         self._emit = emit
         self.lost: Callable[[int], None] = lambda number: None
         self.proxy_down: Callable[[], None] = lambda: None
+        self.host = Host(fleet.host_cores, timeline)
         self.recorder = Recorder(sink)
         self.clients = Clients(plan, timeline, self.recorder, block)
         self.proxy = Proxy(fleet, timeline, self.clients, self)

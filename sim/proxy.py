@@ -13,6 +13,7 @@ from ..core.outcomes import Outcome
 from .clients import Clients
 from .entities import Attempt, Connection
 from .forwarding import Forwarding
+from .host import EventLoop
 from .timeline import Timeline
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Proxy:
         self.descriptors = 0
         self.connections = 0
         self.requests = 0
-        self.cpu_free = 0
+        self.loop = EventLoop(plane.host, timeline)
         self.slow = 1.0
         self.accept_queue: deque[Connection] = deque()
         self._idle = admission.empty_connections(64)
@@ -209,16 +210,14 @@ class Proxy:
             connection.inbox.append(attempt)
 
     def _begin(self, connection: Connection, attempt: Attempt) -> None:
-        now = self.timeline.now()
         connection.busy = attempt
         admission.idle_remove(self._idle, connection.row)
         self.requests += 1
         self.forwarding.active += 1
-        self.cpu_free = max(now, self.cpu_free) + slowed(self.spec.cpu_per_request, self.slow)
-        self.timeline.at(
-            self.cpu_free, Kind.ROUTE, connection.id, attempt.request.number, attempt.lane,
-            self.forwarding.route, connection, attempt,
+        event = (
+            Kind.ROUTE, connection.id, attempt.request.number, attempt.lane, self.forwarding.route, (connection, attempt),
         )  # fmt: skip
+        self.loop.compute(slowed(self.spec.cpu_per_request, self.slow), event)
 
     def respond(self, attempt: Attempt, outcome: int, status: int) -> None:
         """Write the answer; the connection is closed, rests, or turns to its next request."""
@@ -281,7 +280,7 @@ class Proxy:
                 self._release(connection)
             self._notify(connection, REFUSED)
         self.accept_queue.clear()
-        self.cpu_free = 0
+        self.loop.end()
         self.plane.proxy_down()
 
     def restart(self) -> None:

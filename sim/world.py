@@ -77,7 +77,7 @@ class Simulation:
 
             prepare()
 
-    def check(self, plan: Plan) -> None:
+    def check(self, plan: Plan, scenario: Scenario) -> None:
         """Whatever can be planned can be rehearsed."""
 
     def run(

@@ -239,6 +239,11 @@ OF_DEPENDENCY = st.one_of(lasting("dependency_down"), lasting("dependency_slow",
 OF_AUTOSCALER = lasting("autoscaler_crash")
 
 
+PROFILE = st.one_of(
+    st.none(), st.none(), st.builds(lambda cores: {"host_cores": cores, "demand": "burn"}, st.integers(1, 5))
+)
+"""Sometimes a machine whose cores all share."""
+
 BODY = st.sampled_from(
     [None, None, "3MiB", {"uniform": {"min": 0, "max": "8MiB"}}, {"lognormal": {"mean": "1MiB", "cv": 2}}]
 )
@@ -262,6 +267,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     ]  # fmt: skip
     document = {
         "duration": draw(durations(500, 4000)),
+        "profile": draw(PROFILE),
         "fleet": {
             "app": draw(APP),
             "proxy": draw(PROXY),

@@ -15,8 +15,8 @@ from windtunnel.scenarios.scenario import Scenario
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 EXAMPLES = sorted((DOCS / "examples").glob("*.py"))
-ELSEWHERE = {"howto-traffic.md"}
-"""Run by test_howto_traffic, on a log that is made for it."""
+ELSEWHERE = {"howto-traffic.md", "howto-own-app.md"}
+"""Run by test_howto_traffic and test_howto_own_app, beside files of their own."""
 GUIDES = sorted({"tutorial.md", "compare.md", *(path.name for path in DOCS.glob("howto-*.md"))} - ELSEWHERE)
 
 

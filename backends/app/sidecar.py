@@ -42,11 +42,14 @@ class Exited(RuntimeError):
 
 
 def run(settings: AppSettings, link: RoleLink) -> None:
-    """Run the program until the role is to end. Raises Exited if it ends before, after the status ``exited``."""
+    """Run the program until the role is to end. If it ends before: the status ``exited``, and the role ends with status 1."""
     program = Program(settings, link)
     try:
         if _wait_until_ready(settings, link, program):
             _serve(settings, link, program)
+    except Exited:
+        # It has been said, and where in this module it was found is nobody's concern.
+        raise SystemExit(1) from None
     finally:
         program.end()
 
@@ -120,6 +123,7 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=environment,
+            cwd=settings.directory or None,
             start_new_session=True,
         )
         self._process = psutil.Process(self._keeper.pid)

@@ -34,7 +34,18 @@ def _local(settings: AutoscalerSettings, link: RoleLink) -> Cloud:
         raise UsageError(str(error)) from None
 
 
-CLOUDS: dict[str, Callable[[AutoscalerSettings, RoleLink], Cloud]] = {"local": _local}
+def _aws(settings: AutoscalerSettings, link: RoleLink) -> Cloud:
+    if settings.aws is None:
+        raise UsageError("expected the settings of EC2 for the cloud aws, got none")
+    # boto3 takes a third of a second to import.
+    from ..aws.factory import cloud_of
+
+    return cloud_of(
+        settings.aws, link.clock.now, notice=lambda text: link.log("warning", text), stopping=link.stopping
+    )
+
+
+CLOUDS: dict[str, Callable[[AutoscalerSettings, RoleLink], Cloud]] = {"local": _local, "aws": _aws}
 """Each cloud's adapter, made for a role."""
 
 

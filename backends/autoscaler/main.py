@@ -40,7 +40,8 @@ def run(settings: AutoscalerSettings, link: RoleLink) -> None:
 class Role:
     """Implements core.scaling.World, and calls the driver when it is due.
 
-    The conductor's cloud logs launches and terminations itself, and hears of promotions and drains from the events.
+    The conductor's cloud logs launches and terminations itself; of what happens in another cloud, and of promotions and drains, the conductor hears
+    from the events.
     """
 
     def __init__(
@@ -111,7 +112,11 @@ class Role:
         return 0
 
     def launched(self, instance: CloudInstance) -> None:
-        """See core.scaling.World. The cloud has begun it and says so."""
+        """See core.scaling.World."""
+        if not isinstance(self._cloud, LocalCloud):
+            self._link.emit(
+                "launched", {"server": instance.number, "role": instance.role}, time=instance.launched
+            )
 
     def terminate(self, number: int, provider_id: str, reason: str) -> None:
         """See core.scaling.World."""
@@ -119,6 +124,7 @@ class Role:
             self._cloud.terminate(provider_id, reason)
         else:
             self._cloud.terminate(provider_id)
+            self._link.emit("terminated", {"server": number, "reason": reason})
 
     def promoted(self, number: int) -> None:
         """See core.scaling.World. The conductor hears the event."""

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ...core.ports import CloudError
 from ...scenarios.problems import Problem, ScenarioError
 from ...scenarios.scenario import Scenario
 from ...scenarios.schema_fleet import Aws
@@ -97,23 +96,21 @@ def cloud_of(
     planned: Callable[[PlannedCall], None] = lambda call: None,
     pause: Callable[[float], object] = time.sleep,
     stopping: threading.Event | None = None,
+    made: tuple[Any, Redaction] | None = None,
 ) -> LimitedCloud:
     """The cloud that *settings* ask for, within their limits. *now*: the live clock.
 
     *notice* is told of waits and of what a limit ended; *planned* of each call of a dry run; *pause* waits so many seconds before a call
-    is repeated. *stopping*: of the role; until then a thread watches over ``max_hours``. Without it, ``enforce`` is for whoever launches. Raises UsageError without region or credentials (a dry run needs none).
+    is repeated. *stopping*: of the role; until then a thread watches over ``max_hours``. Without it, ``enforce`` is for whoever launches. *made*: the client, if there is one already. Raises UsageError without region or credentials (a dry run needs none).
     """
-    if settings.dry_run:
-        client, redact = PlannedEc2(planned), Redaction()
-    else:
-        client, redact = ec2_client(settings.region, settings.endpoint_url)
+    client, redact = client_of(settings, planned) if made is None else made
     books = InstanceTime(now)
     flight = Flight(
         run=settings.run,
         epoch=settings.epoch,
         patience=Patience(settings.fleet, settings.seed, pause=pause, notice=notice),
         redact=redact,
-        values={"registry": settings.registry, "port": str(settings.port)},
+        values={"registry": settings.registry, "port": str(settings.port), "epoch": str(settings.epoch)},
         spent=books.spent,
     )
     cloud = Ec2Cloud(client, settings.fleet, machine_of(settings), now, address_by(settings), flight)
@@ -123,6 +120,15 @@ def cloud_of(
     if stopping is not None and limits.time is not None:
         limited.watch(stopping)
     return limited
+
+
+def client_of(
+    settings: AwsSettings, planned: Callable[[PlannedCall], None] = lambda call: None
+) -> tuple[Any, Redaction]:
+    """The client of EC2, and what cleans its texts; in a dry run one that tells *planned* each call. Raises UsageError."""
+    if settings.dry_run:
+        return PlannedEc2(planned), Redaction()
+    return ec2_client(settings.region, settings.endpoint_url)
 
 
 def machine_of(settings: AwsSettings) -> Machine:
@@ -145,17 +151,3 @@ def address_by(settings: AwsSettings) -> Callable[[int, dict[str, Any]], str]:
         return url(item[field], settings.port) if item.get(field) else ""
 
     return address
-
-
-def end_all(cloud: LimitedCloud) -> tuple[str, ...]:
-    """Terminate whatever lives of the fleet, at the end of a flight; their ids. Raises the last CloudError after having tried all."""
-    ended, refused = [], None
-    for instance in cloud.list():
-        try:
-            cloud.terminate(instance.provider_id)
-            ended.append(instance.provider_id)
-        except CloudError as error:
-            refused = error
-    if refused is not None:
-        raise refused
-    return tuple(ended)

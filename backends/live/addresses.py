@@ -13,7 +13,7 @@ _MOST = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The addresses of one flight: *port* is common to all instances, or the first one's where there is but one loopback address."""
+    """The addresses of one flight: *port* is common to all instances, each with an address of its *own*; or they share one, at the ports that follow it."""
 
     port: int
     own: bool = OWN_ADDRESSES
@@ -24,6 +24,8 @@ class Addresses:
             raise ValueError(f"expected an instance number from 1 to {_MOST - 1}, got {number}")
         if self.own:
             return f"127.1.{number >> 8}.{number & 255}", self.port
+        if self.port + number >= _MOST:
+            raise ValueError(f"expected a port below {_MOST}, got {self.port + number} for instance {number}")
         return LOOPBACK, self.port + number
 
     def address(self, number: int) -> str:

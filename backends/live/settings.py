@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ...core.model import FleetSpec
 from ..aws.settings import AwsSettings
+from .addresses import OWN_ADDRESSES
 
 
 class Settings(BaseModel):
@@ -24,20 +25,22 @@ class Settings(BaseModel):
 class ProxySettings(Settings):
     """The proxy listens on host and port, its control API on *admin_port* (0: a free one; -1: none).
 
-    *instance_port*: see Addresses; by it the proxy knows our instances' numbers, other servers get numbers of its own above 2**16.
+    *instance_port*, *own_addresses*: see Addresses; by them the proxy knows our instances' numbers, or by *numbers*, by address. Other servers get numbers of its own above 2**16.
     """
 
     host: str = "127.0.0.1"
     port: int = 0
     admin_port: int = -1
     instance_port: int = 0
+    own_addresses: bool = OWN_ADDRESSES
+    numbers: dict[str, int] = {}
 
 
 class AppSettings(Settings):
     """App server *number* in *role* listens on host and port, registers itself when *ready_at* (ns, live clock) has come, and serves.
 
     *demand*: ``burn`` CPU on exactly ``cores`` executors, or ``sleep`` for it. *command*: a program of the user's to run instead, with
-    ``{port}`` and ``{host}`` filled in; it is monitored from outside. *proxy_admin*: where requests are counted for it.
+    ``{port}`` and ``{host}`` filled in, in *directory* (empty: the role's own); it is monitored from outside. *proxy_admin*: where requests are counted for it.
     """
 
     number: int
@@ -47,6 +50,7 @@ class AppSettings(Settings):
     ready_at: int = 0
     demand: str = "sleep"
     command: tuple[str, ...] = ()
+    directory: str = ""
     proxy_admin: str = ""
     dependencies: dict[str, str] = {}
 

@@ -21,13 +21,16 @@ from ..live.clock import LiveClock
 from ..registry import RedisRegistry
 from .instances import STATES
 from .loading import LoadGenerators
+from .observed import second_of
 from .options import Figures, FlightOptions
 from .process import BackendFailure, Line, RoleProcess
 from .recording import Recording
-from .roles import END_SECONDS, RoleFactory
+from .roles import Lasting, RoleFactory
 
 _SETTLE_NS = 2 * SECOND
 _OVERTIME = 15 * SECOND
+_OLD = 3 * SECOND
+_KNOCK_SECONDS = 5.0
 
 
 class Attached:
@@ -56,10 +59,12 @@ class Attached:
         registry = self._registry()
         if registry is not None:
             await asyncio.to_thread(registry.servers)
+        target = split(options.proxy)
+        await _knock(options.proxy, target)
         async with AsyncExitStack() as cleanup:
             factory = RoleFactory(self._fleet, self.clock.origin, options.redis_url, self._hear, self._logs)
             await self._load.start(
-                factory, cleanup, scenario, fds, split(options.proxy), options.allowed, options.load_processes
+                factory, cleanup, scenario, fds, target, options.allowed, options.load_processes
             )
             self.start = ((self.clock.now() + _SETTLE_NS) // SECOND + 1) * SECOND
             self._recording.begin(self.start)
@@ -68,9 +73,13 @@ class Attached:
                                         "duration": fleet.duration, "format": FORMAT})  # fmt: skip
             self._load.begin(self.start)
             if registry is not None and fleet.autoscaler is not None:
-                scaler = factory.process("autoscaler")
-                cleanup.push_async_callback(scaler.end, END_SECONDS)
-                await scaler.start(factory.autoscaler(self.start, "", dry_run=True))
+                scaler = Lasting(
+                    lambda: factory.process("autoscaler"),
+                    lambda: factory.autoscaler(self.start, "", dry_run=True),
+                )
+                cleanup.push_async_callback(scaler.end)
+                await scaler.start()
+                scaler.keep(SECOND, lambda status: None, lambda: None)
             if options.announce is not None:
                 options.announce({"proxy": options.proxy, "redis": options.redis_url})
             end = await self._cruise(registry)
@@ -88,7 +97,7 @@ class Attached:
             second += 1
             await asyncio.sleep((self.start + second * SECOND - self.clock.now()) / 1e9)
             if registry is not None:
-                await asyncio.to_thread(self._observe, registry)
+                await self._observe(registry)
             self._sample(second * SECOND)
             self._load.check()
             now = self.clock.now() - self.start
@@ -97,11 +106,16 @@ class Attached:
             if now >= fleet.duration + fleet.drain + _OVERTIME:
                 raise BackendFailure("the load generator did not end with the plan")
 
-    def _observe(self, registry: RedisRegistry) -> None:
+    async def _observe(self, registry: RedisRegistry) -> None:
         """Read lists and samples; what cannot be read is as it was, and said once."""
-        try:
+
+        def read() -> tuple[Servers, Mapping[str, Sample]]:
+            """In a thread: Redis may take its time."""
             servers = registry.servers()
-            samples = registry.read_samples([*servers.serving, *servers.canary, *servers.standby])
+            return servers, registry.read_samples([*servers.serving, *servers.canary, *servers.standby])
+
+        try:
+            servers, samples = await asyncio.to_thread(read)
         except RegistryError as error:
             if self._reachable:
                 self._reachable = False
@@ -135,18 +149,12 @@ class Attached:
             (time, 0, int(State.SERVING), completed - self._completed, 0, 0, 0, 0, 0, 0)
         ]
         self._completed = completed
-        total, cores = max(self._fleet.app.memory.total, 0), self._fleet.app.cores
         for address, (state, sample) in sorted(self._seen.items(), key=lambda one: self._numbers[one[0]]):
-            said = (0, 0, 0, 0)
-            if sample is not None:
-                said = (
-                    sample.requests,
-                    sample.in_flight,
-                    int(sample.memory * total),
-                    int(sample.cpu * cores * SECOND),
-                )
-            requests, in_flight, memory, cpu = said
-            rows.append((time, self._numbers[address], int(state), requests, in_flight, 0, memory, cpu, 0, 0))
+            said = second_of(sample, self._fleet.app) if sample is not None and self._fresh(sample) else {}
+            rows.append(
+                (time, self._numbers[address], int(state), said.get("requests", 0), said.get("in_flight", 0), 0,
+                 said.get("memory", 0), said.get("cpu_ns", 0), 0, 0)
+            )  # fmt: skip
         self._instance_ns += len(self._seen) * SECOND
         self._recording.metrics(rows)
         self._recording.flush(self.clock.now())
@@ -158,6 +166,10 @@ class Attached:
                 )
             )  # fmt: skip
 
+    def _fresh(self, sample: Sample) -> bool:
+        """What a server said long ago it does not say of this second; one that gives no times is taken at its word."""
+        return sample.time is None or self.clock.now() - sample.time < _OLD
+
     def _hear(self, process: RoleProcess, line: Line) -> None:
         if process.role == "load":
             self._load.heard(process, line)
@@ -167,3 +179,14 @@ class Attached:
         if line["event"] == "decision":
             self._decision = str(fields.get("reason", ""))
         self._recording.event(line["t"], line["event"], fields)
+
+
+async def _knock(url: str, target: tuple[str, int]) -> None:
+    """Raises BackendFailure if nobody accepts connections at *target*: a plan's worth of failures would say no more."""
+    try:
+        async with asyncio.timeout(_KNOCK_SECONDS):
+            _, writer = await asyncio.open_connection(*target)
+    except (OSError, TimeoutError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise BackendFailure(f"{url}: expected a proxy that accepts connections, got {reason}") from None
+    writer.close()

@@ -8,38 +8,45 @@ samples each second, strikes with faults, and writes down what roles say. Howeve
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 from ...core.events import FORMAT
 from ...core.lifecycle import State
-from ...core.model import SECOND
+from ...core.model import SECOND, FleetSpec
 from ...core.ports import Sink
 from ...scenarios.plan import Plan
 from ..live.addresses import LOOPBACK, Addresses
 from ..live.clock import LiveClock
 from .control_api import ControlApi
 from .faults import FlightFaults
-from .instances import Instance, LocalInstances
+from .instances import Emit, Instance, Instances, LocalInstances, Start
 from .loading import LoadGenerators
 from .options import Figures, FlightOptions
+from .ports import port_row
 from .process import BackendFailure, Line, RoleProcess
 from .recording import Recording
 from .redis_server import RedisServer, check_empty, free_port, sweep
-from .roles import END_SECONDS, UP_SECONDS, Lasting, RoleFactory
+from .roles import END_SECONDS, Lasting, RoleFactory
 
 _SETTLE_NS = SECOND
 _AUTOSCALER_NS = 2 * SECOND
 _ANSWER_SECONDS = 0.25
 _OVERTIME = 15 * SECOND
 
+Provide = Callable[[FleetSpec, LiveClock, Addresses, Start, Emit], Instances]
+"""Makes what provides a flight's instances."""
+
 
 class Conductor:
-    """One flight of *plan*. *logs*: a folder for what roles say besides (None: only their last words are kept)."""
+    """One flight of *plan*. *logs*: a folder for what roles say besides (None: only their last words are kept). *provide*: where instances come from."""
 
-    def __init__(self, plan: Plan, sink: Sink, options: FlightOptions, logs: Path | None) -> None:
+    def __init__(
+        self, plan: Plan, sink: Sink, options: FlightOptions, logs: Path | None,
+        provide: Provide = LocalInstances,
+    ) -> None:  # fmt: skip
         self.fleet = plan.fleet
         self.options = options
         self.clock = LiveClock.begin()
@@ -49,10 +56,11 @@ class Conductor:
         self._sink = sink
         self._logs = logs
         self._cleanup = AsyncExitStack()
-        self._addresses = Addresses(free_port())
-        self._instances = LocalInstances(
+        self._addresses = Addresses(free_port()) if plan.program is None else Addresses(port_row(), own=False)
+        self._instances = provide(
             self.fleet, self.clock, self._addresses, self._start_app, self.recording.event
         )
+        self._numbers: Mapping[str, int] = {}
         self._factory: RoleFactory
         self._proxy: Lasting
         self._scaler: Lasting | None = None
@@ -72,9 +80,11 @@ class Conductor:
         """
         async with self._cleanup:
             redis_url = await self._registry()
-            self._factory = RoleFactory(self.fleet, self.clock.origin, redis_url, self._hear, self._logs)
+            self._factory = RoleFactory(
+                self.fleet, self.clock.origin, redis_url, self._hear, self._logs, self._plan.program
+            )
             api = await self._control()
-            port = await self._first_fleet()
+            port = await self._first_fleet(redis_url)
             await self._load.start(
                 self._factory, self._cleanup, scenario, fds, (LOOPBACK, port), self.options.allowed,
                 self.options.load_processes,
@@ -111,7 +121,7 @@ class Conductor:
 
     async def _sweep(self, url: str) -> None:
         """Leave a registry of the user's as it was."""
-        addresses = [one.address for one in self._instances.by_number.values()]
+        addresses = [one.address for one in self._instances.by_number.values() if one.address]
         await asyncio.to_thread(sweep, url, self.fleet.key_prefix, addresses)
 
     async def _control(self) -> ControlApi:
@@ -120,34 +130,27 @@ class Conductor:
         await api.start()
         return api
 
-    async def _first_fleet(self) -> int:
+    async def _first_fleet(self, redis_url: str) -> int:
         """Dependencies, first instances, proxy; the proxy's port."""
-        if self.fleet.dependencies:
+        if self.fleet.dependencies and not self._instances.elsewhere:
             self._caches, self._dependencies = await self._factory.dependencies(self.options.demand)
             self._cleanup.push_async_callback(self._caches.end, END_SECONDS)
         port, admin_port = free_port(), free_port()
         self._proxy_admin = f"http://{LOOPBACK}:{admin_port}"
         self._proxy = Lasting(
             lambda: self._factory.process("proxy"),
-            lambda: self._factory.proxy(LOOPBACK, port, admin_port, self._addresses.port),
+            lambda: self._factory.proxy(
+                LOOPBACK, port, admin_port, self._addresses, dict(self._instances.numbers)
+            ),
         )
         self._cleanup.push_async_callback(self._instances.end)
         app = self.fleet.app
         roles = ["serving"] * app.initial + ["canary"] * app.canaries + ["standby"] * app.standby
-        first = [
-            self._instances.launch(number, role, f"first-{number}", first=True)
-            for number, role in enumerate(roles, 1)
-        ]
-        for instance in first:
-            await self._up(instance)
+        await self._instances.begin(redis_url)
+        await self._instances.begin_first(roles)
         self._cleanup.push_async_callback(self._proxy.end)
         await self._proxy.start()
         return port
-
-    async def _up(self, instance: Instance) -> None:
-        while instance.process is None:
-            await asyncio.sleep(0.01)
-        await instance.process.wait_up(UP_SECONDS)
 
     async def _take_off(self, api: ControlApi) -> None:
         """Set the scenario's zero, and begin."""
@@ -163,7 +166,7 @@ class Conductor:
         if fleet.autoscaler is not None:
             self._scaler = Lasting(
                 lambda: self._factory.process("autoscaler"),
-                lambda: self._factory.autoscaler(self.start, api.url),
+                lambda: self._factory.autoscaler(self.start, api.url, aws=self._instances.aws),
             )
             self._cleanup.push_async_callback(self._scaler.end)
             await self._scaler.start()
@@ -180,10 +183,12 @@ class Conductor:
             while True:
                 second += 1
                 await asyncio.sleep(self._seconds_until(second * SECOND))
+                self._tell_numbers()
                 self._proxy.process.send({"command": "sample"})
                 await asyncio.sleep(_ANSWER_SECONDS)
                 self._sample(second * SECOND)
                 self._load.check()
+                self._instances.check()
                 now = self.clock.now() - self.start
                 if now >= fleet.duration and self._load.done:
                     return second * SECOND
@@ -194,6 +199,12 @@ class Conductor:
         finally:
             striking.cancel()
             await asyncio.gather(striking, return_exceptions=True)
+
+    def _tell_numbers(self) -> None:
+        """The proxy must know instances whose addresses do not tell their numbers; one that starts is told those of then."""
+        if self._numbers != self._instances.numbers:
+            self._numbers = dict(self._instances.numbers)
+            self._proxy.process.send({"command": "numbers", "numbers": self._numbers})
 
     def _seconds_until(self, time: int) -> float:
         return (self.start + time - self.clock.now()) / 1e9
@@ -206,22 +217,16 @@ class Conductor:
             self._instances.said(instance, line)
         if "event" in line:
             fields = {name: value for name, value in line.items() if name not in ("t", "event")}
-            self._follow(line["event"], fields)
-            self.recording.event(line["t"], line["event"], fields)
+            if line["event"] == "decision":
+                self._decision = str(fields.get("reason", ""))
+            news = self._instances.follow(line["t"], line["event"], fields)
+            if news is not None:
+                self.recording.event(line["t"], line["event"], news)
             return
         if process.role == "load":
             self._load.heard(process, line)
         elif process.role == "proxy" and line.get("status") == "second":
             self._proxy_second = line
-
-    def _follow(self, event: str, fields: Mapping[str, Any]) -> None:
-        """What the autoscaler did to the lists, the instances must know too."""
-        if event == "promoted":
-            self._instances.promoted(fields["server"])
-        elif event == "draining":
-            self._instances.drained(fields["server"])
-        elif event == "decision":
-            self._decision = str(fields.get("reason", ""))
 
     def _instance_of(self, process: RoleProcess) -> Instance | None:
         if process.role != "app":

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from ...core.ports import CloudError
 from ..live.addresses import LOOPBACK, url
-from .instances import LocalInstances
+from .instances import Instances
 
 Tell = Callable[[], Mapping[str, Any]]
 
@@ -24,7 +24,7 @@ Tell = Callable[[], Mapping[str, Any]]
 class ControlApi:
     """Serves *instances*; *fleet* and *status* tell what else can be asked for."""
 
-    def __init__(self, instances: LocalInstances, fleet: Tell, status: Tell) -> None:
+    def __init__(self, instances: Instances, fleet: Tell, status: Tell) -> None:
         self.url = ""
         self._instances = instances
         self._fleet = fleet
@@ -73,7 +73,10 @@ class ControlApi:
 
     async def _terminate(self, request: web.Request) -> web.Response:
         reason = request.query.get("reason", "asked for")
-        self._instances.terminate(request.match_info["id"], reason)
+        try:
+            self._instances.terminate(request.match_info["id"], reason)
+        except CloudError as error:
+            return _refused(error.code, error.message)
         return web.Response(status=204)
 
     @staticmethod

@@ -10,16 +10,20 @@ from ...core.errors import UsageError
 from ...core.faults import ALL
 from ...core.lifecycle import State
 from ...core.model import FaultSpec, FleetSpec
-from .instances import Instance, LocalInstances
+from .instances import Instance, Instances
 from .process import RoleProcess
 
 FLYING = frozenset({"kill", "pause", "proxy_restart", "autoscaler_crash"})
 _STATES = {"app": State.SERVING, "canary": State.CANARY, "standby": State.STANDBY}
 
 
-def check_faults(fleet: FleetSpec) -> None:
-    """Raises UsageError for a fault that cannot be flown."""
+def check_faults(fleet: FleetSpec, elsewhere: bool = False) -> None:
+    """Raises UsageError for a fault that cannot be flown. *elsewhere*: app servers are no processes of this machine."""
     for fault in fleet.faults:
+        if elsewhere and fault.role in _STATES:
+            raise UsageError(
+                f"fault {fault.name}: {fault.type} cannot strike app servers on EC2; expected a fault of proxy or autoscaler"
+            )
         if fault.type not in FLYING:
             raise UsageError(
                 f"fault {fault.name}: {fault.type} cannot be flown yet; expected one of {', '.join(sorted(FLYING))}"
@@ -32,7 +36,7 @@ class FlightFaults:
     def __init__(
         self,
         fleet: FleetSpec,
-        instances: LocalInstances,
+        instances: Instances,
         emit: Callable[[str, Mapping[str, Any]], None],
         proxy: Callable[[str, int], None],
         autoscaler: Callable[[int], None],

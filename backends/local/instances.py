@@ -1,7 +1,8 @@
-"""The cloud of a local fleet: an instance is an app server's process on a loopback address of its own."""
+"""Instances of a flight: their lives, whatever cloud they are of; and the local cloud, in which one is an app server's process on a loopback address of its own."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +10,13 @@ from ...core.draws import BOOT_FAILURE, BOOT_TIME, draw, key, uniform
 from ...core.lifecycle import ALIVE, READY, State, move
 from ...core.model import FleetSpec
 from ...core.ports import CloudError, CloudInstance
+from ..aws.settings import AwsSettings
 from ..live.addresses import Addresses
 from ..live.clock import LiveClock
 from .process import Line, RoleProcess
+from .roles import END_SECONDS, UP_SECONDS
 
 STATES = {"serving": State.SERVING, "canary": State.CANARY, "standby": State.STANDBY}
-_END_SECONDS = 5.0
 
 Start = Callable[[int, str, int], Any]
 """Starts the process of instance (number, role, ready at): a coroutine that gives its RoleProcess."""
@@ -25,22 +27,21 @@ Emit = Callable[[int, str, Mapping[str, Any]], None]
 
 @dataclass(slots=True)
 class Instance:
-    """An instance; times in ns on the live clock, -1: not yet. *first*: of the first fleet, which need not boot. *second* is what it said of its last second."""
+    """An instance; times in ns on the live clock, -1: not yet. *first*: of the first fleet, which need not boot. *second* is what it said of its last second.
+
+    *provider_id* is what the cloud calls it; empty until that is known.
+    """
 
     number: int
     role: str
     address: str
     launched: int
     first: bool = False
+    provider_id: str = ""
     state: State = State.PENDING
     gone: int = -1
     process: RoleProcess | None = None
     second: Line | None = None
-
-    @property
-    def provider_id(self) -> str:
-        """What the cloud calls it."""
-        return f"local-{self.number}"
 
     def become(self, state: State) -> None:
         """Move to *state* by the table."""
@@ -58,60 +59,48 @@ class Instance:
         )
 
 
-class LocalInstances:
-    """Launches, ends, kills, and knows instances. All its methods belong to the conductor's event loop."""
+class Instances(ABC):
+    """Knows instances, and what their processes and the autoscaler say of them. All its methods belong to the conductor's event loop.
+
+    *aws* is for an autoscaler that launches on EC2 by itself; *numbers* of servers by addresses that do not tell them. *elsewhere*: no process of this machine.
+    """
+
+    aws: AwsSettings | None = None
+    elsewhere = False
 
     def __init__(
         self, fleet: FleetSpec, clock: LiveClock, addresses: Addresses, start: Start, emit: Emit
     ) -> None:
         self.by_number: dict[int, Instance] = {}
+        self.numbers: dict[str, int] = {}
         self._fleet = fleet
         self._clock = clock
         self._addresses = addresses
         self._start = start
         self._emit = emit
-        self._tokens: dict[str, int] = {}
         self._stream = key(fleet.seed, "boot")
         self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
 
-    # The cloud's three words.
+    async def begin(self, redis_url: str) -> None:
+        """Before the first launch: the registry is at *redis_url*. Raises BackendFailure, CloudError."""
+        return
 
-    def launch(self, number: int, role: str, token: str, first: bool = False) -> Instance:
-        """Begin an instance; the same *token* gives the same one. *first*: part of the first fleet, which need not boot. Raises CloudError."""
-        if token in self._tokens:
-            return self.by_number[self._tokens[token]]
-        if role not in STATES:
-            raise CloudError(
-                "InvalidParameterValue", f"expected a role among {', '.join(STATES)}, got {role!r}"
-            )
-        if number in self.by_number:
-            raise CloudError(
-                "IdempotentParameterMismatch", f"instance {number} was launched with another token"
-            )
-        try:
-            address = self._addresses.address(number)
-        except ValueError as error:
-            raise CloudError("InvalidParameterValue", str(error)) from None
-        now = self._clock.now()
-        instance = Instance(number, role, address, now, first)
-        self.by_number[number] = instance
-        self._tokens[token] = number
-        self._emit(now, "launched", {"server": number, "role": role})
-        self._spawn(self._live(instance))
-        return instance
+    @abstractmethod
+    async def begin_first(self, roles: Sequence[str]) -> None:
+        """Launch the first fleet, instance 1 in the first of *roles* and so on, and wait until it is up. Raises BackendFailure, CloudError."""
 
+    @abstractmethod
+    def launch(self, number: int, role: str, token: str) -> Instance:
+        """Begin an instance; the same *token* gives the same one. Raises CloudError."""
+
+    @abstractmethod
     def terminate(self, provider_id: str, reason: str) -> None:
-        """End an instance; one that is gone is no error. A process that runs is told to end, and ends what it has in flight."""
-        instance = self.at(provider_id)
-        if instance is None or instance.state == State.GONE:
-            return
-        lost = instance.in_flight if instance.state in ALIVE else 0
-        instance.become(State.GONE)
-        instance.gone = self._clock.now()
-        self._emit(instance.gone, "terminated", {"server": instance.number, "reason": reason, "lost": lost})
-        if instance.process is not None:
-            self._spawn(instance.process.end(_END_SECONDS))
+        """End an instance; one that is gone is no error. Raises CloudError."""
+
+    def check(self) -> None:
+        """Raises BackendFailure if there can be no instances any more."""
+        return
 
     def at(self, provider_id: str) -> Instance | None:
         """The instance that the cloud calls so."""
@@ -126,7 +115,17 @@ class LocalInstances:
 
     # Their lives.
 
+    def _gone(self, instance: Instance, time: int, reason: str) -> Mapping[str, Any]:
+        """It ended at *time* (ns): the fields of that event. A process that runs is told to end, and ends what it has in flight."""
+        lost = instance.in_flight if instance.state in ALIVE else 0
+        instance.become(State.GONE)
+        instance.gone = time
+        if instance.process is not None:
+            self._spawn(instance.process.end(END_SECONDS))
+        return {"server": instance.number, "reason": reason, "lost": lost}
+
     async def _live(self, instance: Instance) -> None:
+        """The life of one that is a process of this machine."""
         number = instance.number
         ready_at = instance.launched
         if not instance.first:
@@ -140,7 +139,7 @@ class LocalInstances:
             instance.process = await self._start(number, instance.role, ready_at)
         if not instance.first:
             await self._sleep_until(running)
-            self._booting(instance)
+            self._booting(instance, running)
         if fails:
             await self._sleep_until(ready_at)
             if instance.state == State.BOOTING:
@@ -151,20 +150,24 @@ class LocalInstances:
         await instance.process.wait()
         self._ended(instance)
 
-    def _booting(self, instance: Instance) -> None:
+    def _booting(self, instance: Instance, time: int) -> None:
+        """The machine runs since *time* (ns)."""
         if instance.state == State.PENDING:
             instance.become(State.BOOTING)
             if not instance.first:
-                running = instance.launched + self._fleet.pending
-                self._emit(running, "booting", {"server": instance.number})
+                self._emit(time, "booting", {"server": instance.number})
+
+    def _ready(self, instance: Instance, time: int) -> None:
+        """It serves since *time* (ns)."""
+        self._booting(instance, instance.launched + self._fleet.pending)
+        instance.become(STATES[instance.role])
+        self._emit(time, "ready", {"server": instance.number, "role": instance.role})
 
     def said(self, instance: Instance, line: Line) -> None:
         """An instance's process said something."""
         match line.get("status"):
             case "up" if instance.state in (State.PENDING, State.BOOTING):
-                self._booting(instance)
-                instance.become(STATES[instance.role])
-                self._emit(line["t"], "ready", {"server": instance.number, "role": instance.role})
+                self._ready(instance, line["t"])
             case "second":
                 instance.second = line
         if line.get("event") == "out_of_memory" and instance.state in ALIVE:
@@ -181,6 +184,14 @@ class LocalInstances:
         elif instance.state in (State.PENDING, State.BOOTING):
             instance.become(State.FAILED)
             self._emit(self._clock.now(), "boot_failed", {"server": instance.number})
+
+    def follow(self, time: int, event: str, fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The autoscaler says an *event* of *time* (ns): its fields as they are to be recorded, None if it has been."""
+        if event == "promoted":
+            self.promoted(fields["server"])
+        elif event == "draining":
+            self.drained(fields["server"])
+        return fields
 
     def promoted(self, number: int) -> None:
         """The autoscaler has put a standby server among the serving ones (one that is none of ours is not our concern)."""
@@ -211,7 +222,7 @@ class LocalInstances:
         """End every process; what happens to them from now on is no event."""
         self._closing = True
         processes = [one.process for one in self.by_number.values() if one.process is not None]
-        await asyncio.gather(*(process.end(_END_SECONDS) for process in processes))
+        await asyncio.gather(*(process.end(END_SECONDS) for process in processes))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -223,3 +234,55 @@ class LocalInstances:
         task = asyncio.ensure_future(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+class LocalInstances(Instances):
+    """The local cloud."""
+
+    def __init__(
+        self, fleet: FleetSpec, clock: LiveClock, addresses: Addresses, start: Start, emit: Emit
+    ) -> None:
+        super().__init__(fleet, clock, addresses, start, emit)
+        self._tokens: dict[str, int] = {}
+
+    async def begin_first(self, roles: Sequence[str]) -> None:
+        """See Instances."""
+        first = [
+            self.launch(number, role, f"first-{number}", first=True) for number, role in enumerate(roles, 1)
+        ]
+        for instance in first:
+            while instance.process is None:
+                await asyncio.sleep(0.01)
+            await instance.process.wait_up(UP_SECONDS)
+
+    def launch(self, number: int, role: str, token: str, first: bool = False) -> Instance:
+        """Begin an instance; the same *token* gives the same one. *first*: part of the first fleet, which need not boot. Raises CloudError."""
+        if token in self._tokens:
+            return self.by_number[self._tokens[token]]
+        if role not in STATES:
+            raise CloudError(
+                "InvalidParameterValue", f"expected a role among {', '.join(STATES)}, got {role!r}"
+            )
+        if number in self.by_number:
+            raise CloudError(
+                "IdempotentParameterMismatch", f"instance {number} was launched with another token"
+            )
+        try:
+            address = self._addresses.address(number)
+        except ValueError as error:
+            raise CloudError("InvalidParameterValue", str(error)) from None
+        now = self._clock.now()
+        instance = Instance(number, role, address, now, first, f"local-{number}")
+        self.by_number[number] = instance
+        self._tokens[token] = number
+        self._emit(now, "launched", {"server": number, "role": role})
+        self._spawn(self._live(instance))
+        return instance
+
+    def terminate(self, provider_id: str, reason: str) -> None:
+        """See Instances."""
+        instance = self.at(provider_id)
+        if instance is None or instance.state == State.GONE:
+            return
+        now = self._clock.now()
+        self._emit(now, "terminated", self._gone(instance, now, reason))

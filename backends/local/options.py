@@ -7,6 +7,7 @@ from typing import Any
 from ...core.errors import UsageError
 
 DEMANDS = ("sleep", "burn")
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,8 @@ class FlightOptions:
     """Options of a flight; none of them changes the plan. Raises UsageError.
 
     *demand*: ``sleep`` for the CPU time of a request or ``burn`` it. *proxy*: address of a fleet's proxy to attach to. *redis_url*: a registry that is there already, else one is started. *hold*: keep the
-    fleet up after the plan until interrupted. *allowed*: hosts besides loopback that load may go to. *announce* is told every address once the fleet is up,
-    *watch* gets the figures of each second.
+    fleet up after the plan until interrupted. *allowed*: hosts besides loopback that load may go to. *max_instances* and *max_hours* limit what a flight on EC2 may launch (at a time, and
+    instance-hours in all). *announce* is told every address once the fleet is up, *watch* gets the figures of each second, *notice* what one must know.
     """
 
     demand: str = "sleep"
@@ -38,11 +39,22 @@ class FlightOptions:
     load_processes: int = 1
     hold: bool = False
     allowed: tuple[str, ...] = ()
+    max_instances: int | None = None
+    max_hours: float | None = None
     announce: Callable[[Mapping[str, Any]], None] | None = None
     watch: Callable[[Figures], None] | None = None
+    notice: Callable[[str], None] = lambda text: None
 
     def __post_init__(self) -> None:
         if self.demand not in DEMANDS:
             raise UsageError(f"expected --demand {' or '.join(DEMANDS)}, got {self.demand!r}")
+        if self.redis_url and not self.redis_url.startswith(REDIS_SCHEMES):
+            # Not all of it is shown: there may be a password in it.
+            start = self.redis_url.partition("@")[2] or self.redis_url
+            raise UsageError(f"--redis-url: expected redis://HOST:PORT/DATABASE, got {start!r}")
         if self.load_processes < 1:
             raise UsageError(f"expected at least 1 load process, got {self.load_processes}")
+        if self.max_instances is not None and self.max_instances < 1:
+            raise UsageError(f"--max-instances: expected at least 1, got {self.max_instances}")
+        if self.max_hours is not None and not self.max_hours > 0:
+            raise UsageError(f"--max-hours: expected more than 0, got {self.max_hours:g}")

@@ -1,6 +1,7 @@
-"""What a machine must have for a flight: with burnt demand, the CPU time that the plan asks for."""
+"""What a machine must have for a flight: with burnt demand, the CPU time that the plan asks for; the user's own program, if one is named."""
 
 import os
+import shutil
 
 import numpy as np
 
@@ -41,3 +42,22 @@ def check_machine(plan: Plan, demand: str) -> None:
             f"--demand burn: the plan needs {cores:.1f} cores in second {second}, and this machine has {there}; "
             "expected a smaller load, or --demand sleep"
         )
+
+
+def check_program(plan: Plan, demand: str) -> None:
+    """Refuse a flight of a program that is not there. Raises UsageError."""
+    program = plan.program
+    if program is None:
+        return
+    if demand == "burn":
+        raise UsageError(
+            "--demand burn: expected no fleet.app.command; a program of your own has its own demand"
+        )
+    if not program.directory.is_dir():
+        raise UsageError(f"fleet.app.directory: expected a directory, got {str(program.directory)!r}")
+    name = program.command[0]
+    # A name with a slash is looked up where the program is to run, any other on PATH.
+    where = str(program.directory / name) if os.sep in name else name
+    if shutil.which(where) is None:
+        place = f"in {program.directory}" if os.sep in name else "on PATH"
+        raise UsageError(f"fleet.app.command: expected a program, found no {name!r} {place}")

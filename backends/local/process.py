@@ -163,4 +163,10 @@ class RoleProcess:
                 file.close()
 
     def _note(self, text: bytes) -> None:
-        self.last_words.append(text.decode(errors="replace").rstrip())
+        """Keep a diagnostic for errors: of a line of JSON its message."""
+        words = text.decode(errors="replace").rstrip()
+        with suppress(ValueError):
+            line = json.loads(words)
+            if isinstance(line, dict) and "message" in line:
+                words = str(line["message"])
+        self.last_words.append(words)

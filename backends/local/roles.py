@@ -6,8 +6,12 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from ...core.model import FleetSpec
+from ...scenarios.plan import Program
+from ..aws.settings import AwsSettings
+from ..live.addresses import Addresses
 from ..live.settings import (
     AppSettings,
     AutoscalerSettings,
@@ -72,14 +76,18 @@ class Lasting:
 
 
 class RoleFactory:
-    """Makes the roles of one flight with what they have in common."""
+    """Makes the roles of one flight with what they have in common. *program* runs in place of app servers."""
 
     def __init__(
-        self, fleet: FleetSpec, origin: int, redis_url: str, on_line: OnLine, logs: Path | None
-    ) -> None:
+        self, fleet: FleetSpec, origin: int, redis_url: str, on_line: OnLine, logs: Path | None,
+        program: Program | None = None,
+    ) -> None:  # fmt: skip
         self._common = {"fleet": fleet, "origin": origin, "redis_url": redis_url}
         self._on_line = on_line
         self._logs = logs
+        self._program: dict[str, Any] = {}
+        if program is not None:
+            self._program = {"command": program.command, "directory": str(program.directory)}
 
     def process(self, role: str, label: str = "") -> RoleProcess:
         """A process for *role*, not started."""
@@ -87,25 +95,32 @@ class RoleFactory:
         log = None if self._logs is None else self._logs / f"{label}.log"
         return RoleProcess(role, label, self._on_line, log)
 
-    def proxy(self, host: str, port: int, admin_port: int, instance_port: int) -> ProxySettings:
+    def proxy(
+        self, host: str, port: int, admin_port: int, instances: Addresses, numbers: dict[str, int]
+    ) -> ProxySettings:
         """Settings of the proxy."""
         return ProxySettings(
-            host=host, port=port, admin_port=admin_port, instance_port=instance_port, **self._common
-        )
+            host=host, port=port, admin_port=admin_port, instance_port=instances.port, own_addresses=instances.own,
+            numbers=numbers,
+            **self._common,
+        )  # fmt: skip
 
     def app(self, number: int, role: str, where: tuple[str, int], ready_at: int, demand: str,
             dependencies: dict[str, str], proxy_admin: str) -> AppSettings:  # fmt: skip
         """Settings of an app server."""
         return AppSettings(
             number=number, role=role, host=where[0], port=where[1], ready_at=ready_at, demand=demand,
-            dependencies=dependencies, proxy_admin=proxy_admin, **self._common,
+            dependencies=dependencies, proxy_admin=proxy_admin, **self._program, **self._common,
         )  # fmt: skip
 
-    def autoscaler(self, start: int, cloud_url: str, dry_run: bool = False) -> AutoscalerSettings:
-        """Settings of the autoscaler."""
+    def autoscaler(
+        self, start: int, cloud_url: str, dry_run: bool = False, aws: AwsSettings | None = None
+    ) -> AutoscalerSettings:
+        """Settings of the autoscaler. *aws*: it launches on EC2, and not by the control API at *cloud_url*."""
         return AutoscalerSettings(
-            start=start, cloud="local", cloud_url=cloud_url, dry_run=dry_run, **self._common
-        )
+            start=start, cloud="local" if aws is None else "aws", cloud_url=cloud_url, aws=aws, dry_run=dry_run,
+            **self._common,
+        )  # fmt: skip
 
     async def dependencies(self, demand: str) -> tuple[RoleProcess, dict[str, str]]:
         """The dependencies, started, and where each listens."""

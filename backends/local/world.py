@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ...core.errors import UsageError
 from ...core.ports import Sink
@@ -20,7 +20,7 @@ from .attach import Attached
 from .conductor import Conductor
 from .faults import check_faults
 from .options import FlightOptions
-from .preflight import check_machine
+from .preflight import check_machine, check_program
 
 Result = tuple[int, int, Mapping[str, float]]
 
@@ -43,15 +43,22 @@ class LocalFlight:
         """*engine*, *registry* and *cloud* say what a rehearsal stands on; here everything is real."""
         self._options = flight or FlightOptions()
         self.prepared = True
-        if self._options.proxy:
-            raise UsageError("--proxy: expected --backend attach; a local flight starts a proxy of its own")
 
     def prepare(self) -> None:
         """Nothing takes long here."""
 
-    def check(self, plan: Plan) -> None:
+    def check(self, plan: Plan, scenario: Scenario) -> None:
         """Raises UsageError for a plan that cannot be flown on this machine; nothing has been started or written by then."""
+        if self._options.proxy:
+            raise UsageError("--proxy: expected --backend attach; a local flight starts a proxy of its own")
+        for name, value in (
+            ("--max-instances", self._options.max_instances),
+            ("--max-hours", self._options.max_hours),
+        ):
+            if value is not None:
+                raise UsageError(f"{name}: expected --backend aws; nothing else is launched on EC2")
         check_faults(plan.fleet)
+        check_program(plan, self._options.demand)
         check_machine(plan, self._options.demand)
 
     def run(
@@ -65,7 +72,7 @@ class LocalFlight:
         progress: Callable[[int, int], None] | None = None,
     ) -> Ended:
         """Fly *plan*, which is *scenario*'s. Raises BackendFailure when something that the flight needs fails."""
-        return _fly(Conductor, plan, sink, self._options, scenario, directory)
+        return fly(Conductor, plan, sink, self._options, scenario, directory)
 
 
 class AttachedFlight:
@@ -74,9 +81,15 @@ class AttachedFlight:
     def __init__(
         self, engine: str = "", registry: str = "", cloud: str = "", flight: FlightOptions | None = None
     ) -> None:
-        """See LocalFlight."""
+        """See LocalFlight. Without *flight* it can be prepared, and no more."""
         self._options = flight or FlightOptions()
         self.prepared = True
+
+    def prepare(self) -> None:
+        """Nothing takes long here."""
+
+    def check(self, plan: Plan, scenario: Scenario) -> None:
+        """Raises UsageError without a proxy to go to, and for a plan with faults: this backend strikes nobody else's fleet."""
         if not self._options.proxy:
             raise UsageError("--backend attach: expected --proxy URL, where the fleet's proxy listens")
         try:
@@ -84,12 +97,6 @@ class AttachedFlight:
         except ValueError as error:
             raise UsageError(f"--proxy: {error}") from None
         check_target(host, port, self._options.allowed)
-
-    def prepare(self) -> None:
-        """Nothing takes long here."""
-
-    def check(self, plan: Plan) -> None:
-        """Raises UsageError for a plan with faults: this backend strikes nobody else's fleet."""
         if plan.fleet.faults:
             names = ", ".join(fault.name for fault in plan.fleet.faults)
             raise UsageError(f"--backend attach: expected a scenario without faults, got {names}")
@@ -105,17 +112,26 @@ class AttachedFlight:
         progress: Callable[[int, int], None] | None = None,
     ) -> Ended:
         """Send the load of *plan*, which is *scenario*'s, and watch. Raises BackendFailure."""
-        return _fly(Attached, plan, sink, self._options, scenario, directory)
+        return fly(Attached, plan, sink, self._options, scenario, directory)
 
 
-def _fly(
-    flight: type[Conductor] | type[Attached],
+class Flying(Protocol):
+    """A flight that is about to begin."""
+
+    def fly(self, scenario: Path, fds: tuple[int, ...]) -> Coroutine[Any, Any, Result]:
+        """See Conductor."""
+        ...
+
+
+def fly(
+    flight: Callable[[Plan, Sink, FlightOptions, Path | None], Flying],
     plan: Plan,
     sink: Sink,
     options: FlightOptions,
     scenario: Scenario,
     directory: Path | None,
 ) -> Ended:
+    """Fly *plan*, which is *scenario*'s, by what *flight* makes; roles log into a folder of *directory*."""
     logs = None
     if directory is not None:
         logs = directory / "logs"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ...core import admission, draws, retries, routing
 from ...core.network import link_delay
 from ...core.outcomes import STATUS, Outcome
-from ..live.headers import REQUEST, UNKNOWN, read_request
+from ..live.headers import REQUEST, TRY, UNKNOWN, read_request
 from .framing import chunk, last_chunk
 from .heads import RequestHead, ResponseHead
 from .messages import answer_bytes, request_bytes
@@ -47,6 +47,7 @@ _REASONS = {
 }
 _UNKNOWN_TIMES = "-".join([UNKNOWN] * 4).encode()
 _PLANNED = REQUEST.encode()
+_TRY = TRY.encode()
 _four_numbers = re.compile(rb"(?:[0-9]{1,18}|x)(?:-(?:[0-9]{1,18}|x)){3}").fullmatch
 
 
@@ -213,6 +214,8 @@ class Exchange:
         data = request_bytes(self.head, self.client.address)
         if self._named:
             data = b"%b%b: %b\r\n\r\n" % (data[:-2], _PLANNED, self._named)
+        if self.tries > 1 and self.planned:
+            data = b"%b%b: %d\r\n\r\n" % (data[:-2], _TRY, self.tries)
         upstream.begin(self, data)
         if self._held:
             upstream.write(b"".join(self._held))

@@ -58,6 +58,7 @@ _KINDS = {
     b"x-forwarded-proto": Kind.OURS,
     b"x-forwarded-host": Kind.OURS,
     b"windtunnel-times": Kind.OURS,
+    b"windtunnel-try": Kind.OURS,
     b"windtunnel-request": Kind.PLANNED,
     b"windtunnel-app": Kind.APP,
     b"windtunnel-cause": Kind.CAUSE,

@@ -66,7 +66,7 @@ async def _serve(settings: ProxySettings, link: RoleLink, registry: Registry, de
     ended = asyncio.Event()
     proxy = Proxy(
         settings.fleet, loop, link.clock, link.emit, lambda text: link.log("warning", text),
-        settings.instance_port, descriptors,
+        settings.instance_port, descriptors, settings.own_addresses,
     )  # fmt: skip
     crashes: list[bool] = []
 
@@ -75,6 +75,7 @@ async def _serve(settings: ProxySettings, link: RoleLink, registry: Registry, de
         ended.set()
 
     proxy.went_down = _went_down
+    proxy.servers.know(settings.numbers)
     link.at_stop(lambda: _hand(loop, ended.set))
     refresher = Refresher(
         registry, settings.fleet.refresh_interval, loop.call_soon_threadsafe, proxy.servers.update,
@@ -104,6 +105,8 @@ async def _serve(settings: ProxySettings, link: RoleLink, registry: Registry, de
 
 def _obey(command: Mapping[str, Any], proxy: Proxy, listener: Listener, link: RoleLink) -> None:
     """Commands come in a thread of their own."""
+    if command.get("command") == "numbers":
+        _hand(proxy.loop, lambda: proxy.servers.know(command["numbers"]))
     if command.get("command") != "sample":
         return
 

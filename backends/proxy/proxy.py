@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ...core import admission, draws, routing
 from ...core.model import SECOND, FleetSpec
 from ...core.ports import Clock
+from ..live.addresses import OWN_ADDRESSES
 from .delays import Delays
 from .rows import add_row, empty_idle_list
 from .servers import Emit, Servers
@@ -32,6 +33,7 @@ class Proxy:
     def __init__(
         self, fleet: FleetSpec, loop: AbstractEventLoop, clock: Clock, emit: Emit,
         warn: Callable[[str], None], instance_port: int = 0, descriptors: int = -1,
+        own_addresses: bool = OWN_ADDRESSES,
     ) -> None:  # fmt: skip
         self.fleet = fleet
         self.spec = fleet.proxy
@@ -39,7 +41,7 @@ class Proxy:
         self.clock = clock
         self.emit = emit
         self.warn = warn
-        self.servers = Servers(fleet, instance_port, clock, loop, emit, warn)
+        self.servers = Servers(fleet, instance_port, clock, loop, emit, warn, own_addresses)
         self.foreign_stream = draws.key(fleet.seed, "foreign requests")
         self.foreign = 0
         self.sequence = 0

@@ -9,7 +9,7 @@ from ...core.model import SECOND, FleetSpec
 from ...core.ports import Clock
 from ...core.ports import Servers as Listed
 from ...core.table import CANARY, SERVING
-from ..live.addresses import Addresses, split, url
+from ..live.addresses import OWN_ADDRESSES, Addresses, split, url
 from .rows import as_array, as_lists
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Servers:
 
     def __init__(
         self, fleet: FleetSpec, instance_port: int, clock: Clock, timers: Timers, emit: Emit,
-        warn: Callable[[str], None],
+        warn: Callable[[str], None], own_addresses: bool = OWN_ADDRESSES,
     ) -> None:  # fmt: skip
         self.spec = fleet.proxy
         self.emit = emit
@@ -98,8 +98,9 @@ class Servers:
         self.count = 0
         self.last = [0, 0]
         self._weight = fleet.app.weight
-        self._instances = Addresses(instance_port) if instance_port else None
+        self._instances = Addresses(instance_port, own_addresses) if instance_port else None
         self._foreign: dict[str, int] = {}
+        self._told: dict[str, int] = {}
         self._unparsable: set[str] = set()
         self._clock = clock
         self._timers = timers
@@ -152,7 +153,13 @@ class Servers:
             found.append(server)
         return found
 
+    def know(self, numbers: Mapping[str, int]) -> None:
+        """Instances by their addresses, where these do not tell their numbers."""
+        self._told = dict(numbers)
+
     def _number(self, address: str) -> int:
+        if address in self._told:
+            return self._told[address]
         ours = self._instances.number(address) if self._instances else 0
         return ours or self._foreign.setdefault(address, FOREIGN + len(self._foreign))
 

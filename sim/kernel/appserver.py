@@ -16,6 +16,7 @@ from ...core.order import Kind, major_key
 from ...core.outcomes import Outcome
 from .agenda import schedule
 from .forwarding import current, job_delay
+from .host import clock, compute, find_burst, set_alarm, time_left, withdraw
 from .layout import LOST, OUT_OF_MEMORY, World
 from .log import note
 from .routine import routine, subroutine
@@ -72,10 +73,10 @@ def memory(w: World, server: int) -> int:
 @routine
 def account(w: World, server: int) -> None:
     """Bring the CPU time used up to now."""
-    app, now = w.apps[server], w.state[0]["now"]
+    app, attained = w.apps[server], clock(w)
     if app["pauses"] == 0:
-        app["cpu_used"] += app["cores_busy"] * (now - app["cpu_since"])
-    app["cpu_since"] = now
+        app["cpu_used"] += app["cores_busy"] * (attained - app["cpu_since"])
+    app["cpu_since"] = attained
 
 
 @routine
@@ -164,10 +165,8 @@ def run(w: World, server: int, slot: int) -> None:
     app, j = w.apps[server], w.jobs[slot]
     app["cores_busy"] += 1
     j["frozen"] = app["frozen"]
-    time = w.state[0]["now"]
-    if j["error"] == 0:
-        time += slowed(j["cpu"], app["slow"])
-    schedule(w, time, major_key(CPU_DONE, server), j["minor"], slot)
+    demand = slowed(j["cpu"], app["slow"]) if j["error"] == 0 else 0
+    compute(w, demand, major_key(CPU_DONE, server), j["minor"], slot)
 
 
 @routine
@@ -186,7 +185,7 @@ def cpu_done(w: World, slot: int) -> None:
         return
     if owed > 0:
         j["frozen"] = app["frozen"]
-        schedule(w, now + owed, major_key(CPU_DONE, server), j["minor"], slot)
+        compute(w, owed, major_key(CPU_DONE, server), j["minor"], slot)
         return
     account(w, server)
     app["cores_busy"] -= 1
@@ -301,8 +300,15 @@ def pause(w: World, server: int) -> None:
     account(w, server)
     app = w.apps[server]
     app["pauses"] += 1
-    if app["pauses"] == 1:
-        app["paused_at"] = w.state[0]["now"]
+    if app["pauses"] > 1:
+        return
+    app["paused_at"] = w.state[0]["now"]
+    place = find_burst(w, major_key(CPU_DONE, server))
+    while place >= 0:
+        left = time_left(w, place)
+        park(w, withdraw(w, place), CPU_DONE, left)
+        place = find_burst(w, major_key(CPU_DONE, server))
+    set_alarm(w)
 
 
 @subroutine
@@ -321,7 +327,7 @@ def resume(w: World, server: int) -> None:
         j = w.jobs[slot]
         following = j["next"]
         j["frozen"] = app["frozen"]
-        schedule(w, s["now"] + j["left"], major_key(j["parked"], server), j["minor"], slot)
+        compute(w, j["left"], major_key(j["parked"], server), j["minor"], slot)
         slot = following
 
 
@@ -366,6 +372,11 @@ def stop(w: World, server: int) -> int:
             w.jobs[slot]["refs"] -= 1
         slot = following
     app["parked_head"] = -1
+    place = find_burst(w, major_key(CPU_DONE, server))
+    while place >= 0:
+        w.jobs[withdraw(w, place)]["refs"] -= 1
+        place = find_burst(w, major_key(CPU_DONE, server))
+    set_alarm(w)
     for head in (app["queue_head"] if app["queue_length"] > 0 else -1, app["run_head"]):
         slot = head
         while slot >= 0:

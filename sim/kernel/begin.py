@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core import admission, table, toxics
+from ...core import admission, host, table, toxics
 from ...core.columns import ATTEMPT_ROW, REQUEST_ROW, Rows
 from ...core.demand import MIX
 from ...core.distributions import Distribution
@@ -28,7 +28,7 @@ def first_world(plan: Plan, capacity: int) -> World:
     """The world before anything has happened, with *capacity* slots of each kind."""
     fleet = plan.fleet
     state = np.zeros(1, layout.STATE)
-    for name in ("front_ref", "queue_head", "queue_tail"):
+    for name in ("front_ref", "loop_head", "queue_head", "queue_tail"):
         state[name] = -1
     for name in ("request", "attempt", "connection", "job"):
         state[f"{name}_free"] = -1
@@ -47,6 +47,8 @@ def first_world(plan: Plan, capacity: int) -> World:
         idle=admission.empty_connections(1),
         jobs=np.zeros(0, layout.JOB),
         apps=np.zeros(0, layout.APP),
+        host=host.idle_host(fleet.host_cores),
+        bursts=host.empty_bursts(0),
         samples=np.zeros(0, layout.SAMPLE),
         servers=table.empty_table(1),
         load=np.zeros(1, np.int64),
@@ -76,6 +78,7 @@ def with_capacity(w: World, capacity: int) -> World:
         connections=_more_slots(state, "connection", w.connections, capacity),
         jobs=_more_slots(state, "job", w.jobs, capacity),
         idle=_longer(w.idle, capacity + 1),
+        bursts=_longer(w.bursts, capacity + 1),
         heap=_longer(w.heap, 6 * capacity + 64),
         late_requests=_longer(w.late_requests, LATE + 2 * capacity),
         late_attempts=_longer(w.late_attempts, LATE + 2 * capacity),
@@ -189,7 +192,8 @@ def _config(fleet: FleetSpec) -> Rows:
             "retry_budget": proxy.retry_budget, "max_in_flight": proxy.max_in_flight,
             "slow_start": proxy.slow_start, "workers": app.workers, "cores": app.cores, "queue": app.queue,
             "app_total": app.memory.total, "app_base": app.memory.base, "app_each": app.memory.each,
-            "app_leak": app.memory.leak, "timer_slack": app.timer_slack, "cpu_overhead": app.cpu_overhead, "consecutive_5xx": -1, "cpu_factor": 1.0,
+            "app_leak": app.memory.leak, "timer_slack": app.timer_slack, "cpu_overhead": app.cpu_overhead,
+            "host_cores": fleet.host_cores, "consecutive_5xx": -1, "cpu_factor": 1.0,
         },
     )  # fmt: skip
     if proxy.health is not None:

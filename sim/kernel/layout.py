@@ -26,7 +26,7 @@ STATE = _row(
     # Clients.
     "rows connections_made unfinished block_next block_rows block_more window_from late_requests late_attempts "
     # Proxy.
-    "down descriptors connections requests cpu_free queue_head queue_tail queue_length "
+    "down descriptors connections requests cpu_free loop_head loop_tail queue_head queue_tail queue_length "
     "active retrying sequence last_serving last_canary table_rows toxics "
     # What the control plane must hear.
     "log_rows signal capacity"
@@ -38,7 +38,7 @@ CONFIG = _row(
     "routing canary_every upstream_timeout keepalive_timeout write_timeout retry_attempts max_in_flight slow_start "
     "health_interval health_timeout healthy_threshold unhealthy_threshold "
     "consecutive_5xx base_ejection_time max_ejection_percent "
-    "workers cores queue app_total app_base app_each app_leak timer_slack cpu_overhead",
+    "workers cores queue app_total app_base app_each app_leak timer_slack cpu_overhead host_cores",
     "retry_budget cpu_factor",
 )
 
@@ -61,7 +61,7 @@ REQUEST = _row("row source index endpoint time attempts status server live next"
 # In attempts and connections what begins as -1 stands together, and so does what begins as 0.
 ATTEMPT = _row(
     "request source stream index number minor endpoint cpu io start proxy routed arrived started cpu_done served connection "
-    "outcome server tries upstream retrying refs sent_upstream answer answer_status next older newer"
+    "outcome server tries upstream retrying refs sent_upstream answer answer_status next older newer head_cpu"
 )
 CONNECTION = _row(
     "id stream index number minor source mode syn_sent refs outbox_head pending_head pending_tail slot busy inbox_head idle_since "
@@ -101,6 +101,8 @@ class World(NamedTuple):
     idle: Rows
     jobs: Rows
     apps: Rows
+    host: Rows
+    bursts: Rows
     samples: Rows
     servers: Rows
     load: Rows

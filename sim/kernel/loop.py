@@ -8,6 +8,7 @@ from .connections import connected
 from .dependency import call, call_done
 from .exchange import route_request, take_answer, upstream_timed_out
 from .forwarding import check_health, end_ejection
+from .host import look
 from .layout import BLOCK, REACHED, ROOM, World
 from .proxy import client_close, keepalive, take_request_bytes, take_syn, write_timed_out
 from .routine import routine, subroutine
@@ -21,6 +22,7 @@ PLAN = 2
 
 UNEJECT = int(Kind.UNEJECT)
 HEALTH = int(Kind.HEALTH)
+HOST_DONE = int(Kind.HOST_DONE)
 CLIENT_ANSWER = int(Kind.CLIENT_ANSWER)
 CLIENT_NOTICE = int(Kind.CLIENT_NOTICE)
 ANSWER = int(Kind.ANSWER)
@@ -149,7 +151,9 @@ def handle(w: World, time: int, major: int, minor: int, ref: int) -> None:
 def handle_rare(w: World, time: int, major: int, minor: int, ref: int) -> None:
     """The same, for what not every request meets."""
     kind, entity = kind_of(major), entity_of(major)
-    if kind == DEPENDENCY_CALL:
+    if kind == HOST_DONE:
+        look(w, ref)
+    elif kind == DEPENDENCY_CALL:
         call(w, entity, ref)
     elif kind == DEPENDENCY_DONE:
         call_done(w, entity, ref)

@@ -23,6 +23,7 @@ from ...core.outcomes import Outcome
 from .agenda import KEEPALIVE_RING, RING_SHIFT, WRITE_RING, schedule, set_timer
 from .connections import connection_delay, delay, syn_dropped
 from .forwarding import abandon, disown, forget
+from .host import loop_compute, loop_end
 from .layout import CRASHED, PROXY_DOWN, World
 from .log import note
 from .routine import routine, subroutine
@@ -35,7 +36,6 @@ EVICTED = int(Outcome.EVICTED)
 UNREAD = int(Outcome.UNREAD)
 
 CONNECTED = int(Kind.CONNECTED)
-ROUTE = int(Kind.ROUTE)
 CLIENT_ANSWER = int(Kind.CLIENT_ANSWER)
 CLIENT_NOTICE = int(Kind.CLIENT_NOTICE)
 
@@ -271,10 +271,9 @@ def begin(w: World, c: int, a: int) -> None:
     s["requests"] += 1
     s["active"] += 1
     spec = w.config[0]
-    s["cpu_free"] = max(s["now"], s["cpu_free"]) + slowed(spec["cpu_per_request"], spec["cpu_factor"])
     connection["refs"] += 1
     attempt["refs"] += 1
-    schedule(w, s["cpu_free"], major_key(ROUTE, connection["id"]), attempt["minor"], a)
+    loop_compute(w, slowed(spec["cpu_per_request"], spec["cpu_factor"]), a)
 
 
 @subroutine
@@ -362,5 +361,5 @@ def crash(w: World, cause: int) -> None:
         queue_drop(w)
     s["active"] = 0
     s["retrying"] = 0
-    s["cpu_free"] = 0
+    loop_end(w)
     s["signal"] = PROXY_DOWN

@@ -25,7 +25,7 @@ from numba.extending import (
 )
 from numba.np.arrayobj import make_array, populate_array
 
-from ...core import admission, table
+from ...core import admission, host, table
 from ...core.columns import ATTEMPT_ROW, REQUEST_ROW
 from ...core.demand import MIX
 from ...core.toxics import TOXIC
@@ -41,7 +41,8 @@ DTYPES: dict[str, Any] = {
     "calls": np.dtype(np.int64), "mixes": MIX, "dependencies": layout.DEPENDENCY,
     "filled": np.dtype(np.int64), "flood": np.dtype(np.int64), "heap": layout.EVENT, "timers": layout.TIMER,
     "rings": layout.RING, "requests": layout.REQUEST, "attempts": layout.ATTEMPT,
-    "connections": layout.CONNECTION, "idle": admission.CONNECTION, "jobs": layout.JOB, "apps": layout.APP, "samples": layout.SAMPLE,
+    "connections": layout.CONNECTION, "idle": admission.CONNECTION, "jobs": layout.JOB, "apps": layout.APP,
+    "host": host.HOST, "bursts": host.BURST, "samples": layout.SAMPLE,
     "servers": table.SERVER, "load": np.dtype(np.int64), "toxics": TOXIC, **{f"block_{name}": np.dtype(np.int64) for name in BLOCK_COLUMNS},
     "window_requests": REQUEST_ROW, "window_attempts": ATTEMPT_ROW,
     "late_requests": REQUEST_ROW, "late_attempts": ATTEMPT_ROW, "log": layout.LOG,
@@ -49,7 +50,7 @@ DTYPES: dict[str, Any] = {
 assert tuple(DTYPES) == World._fields, "the world and its types differ"
 
 WHOLE = (
-    "calls", "mixes", "filled", "flood", "servers", "idle", "load", "toxics", *(f"block_{name}" for name in BLOCK_COLUMNS),
+    "calls", "mixes", "filled", "flood", "servers", "idle", "host", "bursts", "load", "toxics", *(f"block_{name}" for name in BLOCK_COLUMNS),
 )  # fmt: skip
 """What is an array to compiled code too."""
 

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 import pytest
 import windtunnel.core
-from windtunnel.core import admission, demand, load_index, rates, table, toxics
+from windtunnel.core import admission, demand, host, load_index, rates, table, toxics
 from windtunnel.core.decision import decisions, enable_compilation
 
 for _module in pkgutil.iter_modules(windtunnel.core.__path__):
@@ -140,6 +140,26 @@ def special(qualified: str, name: str, random: np.random.Generator, count: int) 
     return argument(name, random, count)
 
 
+def machine(random: np.random.Generator, count: int) -> tuple[host.Host, host.Bursts]:
+    """A host with so many bursts under way, some of them done."""
+    made, bursts = host.idle_host(int(random.integers(1, 5))), host.empty_bursts(16)
+    for ref in range(count):
+        host.join(made, bursts, int(random.integers(1, 10**9)), int(random.integers(0, 4)), 0, ref)
+    host.bring_up(made, int(random.integers(0, 10**9)))
+    made["due"], made["alarm"] = random.integers(-1, 10**9), random.integers(0, 3)
+    return made, bursts
+
+
+def on_a_host(arguments: dict[str, Any], random: np.random.Generator, count: int) -> None:
+    """The arguments of a decision about a host, which fit it."""
+    made, bursts = machine(random, count)
+    few = {"major": 4, "alarm": 3, "place": count, "source": count, "target": count, "finish": 2 * 10**9}
+    arguments.update({name: int(random.integers(0, most)) for name, most in few.items() if name in arguments})
+    if "now" in arguments:
+        arguments["now"] = int(made["since"][0] + random.integers(0, 10**9))
+    arguments.update({name: rows for name, rows in (("host", made), ("bursts", bursts)) if name in arguments})
+
+
 def fitting(name: str, arguments: dict[str, Any], random: np.random.Generator) -> None:
     """Make the load index fit the table, and the arguments of a search in it fit the index."""
     if "load" not in arguments:
@@ -172,6 +192,8 @@ def test_compiled_equals_plain(name: str) -> None:
         count = int(random.integers(1, 9))
         named = {parameter: special(name, parameter, random, count) for parameter in parameters}
         fitting(name, named, random)
+        if name.startswith("windtunnel.core.host."):
+            on_a_host(named, random, count)
         arguments = list(named.values())
         copies = [value.copy() if isinstance(value, np.ndarray) else value for value in arguments]
         expected, found = plain(*arguments), compiled(*copies)

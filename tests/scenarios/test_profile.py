@@ -139,11 +139,36 @@ def test_what_is_only_told_of_the_machine_is_not_in_the_hash() -> None:
     assert one.fingerprint() == two.fingerprint()
 
 
+def test_cores_that_are_shared_change_results_and_the_hash() -> None:
+    """Said of a machine they are told; once the flight burns its demands they are part of the model."""
+    burnt = {**MACHINE, "demand": "burn"}
+    slept, two, one = (
+        scenario({**ALONE, "profile": profile}) for profile in (MACHINE, burnt, {**burnt, "host_cores": 1})
+    )
+    hashes = {slept.fingerprint(), two.fingerprint(), one.fingerprint()}
+    assert len(hashes) == 3
+    assert scenario({**ALONE, "profile": {**MACHINE, "demand": "sleep"}}).fingerprint() == slept.fingerprint()
+    renamed = scenario({**ALONE, "profile": {**burnt, "description": "the same"}})
+    assert renamed.fingerprint() == two.fingerprint()
+    assert [compile_plan(made).fleet.host_cores for made in (slept, two, one)] == [-1, 2, 1]
+
+
+def test_burnt_demand_needs_the_cores_of_the_machine(tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text("timer_slack: 1us\ndemand: burn\n")
+    with pytest.raises(ScenarioError, match=r"p.yaml:2:\d+: demand: expected host_cores beside demand: burn"):
+        read_profile(path)
+    path.write_text("demand: fry\nhost_cores: 2\n")
+    with pytest.raises(ScenarioError, match=r"p.yaml:1:9: demand: expected 'sleep' or 'burn', got 'fry'"):
+        read_profile(path)
+
+
 def test_a_fleet_of_more_cores_than_the_machine_is_warned_of() -> None:
     fleet = {"app": {"initial": 2, "max": 3, "workers": 4, "cores": 2}}
     (said,) = warnings(scenario(steady(fleet=fleet, profile=MACHINE)).document)
     assert said.startswith("the fleet has up to 6 cores and the profile's machine 2")
     assert warnings(scenario(steady(fleet={"app": {"initial": 2}}, profile=MACHINE)).document) == []
+    assert warnings(scenario(steady(fleet=fleet, profile={**MACHINE, "demand": "burn"})).document) == []
 
 
 def test_every_bad_field_is_named(tmp_path: Path) -> None:

@@ -105,6 +105,13 @@ def test_without_compilation_the_kernel_still_runs() -> None:
     assert "Warning" not in done.stderr
 
 
+SHARED = ["profile={host_cores: 1, demand: burn}", "fleet.proxy.cpu_per_request=2ms"]
+"""Hardly enough for the load, so that there is always a queue for the proxy's event loop."""
+DEATHS = "{name: k, type: kill, every: 7s, target: {role: app, count: 1}}"
+RESTARTS = "{name: r, type: proxy_restart, every: 4s, attributes: {after: 200ms}}"
+PAUSES = "{name: p, type: pause, every: 3s, for: 400ms, target: {role: app, count: 1}}"
+
+
 @pytest.mark.parametrize(
     ("name", "overrides"),
     [
@@ -112,6 +119,8 @@ def test_without_compilation_the_kernel_still_runs() -> None:
         ("chaos-monkey", ["duration=240s", "fleet.proxy.overload=refuse", "fleet.proxy.max_connections=300"]),
         ("server-dies", ["traffic.users.client.timeout=40ms", "traffic.users.client.retries.attempts=2"]),
         ("server-dies", ["fleet.proxy.upstream_timeout=30ms", "fleet.proxy.retries={attempts: 2}"]),
+        ("server-dies", [*SHARED, "fleet.proxy.upstream_timeout=30ms"]),
+        ("server-dies", [*SHARED, f"faults=[{DEATHS}, {RESTARTS}, {PAUSES}]"]),
     ],
 )
 def test_every_slot_is_given_back(name: str, overrides: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

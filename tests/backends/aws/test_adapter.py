@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from windtunnel.backends.aws.client import ec2_client
 from windtunnel.backends.aws.dry_run import PlannedEc2
-from windtunnel.backends.aws.factory import address_by, cloud_of, end_all, machine_of
+from windtunnel.backends.aws.factory import address_by, cloud_of, machine_of
 from windtunnel.backends.aws.flight import Flight, tags_of
 from windtunnel.backends.aws.patience import Patience
 from windtunnel.backends.aws.redaction import Redaction
@@ -248,10 +248,6 @@ def test_user_data_keeps_the_braces_of_a_script() -> None:
         fill_in("{a}" * 2, {"a": "x" * (LIMIT // 2 + 1)})
 
 
-def test_everything_is_ended_at_the_end(settings: SettingsOf) -> None:
-    cloud = cloud_of(settings(), time.monotonic_ns)
-    made = {cloud.launch(number, "serving", f"t{number}").provider_id for number in (1, 2)}
-    assert set(end_all(cloud)) == made
-    assert cloud.list() == ()
+def test_the_client_is_made_of_the_settings(settings: SettingsOf) -> None:
     assert machine_of(settings()).image == "ami-12345678"
     assert ec2_client("us-east-1", settings().endpoint_url)[0].meta.config.retries["total_max_attempts"] == 1

@@ -6,6 +6,7 @@ import pytest
 from windtunnel import Scenario, replay
 from windtunnel.backends.local import preflight
 from windtunnel.backends.local.options import FlightOptions
+from windtunnel.backends.local.world import AttachedFlight
 from windtunnel.core.errors import UsageError
 from windtunnel.scenarios.build import compile_plan
 
@@ -70,3 +71,14 @@ def test_options_themselves_are_checked() -> None:
         FlightOptions(demand="fry")
     with pytest.raises(UsageError, match="at least 1 load process"):
         FlightOptions(load_processes=0)
+
+
+def test_attach_is_prepared_before_its_proxy_is_known_and_refused_without_one() -> None:
+    from windtunnel.cli_shared import prepare
+
+    prepare("kernel", "attach")
+    loaded = Scenario.load("steady")
+    attached = AttachedFlight(flight=FlightOptions(proxy="http://127.0.0.1:9"))
+    attached.check(compile_plan(loaded), loaded)
+    with pytest.raises(UsageError, match="expected --proxy URL"):
+        AttachedFlight().check(compile_plan(loaded), loaded)

@@ -67,12 +67,14 @@ class Role:
 
 
 @contextmanager
-def role(redis_url: str, spec: ProxySpec | None = None) -> Iterator[Role]:
+def role(redis_url: str, spec: ProxySpec | None = None, **more: Any) -> Iterator[Role]:
     """A proxy as the conductor starts one."""
     fleet = FleetSpec(
         "test", 1, 10**9, 0, AppSpec(), spec or ProxySpec(), refresh_interval=50 * MS, key_prefix="test:"
     )
-    settings = ProxySettings(origin=LiveClock.begin().origin, fleet=fleet, redis_url=redis_url, admin_port=0)
+    settings = ProxySettings(
+        origin=LiveClock.begin().origin, fleet=fleet, redis_url=redis_url, admin_port=0, **more
+    )  # fmt: skip
     process = subprocess.Popen(
         [sys.executable, "-m", "windtunnel.backends.live.role", "proxy"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
@@ -154,6 +156,38 @@ def test_the_role_from_beginning_to_end() -> None:
             assert await asyncio.to_thread(proxy.process.wait, 20) == 0
             client.close()
         await app.kill()
+
+    play(story())
+
+
+def test_it_is_told_the_numbers_of_instances_whose_addresses_do_not_tell_them() -> None:
+    """Those that it is started with, and those that are launched later."""
+
+    async def story() -> None:
+        first, later = "http://10.0.0.1", "http://10.0.0.2:8080"
+        with redis_server() as url, role(url, numbers={first: 7}) as proxy:
+            await proxy.address()
+            for address in (first, later):
+                registry_at(url, "test:").register(address, "serving")
+
+            def numbers() -> dict[str, int]:
+                with urllib.request.urlopen(
+                    proxy.status("up")[0]["admin"] + "/servers", timeout=20
+                ) as answer:
+                    return {address: one["number"] for address, one in json.load(answer).items()}
+
+            async def known(unlike: int) -> dict[str, int]:
+                end = time.monotonic() + 20
+                while len(found := await asyncio.to_thread(numbers)) < 2 or found[later] == unlike:
+                    assert time.monotonic() < end
+                    await asyncio.sleep(0.02)
+                return found
+
+            before = await known(0)
+            assert before[first] == 7
+            assert before[later] >= 1 << 20, "a number of the proxy's own"
+            proxy.command(command="numbers", numbers={first: 7, later: 8})
+            assert await known(before[later]) == {first: 7, later: 8}
 
     play(story())
 

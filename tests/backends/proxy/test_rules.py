@@ -325,6 +325,25 @@ def test_a_planned_request_is_timed_and_routed_by_its_draws() -> None:
     play(story())
 
 
+def test_an_app_server_is_told_of_an_attempts_later_tries() -> None:
+    async def story() -> None:
+        async with fleet(full, hello, spec=ProxySpec(retry_attempts=1)) as world:
+            for extra in (b"windtunnel-request: 0-%d-1\r\n", b"windtunnel-try: %d\r\n"):
+                for index in range(2, 6):
+                    assert (await world.get(extra=extra % index)).status == 200
+            first, second = (app.requests for app in world.apps)
+            # Each begins at the server that is full: the turn goes on from where the last try was.
+            assert (len(first), len(second)) == (8, 8)
+            planned, foreign = second[:4], second[4:]
+            assert [request.one("windtunnel-try") for request in planned] == ["2"] * 4
+            # What a client says of tries counts for nothing.
+            assert not any(request.all("windtunnel-try") for request in [*first, *foreign])
+            keys = [name for name, _ in planned[0].fields]
+            assert len(keys) == len(set(keys))
+
+    play(story())
+
+
 def test_the_links_latency_is_added() -> None:
     async def story() -> None:
         async with fleet(hello, fleet_options={"upstream_link": Link(30 * MS, 5 * MS)}) as world:
