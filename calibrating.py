@@ -40,7 +40,7 @@ endpoints:
   - {{path: /call, cpu: {{constant: 0}}, calls: [db]}}
 traffic:
   - name: all
-    stages: [{{for: {start}s, rate: 40/s}}, {{for: {slow}s, rate: 250/s}}, {{for: {fast}s, rate: 1000/s}}]
+    stages: [{{for: {start}s, rate: 40/s}}, {{for: {slow}s, rate: 150/s}}, {{for: {fast}s, rate: 1000/s}}]
     client: {{timeout: 5s, connections: {{pool: 64}}}}
 autoscaler: {{policy: threshold, requests_high: 10/s, interval: 1s, cooldown: 1s}}
 """
@@ -52,6 +52,7 @@ _ORDER = (
     "hop_latency",
     "app_overhead",
     "call_overhead",
+    "cpu_overhead",
     "timer_slack",
     "start_up",
 )
@@ -102,7 +103,7 @@ def calibrate(
         Line(name, one.value, one.how, one.low, one.high, one.parts)
         for name, one in ((name, figures[name]) for name in _ORDER)
     ]
-    return Calibration(figures, cores, found, profile_text(description, lines, cores, found))
+    return Calibration(figures, cores, found, profile_text(description, lines, cores, demand, found))
 
 
 def calibration_scenario(stages: Stages, demand: str) -> str:

@@ -48,6 +48,12 @@ def slowed(demand: int, factor: float) -> int:
 
 
 @decision
+def held_after(cpu: int, overhead: int) -> int:
+    """How long (ns) a request that had *cpu* ns of CPU time holds its worker when its core is free again; one without any used no executor."""
+    return overhead if cpu > 0 else 0
+
+
+@decision
 def fails_early(share: float, bits: int) -> bool:
     """Whether a faulty server answers this request with an error at once; *share* of them are."""
     return uniform(bits) < share

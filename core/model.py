@@ -30,7 +30,9 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class AppSpec:
-    """The app servers; all alike but for their weights. *timer_slack*: how much longer each wait for io lasts than was asked for."""
+    """The app servers; all alike but for their weights. *timer_slack*: how much longer each wait for io lasts than was asked for; *cpu_overhead*: how much longer
+    CPU work holds its worker than its core.
+    """
 
     initial: int = 1
     canaries: int = 0
@@ -43,6 +45,7 @@ class AppSpec:
     boot_failure: float = 0.0
     weights: tuple[int, ...] = (1,)
     timer_slack: int = 0
+    cpu_overhead: int = 0
 
     def weight(self, number: int) -> int:
         """The routing weight of instance *number* (from 1)."""

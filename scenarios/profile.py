@@ -39,6 +39,10 @@ class Profile(Model):
         0,
         description="what a call of a dependency takes beside its service and two hops; it holds the caller's worker and nothing of the dependency",
     )
+    cpu_overhead: Duration = Field(
+        0,
+        description="how much longer a request's CPU time holds its worker than its core, until the app server has heard that it is served",
+    )
     timer_slack: Duration = Field(
         0,
         description="how much later than asked for a sleep ends: added to each io and to each service of a dependency",
@@ -93,7 +97,7 @@ def on_machine(fleet: FleetSpec, profile: Profile | None) -> FleetSpec:
         proxy=replace(fleet.proxy, cpu_per_request=cpu),
         client_link=replace(fleet.client_link, latency=client),
         upstream_link=replace(fleet.upstream_link, latency=upstream),
-        app=replace(fleet.app, timer_slack=slack),
+        app=replace(fleet.app, timer_slack=slack, cpu_overhead=profile.cpu_overhead),
         pending=fleet.pending + max(0, short),
         dependencies=tuple(replace(one, timer_slack=slack, round_trip=away) for one in fleet.dependencies),
         host_cores=profile.shared_cores or NONE,

@@ -21,7 +21,9 @@ class Line:
     parts: int
 
 
-def profile_text(description: str, lines: Sequence[Line], host_cores: int, warnings: Sequence[str]) -> str:
+def profile_text(
+    description: str, lines: Sequence[Line], host_cores: int, demand: str, warnings: Sequence[str]
+) -> str:
     """The YAML file. Values are rounded to 1 us, from 10 ms on to 1 ms."""
     text = [
         "# What a flight on this machine takes beside what its scenario says: windtunnel replay SCENARIO --profile FILE"
@@ -32,6 +34,7 @@ def profile_text(description: str, lines: Sequence[Line], host_cores: int, warni
         text.append(f"# {line.how}; {spread(line)}")
         text.append(f"{line.field}: {readable(line.value)}")
     text += ["# cores that this process may use", f"host_cores: {host_cores}"]
+    text += ["# how the flights spend CPU demands", f"demand: {demand}"]
     return "\n".join(text) + "\n"
 
 

@@ -128,8 +128,10 @@ class AppServer:
             self._run(self.run_queue.popleft())
         if job.current:
             job.attempt.cpu_done = now
-        if job.endpoint.io is not None and not job.error:
-            time = now + job.io + self.spec.timer_slack
+        waits = job.endpoint.io is not None
+        overhead = rules.held_after(job.cpu, self.spec.cpu_overhead)
+        if (waits or overhead) and not job.error:
+            time = now + overhead + (job.io + self.spec.timer_slack if waits else 0)
             self.timeline.at(time, Kind.IO_DONE, self.number, job.number, job.lane, self._io_done, job)
         else:
             self._call_next(job)

@@ -46,7 +46,7 @@ def test_a_rehearsal_with_what_was_measured_takes_as_long_as_what_was_measured()
     found = columns_of(rehearsed({**measured, "proxy_cpu": "90us", "start_up": "750ms"}), *window)
     for endpoint in range(3):
         took = [(one["answered"] - one["time"])[one["endpoint"] == endpoint] for one in (was, found)]
-        assert len(took[0]) == len(took[1]) > 50
+        assert len(took[0]) == len(took[1]) > 20
         assert abs(np.median(took[0]) - np.median(took[1])) < 5 * US
 
 
@@ -72,13 +72,18 @@ def test_the_profile_reads_back_as_it_was_written(tmp_path: Path) -> None:
         Line("proxy_cpu", 93_412, "CPU time", 84_000, 110_700, 3),
         Line("start_up", 1_163_499_000, "median", 0, 0, 1),
     ]
-    text = profile_text("2 cores", lines, 2, ["it was loud"])
+    text = profile_text("2 cores", lines, 2, "burn", ["it was loud"])
     assert "# not to be trusted: it was loud\n" in text
     assert "# CPU time; 84us to 111us over 3 parts\nproxy_cpu: 93us\n" in text
     assert "# median; measured once\nstart_up: 1163ms\n" in text
     (tmp_path / "profile.yaml").write_text(text)
     found = read_profile(tmp_path / "profile.yaml")
-    assert (found.proxy_cpu, found.start_up, found.host_cores) == (93 * US, 1163 * MS, 2)
+    assert (found.proxy_cpu, found.start_up, found.host_cores, found.demand) == (
+        93 * US,
+        1163 * MS,
+        2,
+        "burn",
+    )
 
 
 def test_times_are_readable() -> None:

@@ -4,7 +4,7 @@ Theory of operation
 -------------------
 The figures are those that make the model's request take what the flight's took, for the median at low load. A rehearsed request takes
 
-    send_delay + 4 hop_latency + proxy_cpu + app_overhead + its demand
+    send_delay + 4 hop_latency + proxy_cpu + app_overhead + cpu_overhead + its demand
 
 (two hops each way; half of send_delay and of app_overhead is on either way). Sending and the first hop are stations of their own, the proxy's CPU time is
 counted by the proxy, and what then remains of the request is the app server's. So it is for calls: two hops, and what remains.
@@ -81,17 +81,22 @@ def latencies(columns: Columns, demand: Demand, proxy_cpu: int) -> dict[str, Mea
         columns["time"], columns["routed"] - columns["start"], "median from sent to read by the proxy"
     )
     total = _median(plain["time"], plain["answered"] - plain["start"] - demand.cpu, "")
-    left = total.value - proxy_cpu - 4 * hop.value
+    work = _median(
+        plain["time"],
+        plain["cpu_done"] - plain["started"] - demand.cpu,
+        "median of what CPU time takes longer than planned",
+    )
+    left = total.value - proxy_cpu - work.value - 4 * hop.value
     if left < 0:
         # The proxy's CPU time is in part spent after it has answered, so that it may be more than a request waits for it.
         hop = _shifted(
             hop, left // 4, "a quarter of what a request takes beside its demand and the proxy's CPU time"
         )
-    away = 4 * hop.value + proxy_cpu
+    away = 4 * hop.value + proxy_cpu + work.value
     app = _shifted(
         total,
         -away,
-        "median of what a request takes beside its demand, less the proxy's CPU time and four hops",
+        "median of what a request takes beside its demand, less proxy_cpu, cpu_overhead and four hops",
     )
     slack = _median(
         waits["time"],
@@ -105,6 +110,7 @@ def latencies(columns: Columns, demand: Demand, proxy_cpu: int) -> dict[str, Mea
     )
     return {
         "send_delay": delay, "hop_latency": hop, "app_overhead": app, "call_overhead": call, "timer_slack": slack,
+        "cpu_overhead": work,
     }  # fmt: skip
 
 

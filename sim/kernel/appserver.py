@@ -6,6 +6,7 @@ from ...core.appserver import (
     START,
     admit_request,
     fails_early,
+    held_after,
     memory_used,
     out_of_memory,
     slowed,
@@ -194,8 +195,10 @@ def cpu_done(w: World, slot: int) -> None:
         run(w, server, following)
     if current(w, slot):
         w.attempts[j["attempt"]]["cpu_done"] = now
-    if w.endpoints[j["endpoint"]]["io"] == 1 and j["error"] == 0:
-        time = now + j["io"] + w.config[0]["timer_slack"]
+    waits = w.endpoints[j["endpoint"]]["io"] == 1
+    overhead = held_after(j["cpu"], w.config[0]["cpu_overhead"])
+    if (waits or overhead > 0) and j["error"] == 0:
+        time = now + overhead + (j["io"] + w.config[0]["timer_slack"] if waits else 0)
         schedule(w, time, major_key(IO_DONE, server), j["minor"], slot)
     else:
         call_next(w, slot)

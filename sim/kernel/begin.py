@@ -192,7 +192,8 @@ def _config(fleet: FleetSpec) -> Rows:
             "retry_budget": proxy.retry_budget, "max_in_flight": proxy.max_in_flight,
             "slow_start": proxy.slow_start, "workers": app.workers, "cores": app.cores, "queue": app.queue,
             "app_total": app.memory.total, "app_base": app.memory.base, "app_each": app.memory.each,
-            "app_leak": app.memory.leak, "timer_slack": app.timer_slack, "host_cores": fleet.host_cores, "consecutive_5xx": -1, "cpu_factor": 1.0,
+            "app_leak": app.memory.leak, "timer_slack": app.timer_slack, "cpu_overhead": app.cpu_overhead,
+            "host_cores": fleet.host_cores, "consecutive_5xx": -1, "cpu_factor": 1.0,
         },
     )  # fmt: skip
     if proxy.health is not None:

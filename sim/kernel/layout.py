@@ -38,7 +38,7 @@ CONFIG = _row(
     "routing canary_every upstream_timeout keepalive_timeout write_timeout retry_attempts max_in_flight slow_start "
     "health_interval health_timeout healthy_threshold unhealthy_threshold "
     "consecutive_5xx base_ejection_time max_ejection_percent "
-    "workers cores queue app_total app_base app_each app_leak timer_slack host_cores",
+    "workers cores queue app_total app_base app_each app_leak timer_slack cpu_overhead host_cores",
     "retry_budget cpu_factor",
 )
 

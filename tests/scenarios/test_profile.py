@@ -18,7 +18,7 @@ __all__ = ["both_engines"]
 US, MS = 1_000, 1_000_000
 MACHINE = {
     "description": "two cores", "proxy_cpu": "22us", "app_overhead": "400us", "hop_latency": "30us", "timer_slack": "60us",
-    "send_delay": "80us", "call_overhead": "150us", "start_up": "450ms", "host_cores": 2,
+    "send_delay": "80us", "call_overhead": "150us", "cpu_overhead": "40us", "start_up": "450ms", "host_cores": 2,
 }  # fmt: skip
 ALONE = steady("1/s", "5s", fleet={
     "proxy": {"cpu_per_request": "100us"},
@@ -45,7 +45,7 @@ def test_a_request_takes_longer_by_what_the_machine_takes() -> None:
     """A request on a kept connection: two hops each way, the proxy, CPU, io, a call."""
     plain = 2 * MS + 100 * US + 2 * 500 * US + (5 + 3 + 2) * MS
     assert latencies(ALONE) == {plain}
-    hops, waits = 4 * 30 * US, 60 * US + (60 + 2 * 30 + 150) * US
+    hops, waits = 4 * 30 * US, 40 * US + 60 * US + (60 + 2 * 30 + 150) * US
     expected = plain - 100 * US + 22 * US + 80 * US + 400 * US + hops + waits
     assert latencies({**ALONE, "profile": MACHINE}) == {expected}
 
@@ -69,6 +69,22 @@ def test_the_way_to_a_dependency_takes_nothing_of_it() -> None:
     assert served["plain"] == [2 * MS, 4 * MS]
     way, service = MS + 60 * US, 2 * MS + 60 * US
     assert served["machine"] == [way + service, way + 2 * service]
+
+
+@pytest.mark.usefixtures("both_engines")
+def test_the_overhead_of_cpu_time_holds_the_worker_and_not_the_core() -> None:
+    """Three requests at once. With a worker each, only the core makes them wait; with one worker the overhead of each does too."""
+    served = {}
+    for workers in (3, 1):
+        document = steady(
+            "1/s", "2s", fleet={"app": {"workers": workers, "cores": 1}}, profile={"cpu_overhead": "1ms"}
+        )
+        document["endpoints"] = [{"path": "/", "cpu": {"constant": "2ms"}}]
+        three = {"concurrency": 3, "for": "1s", "maximum": 3}
+        document["traffic"] = [{"name": "three", "closed": three, "client": {"connections": "per_request"}}]
+        attempts = run(document).attempts.to_pylist()
+        served[workers] = sorted(row["served_ns"] - row["arrived_ns"] for row in attempts)
+    assert served == {3: [3 * MS, 5 * MS, 7 * MS], 1: [3 * MS, 6 * MS, 9 * MS]}
 
 
 @pytest.mark.usefixtures("both_engines")

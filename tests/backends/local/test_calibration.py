@@ -24,7 +24,17 @@ DEMAND = Demand(cpu=MS, io=2 * MS, service=3 * MS)
 def columns(**spent: Any) -> dict[str, Any]:
     """Requests at 100/s over 2 s, every station as *spent* says (us: a number or one per request), endpoints in turn."""
     count = 200
-    stations = {"late": 0, "to_proxy": 0, "up": 0, "wait": 0, "timer": 0, "call": 0, "down": 0, **spent}
+    stations = {
+        "late": 0,
+        "to_proxy": 0,
+        "up": 0,
+        "wait": 0,
+        "timer": 0,
+        "cpu": 0,
+        "call": 0,
+        "down": 0,
+        **spent,
+    }
     us = {name: np.broadcast_to(np.asarray(value) * US, count) for name, value in stations.items()}
     endpoint = np.arange(count) % 3
     time = np.arange(count, dtype=np.int64) * (SECOND // 100)
@@ -32,7 +42,7 @@ def columns(**spent: Any) -> dict[str, Any]:
     routed = start + us["to_proxy"]
     arrived = routed + us["up"]
     started = arrived + us["wait"]
-    cpu_done = started + np.where(endpoint == CPU, DEMAND.cpu, 0)
+    cpu_done = started + np.where(endpoint == CPU, DEMAND.cpu + us["cpu"], 0)
     served = cpu_done + np.where(endpoint == IO, DEMAND.io + us["timer"], 0)
     served = served + np.where(endpoint == CALL, DEMAND.service + us["call"], 0)
     return {
@@ -47,10 +57,10 @@ def values(found: dict[str, Measured]) -> dict[str, int]:
 
 def test_what_remains_of_a_request_is_the_app_servers() -> None:
     found = latencies(
-        columns(late=70, to_proxy=50, up=200, wait=5, timer=30, call=400, down=245), DEMAND, 100 * US
+        columns(late=70, to_proxy=50, up=200, wait=5, timer=30, cpu=20, call=400, down=245), DEMAND, 100 * US
     )
     assert values(found) == {
-        "send_delay": 70, "hop_latency": 50, "timer_slack": 30,
+        "send_delay": 70, "hop_latency": 50, "cpu_overhead": 20, "timer_slack": 30,
         "app_overhead": 50 + 200 + 5 + 245 - 100 - 4 * 50, "call_overhead": 400 - 30 - 2 * 50,
     }  # fmt: skip
 
