@@ -75,7 +75,7 @@ def test_a_bad_scenario_is_exit_code_2_and_leaves_nothing(tmp_path: Path) -> Non
         (("replay", "steady", "--engine", "kernal"), "expected an engine among kernel, simpy, got 'kernal'"),
         (
             ("replay", "steady", "--backend", "moon"),
-            "expected a backend among attach, local, sim, got 'moon'",
+            "expected a backend among attach, aws, local, sim, got 'moon'",
         ),
         (
             ("replay", "steady", "--registry", "redis"),

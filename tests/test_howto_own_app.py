@@ -15,6 +15,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 PAGE = (DOCS / "howto-own-app.md").read_text()
 
 
+@pytest.mark.long
 def test_its_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "own-app"
     shutil.copytree(DOCS / "examples" / "own-app", folder)

@@ -187,7 +187,10 @@ class HandLink:
         self._now += round(seconds * 1e9) + self._late[self.ticks % len(self._late)]
         return self.is_set()
 
-    def emit(self, name: str, fields: Mapping[str, Any]) -> None:
+    def emit(self, name: str, fields: Mapping[str, Any], time: int | None = None) -> None:
+        # In the rehearsal these two are the cloud's word, not the driver's.
+        if name in ("launched", "terminated"):
+            return
         self.said.append(((self._now - START) // INTERVAL, name, dict(fields)))
 
     def status(self, name: str, fields: Mapping[str, Any]) -> None:

@@ -99,6 +99,7 @@ def test_one_of_two_acts(flight: Flight) -> None:
     assert [event["server"] for event in second.named("draining")] == [3, 2]
 
 
+@pytest.mark.long
 def test_killed_while_it_drains_and_started_again(flight: Flight) -> None:
     first = flight.autoscaler(replace(SPEC, drain_grace=SECOND))
     flight.load = 150

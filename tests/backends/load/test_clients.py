@@ -211,14 +211,15 @@ def test_a_bad_request_is_not_tried_again(tmp_path: Path) -> None:
 
 
 def test_a_timeout_closes_the_connection_and_the_next_in_line_opens_another(tmp_path: Path) -> None:
-    client = {"timeout": "200ms", "connections": {"pool": 1}}
+    client = {"timeout": "600ms", "connections": {"pool": 1}}
+    described = document(steady("5/s", length="4s", client=client), length="4s")
     with serving(lambda seen: SILENCE if seen.planned.index == 0 else OK) as server:
-        done = load(tmp_path, document(steady("20/s", client=client)), server.port)
+        done = load(tmp_path, described, server.port)
     outcomes = done.outcomes()
     assert outcomes[0] == "client_timeout"
     assert outcomes[8:] == ["ok"] * 12
     first = np.sort(done.requests, order="index")[0]
-    assert first["latency_ns"] >= 200 * MILLISECOND
+    assert first["latency_ns"] >= 600 * MILLISECOND
     assert server.accepted == 2
     assert server.seen[0].connection == 1
 

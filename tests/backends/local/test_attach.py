@@ -133,6 +133,7 @@ def test_a_fleet_with_a_registry_is_measured_watched_and_left_as_it_was(fleet: F
     assert json.loads((tmp_path / "run" / "host.json").read_text())["backend"] == "attach"
 
 
+@pytest.mark.long
 def test_a_server_that_says_nothing_any_more_is_unknown_and_one_that_leaves_is_gone(fleet: Fleet) -> None:
     first, second = fleet.roles[:2]
     silent = str(first.said("up")[0]["address"])

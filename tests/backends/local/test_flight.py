@@ -225,6 +225,7 @@ def test_a_killed_server_is_struck_and_seen(tmp_path: Path) -> None:
     assert (struck[1]["server"], "failed") in states
 
 
+@pytest.mark.long
 def test_a_proxy_that_is_restarted_comes_back(tmp_path: Path) -> None:
     text = SMALL + "faults: [{name: swap, type: proxy_restart, at: 1s, target: {role: proxy}}]\n"
     flown = replay(Scenario.parse(text), backend="local", out=tmp_path / "run")
@@ -294,6 +295,7 @@ def test_a_registry_of_the_users_is_left_as_it_was(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.long
 def test_load_from_two_processes_is_the_same_plan(tmp_path: Path, runs: tuple[Run, Run, Any, Any]) -> None:
     rehearsed = runs[0]
     options = FlightOptions(load_processes=2)
