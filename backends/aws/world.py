@@ -3,16 +3,13 @@
 import ipaddress
 import os
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from ...core.errors import UsageError
 from ...core.model import FleetSpec
-from ...core.ports import Sink
-from ...scenarios.plan import BLOCK, Plan
+from ...scenarios.plan import Plan
 from ...scenarios.scenario import Scenario
 from ..live.addresses import Addresses
 from ..live.clock import LiveClock
@@ -21,7 +18,7 @@ from ..local.faults import check_faults
 from ..local.instances import Emit, Start
 from ..local.options import FlightOptions
 from ..local.preflight import check_machine
-from ..local.world import Ended, fly
+from ..local.world import Flight, Maker
 from .factory import client_of, settings_of
 from .instances import Ec2Instances
 from .settings import AwsSettings
@@ -83,36 +80,16 @@ def check_flight(plan: Plan, scenario: Scenario, options: FlightOptions) -> AwsS
     return settings
 
 
-class AwsFlight:
+class AwsFlight(Flight):
     """The backend ``aws``."""
 
-    def __init__(
-        self, engine: str = "", registry: str = "", cloud: str = "", flight: FlightOptions | None = None
-    ) -> None:
-        """See LocalFlight."""
-        self._options = flight or FlightOptions()
-        self.prepared = True
-
-    def prepare(self) -> None:
-        """Nothing takes long here."""
-
     def check(self, plan: Plan, scenario: Scenario) -> None:
-        """Raises UsageError or ScenarioError for what cannot be flown, also without credentials; nothing has been started or written by then."""
+        """See Flight: also without credentials."""
         client_of(check_flight(plan, scenario, self._options))
 
-    def run(
-        self,
-        plan: Plan,
-        sink: Sink,
-        *,
-        scenario: Scenario,
-        directory: Path | None = None,
-        block: int = BLOCK,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> Ended:
-        """Fly *plan*, which is *scenario*'s. Raises BackendFailure, CloudError, RegistryError when something that the flight needs fails."""
-        flight = partial(Conductor, provide=partial(self._provide, scenario))
-        return fly(flight, plan, sink, self._options, scenario, directory)
+    def flying(self, scenario: Scenario) -> Maker:
+        """See Flight."""
+        return partial(Conductor, provide=partial(self._provide, scenario))
 
     def _provide(
         self,

@@ -4,6 +4,7 @@ import asyncio
 import resource
 import signal
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -34,21 +35,46 @@ class Ended:
     generator: Mapping[str, float]
 
 
-class LocalFlight:
-    """The backend ``local``: a fleet of its own, from nothing."""
+class Flight(ABC):
+    """What the backends of flights share. *engine*, *registry* and *cloud* say what a rehearsal stands on; here everything is real."""
 
     def __init__(
         self, engine: str = "", registry: str = "", cloud: str = "", flight: FlightOptions | None = None
     ) -> None:
-        """*engine*, *registry* and *cloud* say what a rehearsal stands on; here everything is real."""
         self._options = flight or FlightOptions()
         self.prepared = True
 
     def prepare(self) -> None:
         """Nothing takes long here."""
+        assert self.prepared
+
+    @abstractmethod
+    def check(self, plan: Plan, scenario: Scenario) -> None:
+        """Raises UsageError (or ScenarioError) for what cannot be flown; nothing has been started or written by then."""
+
+    @abstractmethod
+    def flying(self, scenario: Scenario) -> "Maker":
+        """What makes the flight of *scenario*."""
+
+    def run(
+        self,
+        plan: Plan,
+        sink: Sink,
+        *,
+        scenario: Scenario,
+        directory: Path | None = None,
+        block: int = BLOCK,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Ended:
+        """Fly *plan*, which is *scenario*'s. Raises BackendFailure, CloudError, RegistryError when something that the flight needs fails."""
+        return fly(self.flying(scenario), plan, sink, self._options, scenario, directory)
+
+
+class LocalFlight(Flight):
+    """The backend ``local``: a fleet of its own, from nothing."""
 
     def check(self, plan: Plan, scenario: Scenario) -> None:
-        """Raises UsageError for a plan that cannot be flown on this machine; nothing has been started or written by then."""
+        """See Flight: also what this machine cannot do."""
         if self._options.proxy:
             raise UsageError("--proxy: expected --backend attach; a local flight starts a proxy of its own")
         for name, value in (
@@ -61,35 +87,16 @@ class LocalFlight:
         check_program(plan, self._options.demand)
         check_machine(plan, self._options.demand)
 
-    def run(
-        self,
-        plan: Plan,
-        sink: Sink,
-        *,
-        scenario: Scenario,
-        directory: Path | None = None,
-        block: int = BLOCK,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> Ended:
-        """Fly *plan*, which is *scenario*'s. Raises BackendFailure when something that the flight needs fails."""
-        return fly(Conductor, plan, sink, self._options, scenario, directory)
+    def flying(self, scenario: Scenario) -> "Maker":
+        """See Flight."""
+        return Conductor
 
 
-class AttachedFlight:
+class AttachedFlight(Flight):
     """The backend ``attach``: the plan's load on a fleet that is there."""
 
-    def __init__(
-        self, engine: str = "", registry: str = "", cloud: str = "", flight: FlightOptions | None = None
-    ) -> None:
-        """See LocalFlight. Without *flight* it can be prepared, and no more."""
-        self._options = flight or FlightOptions()
-        self.prepared = True
-
-    def prepare(self) -> None:
-        """Nothing takes long here."""
-
     def check(self, plan: Plan, scenario: Scenario) -> None:
-        """Raises UsageError without a proxy to go to, and for a plan with faults: this backend strikes nobody else's fleet."""
+        """See Flight: also without a proxy to go to, and for a plan with faults, for this backend strikes nobody else's fleet."""
         if not self._options.proxy:
             raise UsageError("--backend attach: expected --proxy URL, where the fleet's proxy listens")
         try:
@@ -101,18 +108,9 @@ class AttachedFlight:
             names = ", ".join(fault.name for fault in plan.fleet.faults)
             raise UsageError(f"--backend attach: expected a scenario without faults, got {names}")
 
-    def run(
-        self,
-        plan: Plan,
-        sink: Sink,
-        *,
-        scenario: Scenario,
-        directory: Path | None = None,
-        block: int = BLOCK,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> Ended:
-        """Send the load of *plan*, which is *scenario*'s, and watch. Raises BackendFailure."""
-        return fly(Attached, plan, sink, self._options, scenario, directory)
+    def flying(self, scenario: Scenario) -> "Maker":
+        """See Flight."""
+        return Attached
 
 
 class Flying(Protocol):
@@ -123,8 +121,11 @@ class Flying(Protocol):
         ...
 
 
+Maker = Callable[[Plan, Sink, FlightOptions, Path | None], Flying]
+
+
 def fly(
-    flight: Callable[[Plan, Sink, FlightOptions, Path | None], Flying],
+    flight: Maker,
     plan: Plan,
     sink: Sink,
     options: FlightOptions,
