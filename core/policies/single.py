@@ -1,0 +1,9 @@
+"""The policies that stand alone: all but those made of others."""
+
+from .panic import Panic
+from .scheduled import Scheduled
+from .target_tracking import TargetTracking
+from .threshold import Threshold
+
+SinglePolicy = Threshold | TargetTracking | Panic | Scheduled
+"""One that is not made of others. They are told apart by ``kind``, also in JSON."""
