@@ -19,8 +19,8 @@ from .units import show
 _SECOND = timedelta(seconds=1)
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)?\Z", re.ASCII)
 
-MOST_STEPS = 100_000
-"""So many are enough for one a minute over two months."""
+MOST_STEPS = 20_000
+"""So many are enough for one a minute over two weeks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,13 @@ def parse_zone(name: object) -> tzinfo:
     if name == "UTC":
         return UTC
     wrong = f"expected a time zone such as Europe/Berlin or UTC, got {show(name)}"
-    if not isinstance(name, str):
+    if not isinstance(name, str) or not name[:1].isupper():
+        # In lower case lie this machine's own zone (localtime), other tables (posix, right) and files that are no zones.
         raise ValueError(wrong)
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
-        # KeyError: no such zone; the others: no name of one (a folder of zones, a path out of the database).
+        # KeyError: no such zone; the others: a folder of zones, or no name of one.
         raise ValueError(wrong) from error
 
 
@@ -93,7 +94,7 @@ def compile_steps(
         if before is not None:
             due.append((*before, number))
         first = starts.astimezone(zone).date() - timedelta(days=1)
-        for at, wall in _occurrences(entry.when, zone, first, length.days + 3):
+        for at, wall in occurrences(entry.when, zone, first, length.days + 3):
             if starts < at <= starts + length:
                 due.append((at, wall, number))
                 if len(due) > MOST_STEPS:
@@ -116,13 +117,13 @@ def _last_before(cron: Cron, zone: tzinfo, starts: datetime) -> tuple[datetime, 
     today = starts.astimezone(zone).date()
     for back in range(-1, LONGEST_WAIT):
         day = today - timedelta(days=back)
-        found = [one for one in _occurrences(cron, zone, day, 1) if one[0] <= starts]
+        found = [one for one in occurrences(cron, zone, day, 1) if one[0] <= starts]
         if found:
             return max(found)
     return None
 
 
-def _occurrences(cron: Cron, zone: tzinfo, first: date, days: int) -> Iterator[tuple[datetime, datetime]]:
+def occurrences(cron: Cron, zone: tzinfo, first: date, days: int) -> Iterator[tuple[datetime, datetime]]:
     """(moment in UTC, wall time) of all that is due on so many days from *first*."""
     for n in range(days):
         day = first + timedelta(days=n)

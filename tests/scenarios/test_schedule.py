@@ -1,13 +1,14 @@
 """Cron expressions, time zones, and the hours that do not exist or exist twice."""
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from windtunnel import ScenarioError
 from windtunnel.core.policies import Scheduled, Step
 from windtunnel.scenarios.cron import parse_cron
-from windtunnel.scenarios.schedule import parse_zone
+from windtunnel.scenarios.schedule import occurrences, parse_zone
 from windtunnel.tests.support import plan
 
 MARCH = [date(2026, 3, 1) + timedelta(days=n) for n in range(31)]
@@ -180,6 +181,37 @@ def test_an_offset_names_one_moment() -> None:
     assert steps("2026-10-24T22:00:00Z", first, zone=BERLIN) == [(2.5, 1)], "nothing holds before it"
 
 
+WEEKS = [
+    (BERLIN, date(2026, 3, 27)), (BERLIN, date(2026, 10, 23)), ("America/New_York", date(2026, 3, 6)),
+    ("Australia/Lord_Howe", date(2026, 4, 3)), ("Africa/Casablanca", date(2026, 2, 13)), ("UTC", date(2026, 2, 27)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("zone", "first"), WEEKS)
+@pytest.mark.parametrize("expression", ["*/7 * * * *", "0 */5 1 * mon", "17 * */2 * 0-3"])
+def test_with_wildcards_it_is_due_whenever_clocks_show_it(zone: str, first: date, expression: str) -> None:
+    """The oracle asks a clock in each minute of five days."""
+    cron, where = parse_cron(expression), parse_zone(zone)
+    begin = datetime(first.year, first.month, first.day, tzinfo=where).astimezone(UTC)
+    minutes = [begin + timedelta(minutes=n) for n in range(5 * 1440)]
+    shown = {minute: minute.astimezone(where) for minute in minutes}
+    expected = [
+        m for m, local in shown.items() if cron.on(local.date()) and (local.hour, local.minute) in cron.times
+    ]
+    found = sorted(at for at, _ in occurrences(cron, where, first - timedelta(days=1), 8))
+    assert [at for at in found if at in shown] == expected
+    assert expected
+
+
+@pytest.mark.parametrize(("zone", "first"), WEEKS)
+def test_at_fixed_times_it_is_due_once_a_day(zone: str, first: date) -> None:
+    cron, where = parse_cron("5,35 1-3 * * *"), parse_zone(zone)
+    found = list(occurrences(cron, where, first, 5))
+    assert len(found) == len(set(found)) == 5 * 6
+    assert all(at.astimezone(where).date() == wall.date() for at, wall in found)
+    assert all(at <= later for (at, _), (later, _) in pairwise(found))
+
+
 SIZE = {"at": "2026-03-02T12:00:00", "size": 1}
 
 
@@ -211,8 +243,16 @@ def test_mistakes_in_a_schedule(document: dict[str, Any], sentence: str) -> None
 
 def test_too_many_changes_are_refused_before_the_run() -> None:
     every = {"cron": "* * * * *", "size": 1}
-    with pytest.raises(ScenarioError, match="expected at most 100000 scheduled times within the run"):
+    with pytest.raises(ScenarioError, match="expected at most 20000 scheduled times within the run"):
         plan(policy("2026-03-02T08:00:00", every, {**every, "size": 2}, length="9000h"))
+
+
+@pytest.mark.parametrize(
+    "name", ["", "localtime", "posix/Europe/Berlin", "Europe", "Europe/Berlin/", "Nowhere/Town", "E\0", None]
+)
+def test_what_is_no_zone(name: object) -> None:
+    with pytest.raises(ValueError, match="expected a time zone such as Europe/Berlin or UTC, got "):
+        parse_zone(name)
 
 
 def test_utc_is_there_without_a_database() -> None:

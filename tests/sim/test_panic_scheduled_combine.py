@@ -78,23 +78,13 @@ def test_combined_a_schedule_prepares_and_a_silent_server_lets_nobody_go() -> No
     plain = decided(fleet(policy, traffic, "120s"))
     assert (30.0, 6, "scheduled: minimum") in plain
     assert any(second > 60 and size < 6 for second, size, _ in plain), "09:01: what the load asks for"
-    silent = [
-        {
-            "name": "mute",
-            "type": "monitor_silent",
-            "at": "50s",
-            "for": "50s",
-            "target": {"role": "app", "count": 1},
-        }
-    ]
-    deaf = decided(
-        fleet(
-            policy,
-            traffic,
-            "120s",
-            faults=silent,
-            autoscaler={"policy": policy, "interval": "2s", "dead_after": "never"},
-        )
+    target = {"role": "app", "count": 1}
+    silent = {"name": "mute", "type": "monitor_silent", "at": "50s", "for": "50s", "target": target}
+    scaler = {"policy": policy, "interval": "2s", "dead_after": "never"}
+    deaf = fleet(policy, traffic, "120s", faults=[silent], autoscaler=scaler)
+    assert not [size for second, size, _ in decided(deaf) if 56 < second < 100], (
+        "nobody goes while one is unknown"
     )
-    assert not [size for second, size, _ in deaf if 56 < second < 100], "nobody goes while one is unknown"
-    assert any(second >= 100 and size < 6 for second, size, _ in deaf)
+    assert any(second >= 100 and size < 6 for second, size, _ in decided(deaf))
+    reasons = {event["reason"]: event["t"] / SECOND for event in happened(deaf, "decision")}
+    assert 50 < reasons["target_tracking: unknown"] < 100, "what hinders is said"
