@@ -67,11 +67,13 @@ class History:
         return History(self.recommendations, kept)
 
     def pruned(self, now: int, window: int, period: int) -> "History":
-        """Without recommendations older than *window* and changes older than *period* (ns): nothing asks for them again."""
-        return History(
-            tuple(one for one in self.recommendations if now - one.time <= window),
-            tuple(one for one in self.changes if now - one.time <= period),
-        )
+        """Without recommendations older than *window* and changes older than *period* (ns): nothing asks for them again.
+
+        The newest recommendation stays however old it is: it tells that this is no fresh start.
+        """
+        newest = self.recommendations[-1:]
+        kept = tuple(one for one in self.recommendations if now - one.time <= window)
+        return History(kept or newest, tuple(one for one in self.changes if now - one.time <= period))
 
     def change(self, now: int, period: int) -> int:
         """By how much the size was changed within *period*, additions less removals."""
