@@ -124,7 +124,7 @@ class TargetTrackingHpaPolicy(Model):
         description="no change while usage / target is within 1 plus or minus this, the boundary included",
     )
     scale_up: HpaRules | None = Field(None, description="behavior.scaleUp")
-    scale_down: HpaRules | None = Field(None, description="behavior.scaleDown")
+    scale_down: HpaRules | None = Field(None, description="behavior.scaleDown: the fields of scale_up")
     downscale_stabilization: Duration = Field(
         IN_WINDOW,
         description="the window of a scale-in that scale_down does not say (a flag of the controller)",

@@ -6,7 +6,7 @@ replicas (rolling updates), have no counterpart: the size is the number of serve
 """
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from windtunnel.core.policies.hpa_metrics import HpaMetric, Tolerances, Youth, recommend
 from windtunnel.core.policies.view import LONG_AGO, FleetView, ServerView
@@ -238,6 +238,7 @@ def test_a_total_of_no_servers() -> None:
 LEVELS = st.lists(st.one_of(st.integers(0, 400), st.just(MISSING)), min_size=1, max_size=12)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(LEVELS, st.data(), st.integers(0, 4), st.booleans(), st.integers(0, 100))
 def test_neither_order_nor_type_matters_and_more_load_never_gives_fewer(
     plain: list[float | str], data: st.DataObject, booting: int, total: bool, more: int

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from windtunnel.core.policies import AnyPolicy, TargetTrackingHpa
@@ -118,8 +118,9 @@ def test_a_fresh_start_records_the_size_first() -> None:
 
 
 def test_a_turn_without_usable_metrics_is_not_recorded() -> None:
-    first = STEADY.propose(load(4, 15), NOTHING)
-    blind = STEADY.propose(view([None] * 4, 15), first.memory)
+    policy = TargetTrackingHpa((QPS,))
+    first = policy.propose(load(4, 15), NOTHING)
+    blind = policy.propose(view([None] * 4, 15), first.memory)
     assert blind.memory == first.memory
     assert (blind.desired, blind.reason, blind.blind) == (4, "unknown", True)
 
@@ -214,6 +215,7 @@ def test_settings_travel_as_json() -> None:
     assert adapter.validate_json(adapter.dump_json(policy)) == policy
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(1, 30), st.integers(0, 2000), st.integers(0, 3), st.integers(4, 40), st.booleans())
 def test_constant_load_settles_within_the_bounds(
     size: int, total: int, minimum: int, maximum: int, behaves: bool
@@ -226,6 +228,7 @@ def test_constant_load_settles_within_the_bounds(
     assert sizes[-1] == needed or abs(total / sizes[-1] / 15 - 1) <= 0.11
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=8), st.data(), st.booleans())
 def test_neither_order_nor_type_matters(levels: list[int], data: st.DataObject, behaves: bool) -> None:
     policy = STEADY if behaves else TargetTrackingHpa((QPS,))
