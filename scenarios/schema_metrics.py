@@ -1,4 +1,4 @@
-"""Metrics that policies look at, and what they should be."""
+"""Metrics that scaling policies look at, and what they should be on average."""
 
 from typing import Any, Literal
 

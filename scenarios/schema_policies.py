@@ -11,6 +11,7 @@ from .schema_metrics import Target
 from .schema_policy_combine import CombinePolicy
 from .schema_policy_panic import PanicPolicy
 from .schema_policy_scheduled import ScheduledPolicy
+from .schema_policy_target_tracking_hpa import TargetTrackingHpaPolicy
 from .units import Rate, Share, show
 
 
@@ -55,7 +56,14 @@ class TargetTrackingPolicy(Target):
         return core.TargetTracking(float(self.target), self.metric, self.tolerance)
 
 
-Settings = ThresholdPolicy | TargetTrackingPolicy | PanicPolicy | ScheduledPolicy | CombinePolicy
+Settings = (
+    ThresholdPolicy
+    | TargetTrackingPolicy
+    | TargetTrackingHpaPolicy
+    | PanicPolicy
+    | ScheduledPolicy
+    | CombinePolicy
+)
 
 
 class Policy(Model):
@@ -63,6 +71,9 @@ class Policy(Model):
 
     threshold: ThresholdPolicy | None = Field(None, description="marks per server")
     target_tracking: TargetTrackingPolicy | None = Field(None, description="an average on target")
+    target_tracking_hpa: TargetTrackingHpaPolicy | None = Field(
+        None, description="Kubernetes' HorizontalPodAutoscaler"
+    )
     panic: PanicPolicy | None = Field(None, description="an average over a long and a short window (Knative)")
     scheduled: ScheduledPolicy | None = Field(None, description="sizes and bounds at given times")
     combine: CombinePolicy | None = Field(None, description="several policies at once")

@@ -5,6 +5,7 @@ from .panic import Panic
 from .scheduled import Scheduled, Step
 from .single import SinglePolicy
 from .target_tracking import TargetTracking
+from .target_tracking_hpa import TargetTrackingHpa
 from .threshold import Threshold
 
 AnyPolicy = SinglePolicy | Combine
@@ -18,5 +19,6 @@ __all__ = [
     "SinglePolicy",
     "Step",
     "TargetTracking",
+    "TargetTrackingHpa",
     "Threshold",
 ]

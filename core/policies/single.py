@@ -3,7 +3,8 @@
 from .panic import Panic
 from .scheduled import Scheduled
 from .target_tracking import TargetTracking
+from .target_tracking_hpa import TargetTrackingHpa
 from .threshold import Threshold
 
-SinglePolicy = Threshold | TargetTracking | Panic | Scheduled
+SinglePolicy = Threshold | TargetTracking | TargetTrackingHpa | Panic | Scheduled
 """One that is not made of others. They are told apart by ``kind``, also in JSON."""
