@@ -190,10 +190,11 @@ class PolicySpec:
 
 @dataclass(frozen=True, slots=True)
 class AutoscalerSpec:
-    """The autoscaler around the policy; see docs/scenarios.md for each field."""
+    """The autoscaler around the policy; see docs/scenarios.md for each field. *delay*: how much later than its turn it looks and acts."""
 
     policy: PolicySpec
     interval: int = SECOND
+    delay: int = 0
     minimum: int = 0
     maximum: int = NONE
     cooldown: int = 0
