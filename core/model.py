@@ -170,6 +170,11 @@ class SourceSpec:
     maximum: int = NONE
     body: Distribution | None = None
 
+    @property
+    def method(self) -> str:
+        """The method of its requests: with a body they are POSTs."""
+        return "GET" if self.body is None else "POST"
+
 
 @dataclass(frozen=True, slots=True)
 class PolicySpec:
@@ -194,7 +199,6 @@ class AutoscalerSpec:
 
     policy: PolicySpec
     interval: int = SECOND
-    delay: int = 0
     minimum: int = 0
     maximum: int = NONE
     cooldown: int = 0
@@ -205,6 +209,7 @@ class AutoscalerSpec:
     drain_timeout: int = 30 * SECOND
     reconcile_interval: int = 60 * SECOND
     trust_foreign: bool = True
+    delay: int = 0
 
 
 @dataclass(frozen=True, slots=True)
