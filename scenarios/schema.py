@@ -59,6 +59,10 @@ class AutoscalerModel(Model):
     max_sample_age: Duration = Field(
         5_000_000_000, gt=0, description="older samples make their server unknown, never idle"
     )
+    foreign: Literal["trust", "unknown"] = Field(
+        "trust",
+        description="samples without a time, as app servers of the classic design write them (in flight only): `trust` takes them as they are, `unknown` makes their server unknown",
+    )
     dead_after: DurationOrNever = Field(
         30_000_000_000,
         description="a server silent for so long is terminated (the policy and `min` decide whether another comes), or `never`",
