@@ -106,12 +106,14 @@ def test_legal_and_still_so_when_resolved(old: str, new: str) -> None:
 
 def test_what_to_think_of_foreign_samples_is_in_the_scenario_and_not_in_its_hash() -> None:
     """A rehearsal has none, so that it cannot change a result."""
-    text = GOOD + "autoscaler: {policy: threshold, requests_high: 9/s}\n"
-    one, two = (Scenario.parse(text.replace("9/s", f"9/s, foreign: {word}")) for word in ("trust", "unknown"))
+    text = GOOD + "autoscaler: {policy: {threshold: {requests_high: 9/s}}}\n"
+    one, two = (
+        Scenario.parse(text.replace("9/s}}", f"9/s}}}}, foreign: {word}")) for word in ("trust", "unknown")
+    )
     assert one.fingerprint() == two.fingerprint() == Scenario.parse(text).fingerprint()
     assert Scenario.parse(two.to_yaml()).resolved()["autoscaler"]["foreign"] == "unknown"
     with pytest.raises(ScenarioError, match="foreign: expected 'trust' or 'unknown', got 'distrust'"):
-        Scenario.parse(text.replace("9/s", "9/s, foreign: distrust"))
+        Scenario.parse(text.replace("9/s}}", "9/s}}, foreign: distrust"))
 
 
 @pytest.mark.parametrize(
@@ -200,7 +202,7 @@ def test_an_empty_key_does_not_hide_what_stands_behind_it() -> None:
 
 
 def test_notes_on_what_is_legal_and_hardly_meant() -> None:
-    crossed = "autoscaler: {policy: threshold, requests_high: 1/s, requests_low: 5/s}\nfleet:"
+    crossed = "autoscaler: {policy: {threshold: {requests_high: 1/s, requests_low: 5/s}}}\nfleet:"
     text = GOOD.replace("fleet:", crossed).replace("initial: 2", "memory: {total: 1MiB, base: 2MiB}")
     assert warnings(Scenario.parse(text).document) == [
         "fleet.app.memory.base is above total: every server dies as soon as it serves",

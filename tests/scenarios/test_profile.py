@@ -98,7 +98,7 @@ def test_no_instance_is_ready_before_its_process_is(
     """The process starts while its machine is pending and boots, so that only what is left of its start takes time."""
     document = steady(
         "100/s", "10s", fleet={"app": {"max": 2, "boot_time": {"constant": boot}}, "cloud": {"pending": pending}},
-        autoscaler={"policy": "threshold", "requests_high": "50/s"}, profile={"start_up": start_up},
+        autoscaler={"policy": {"threshold": {"requests_high": "50/s"}}}, profile={"start_up": start_up},
     )  # fmt: skip
     events = run(document).events
     launched = next(event for event in events if event["event"] == "launched" and event["t"] > 0)
@@ -110,7 +110,7 @@ def test_no_instance_is_ready_before_its_process_is(
 def test_an_autoscaler_that_waits_for_samples_launches_later_and_keeps_its_cooldowns() -> None:
     """A server that is launched later is ready later: here after the samples of a second instead of before them. A cooldown of four turns stays one of four."""
     document = steady("100/s", "12s", fleet={"app": {"max": 4, "boot_time": {"constant": "1950ms"}}},
-                      autoscaler={"policy": "threshold", "requests_high": "20/s", "cooldown": "4s"})  # fmt: skip
+                      autoscaler={"policy": {"threshold": {"requests_high": "20/s"}}, "cooldown": "4s"})  # fmt: skip
     found: dict[str, list[tuple[str, int]]] = {}
     for delay in ("0s", "100ms"):
         events = run({**document, "profile": {"autoscaler_delay": delay}}).events

@@ -37,7 +37,7 @@ endpoints:
   - {path: /, cpu: {constant: 2ms}, response_size: 100B}
 traffic:
   - {name: users, stages: [{for: 4s, rate: 60/s}], client: {timeout: 3s, connections: {pool: 10}}}
-autoscaler: {policy: threshold, interval: 1s, requests_high: 10/s, cooldown: 2s}
+autoscaler: {policy: {threshold: {requests_high: 10/s}}, interval: 1s, cooldown: 2s}
 slo: [{name: answered, indicator: availability, above: 99.9%}]
 """
 
@@ -121,7 +121,7 @@ def test_what_says_no_times_is_trusted_or_unknown(foreign: dict[str, str], redis
     assert {(sample.time, sample.memory) for sample in samples.values()} == {(None, 0.25)}
     reasons = {}
     for given in ("", ", foreign: trust", ", foreign: unknown"):
-        text = FILE.replace("requests_high: 10/s, cooldown: 2s", "requests_high: 0.5/s" + given)
+        text = FILE.replace("10/s}}, interval: 1s, cooldown: 2s", "0.5/s}}" + given)
         spec = compile_plan(Scenario.parse(text)).fleet.autoscaler
         assert spec is not None
         reasons[given] = Autoscaler(spec).tick(10**18, registry.servers(), samples).reason
