@@ -37,6 +37,9 @@ class FleetView:
     standby: int = 0
     last_action: int = -1
     """When the autoscaler last changed the fleet (ns, -1: never)."""
+    minimum: int = 0
+    maximum: int = -1
+    """The bounds that the autoscaler holds (-1: no upper one): for a policy whose order of steps or memory needs them."""
 
     @property
     def size(self) -> int:
