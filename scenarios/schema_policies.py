@@ -12,8 +12,8 @@ from pydantic import (
 )
 
 from ..core import policies as core
-from ..core.policies.threshold import OFF
-from .schema_base import FieldError, Model, Positive
+from .schema_base import Model, Positive
+from .schema_policy_threshold import ThresholdPolicy
 from .units import Rate, Share, format_rate, format_share, parse_rate, parse_share, show
 
 Metric = Literal["requests", "memory", "cpu", "in_flight"]
@@ -53,37 +53,6 @@ class Target(Model):
         elif self.metric != "in_flight":
             data["target"] = format_share(self.target)
         return data
-
-
-class ThresholdPolicy(Model):
-    """The simple rule: one more when any server is too busy, one fewer when all are idle enough, one action at a time."""
-
-    requests_high: Rate | None = Field(
-        None, description="any server at or above adds one; omitted: not looked at"
-    )
-    requests_low: Rate | None = Field(
-        None, description="all servers at or below (and at or below memory_low) remove one"
-    )
-    memory_high: Share | None = Field(None, description="any server at or above adds one")
-    memory_low: Share | None = Field(None, description="see requests_low")
-
-    @model_validator(mode="after")
-    def _looks_at_something(self) -> Self:
-        if self.requests_high is None and self.memory_high is None:
-            raise FieldError(
-                "expected requests_high or memory_high, got neither",
-                without=(("requests_high",), ("memory_high",)),
-            )
-        return self
-
-    def resolve(self) -> core.Threshold:
-        """The engine's policy."""
-        return core.Threshold(
-            requests_high=_mark(self.requests_high),
-            requests_low=_mark(self.requests_low),
-            memory_high=_mark(self.memory_high),
-            memory_low=_mark(self.memory_low),
-        )
 
 
 class TargetTrackingPolicy(Target):
@@ -130,7 +99,3 @@ class Policy(Model):
     def resolve(self) -> core.AnyPolicy:
         """The engine's policy."""
         return self.settings.resolve()
-
-
-def _mark(value: float | None) -> float:
-    return OFF if value is None else value
