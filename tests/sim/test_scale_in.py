@@ -24,14 +24,16 @@ CONNECTIONS = st.one_of(st.just("per_request"), st.builds(lambda size: {"pool": 
 
 @st.composite
 def shrinking(draw: st.DrawFn) -> dict[str, Any]:
-    """A load that falls, over a fleet that it fills at first; nothing fails but what the autoscaler does, and no request takes longer than a drain may."""
+    """A load that falls, over a fleet that it fills at first; nothing fails but what the autoscaler does, and no request takes longer than a drain may.
+
+    Idle connections outlive the run: that a client reuses one just as the proxy closes it costs a request with or without a scale-in."""
     before, after = draw(st.integers(120, 300)), draw(st.integers(5, 60))
     fleet = {
         "app": {
             "initial": draw(st.integers(3, 6)), "min": 1, "max": 6, "workers": 16, "standby": draw(st.integers(0, 1)),
             "boot_time": {"constant": draw(durations(500, 3000))},
         },
-        "proxy": {"routing": draw(ROUTING), "keepalive_timeout": draw(durations(300, 4000)), "cpu_per_request": "50us"},
+        "proxy": {"routing": draw(ROUTING), "keepalive_timeout": "30s", "cpu_per_request": "50us"},
         "network": {
             "client": {"latency": draw(durations(1, 40)), "jitter": "1ms"},
             "upstream": {"latency": draw(durations(1, 20))},
@@ -40,7 +42,7 @@ def shrinking(draw: st.DrawFn) -> dict[str, Any]:
     }  # fmt: skip
     endpoints = [
         {"path": "/", "weight": 9, "cpu": {"exponential": {"mean": "5ms"}}},
-        {"path": "/slow", "cpu": {"constant": "1ms"}, "io": {"uniform": {"min": "0ms", "max": draw(durations(100, 4000))}}},
+        {"path": "/slow", "cpu": {"constant": "1ms"}, "io": {"uniform": {"min": "0ms", "max": draw(durations(100, 3000))}}},
     ]  # fmt: skip
     stages = [{"for": "4s", "rate": f"{before}/s"}, {"for": "16s", "rate": f"{after}/s"}]
     autoscaler = {
@@ -54,7 +56,7 @@ def shrinking(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @settings(
-    deadline=None, derandomize=True, max_examples=40,
+    deadline=None, derandomize=True, max_examples=25,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )  # fmt: skip
 @given(document=shrinking(), seed=st.integers(0, 2**31))
