@@ -125,7 +125,7 @@ class Threshold:
 
 def _hold_counters(view: FleetView, memory: Memory) -> Memory:
     """By address, the most requests and the last memory that a listed server ever had."""
-    held = {}
+    held: dict[str, tuple[float, ...]] = {}
     for server in view.servers:
         before = memory.get(server.address)
         if server.metrics is not None:

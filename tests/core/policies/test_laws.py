@@ -14,7 +14,7 @@ from windtunnel.tests.core.policies.closed_loop import CAPACITY, ClosedLoop, met
 from windtunnel.tests.core.policies.examples import EXAMPLES, Example
 
 EACH = pytest.mark.parametrize("example", EXAMPLES.values(), ids=EXAMPLES.keys())
-QUICK = settings(deadline=None, derandomize=True, max_examples=25)
+QUICK = settings(deadline=None, derandomize=True, max_examples=60)
 FEW = settings(deadline=None, derandomize=True, max_examples=8)
 
 Load = tuple[int | None, ...]
@@ -32,7 +32,9 @@ def test_every_policy_has_an_example() -> None:
 
 VIEWS = st.lists(
     st.tuples(
-        st.lists(st.one_of(st.integers(0, 250), st.integers(0, 250), st.none()), max_size=6).map(tuple),
+        st.lists(
+            st.one_of(st.integers(0, 40), st.integers(0, 100), st.integers(0, 250), st.none()), max_size=6
+        ).map(tuple),
         st.integers(0, 2),
         st.integers(0, 1),
     ),

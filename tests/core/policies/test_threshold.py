@@ -14,8 +14,13 @@ from windtunnel.tests.core.policies.closed_loop import ClosedLoop, spec
 from windtunnel.tests.sim.test_fleet import rush
 from windtunnel.tests.support import happened, outcomes, run
 
-CLASSIC = {"requests_high": 300.0, "requests_low": 100.0, "memory_high": 0.9, "memory_low": 0.3}
-SMALL = {"requests_high": 80.0, "requests_low": 30.0}
+CLASSIC: dict[str, Any] = {
+    "requests_high": 300.0,
+    "requests_low": 100.0,
+    "memory_high": 0.9,
+    "memory_low": 0.3,
+}
+SMALL: dict[str, Any] = {"requests_high": 80.0, "requests_low": 30.0}
 
 
 def rule(**faults: bool) -> Threshold:
@@ -131,7 +136,12 @@ def test_two_launches_keep_to_the_maximum() -> None:
 
 def test_low_memory_alone_never_lets_the_fleet_settle() -> None:
     """Two servers carry this load well, and their memory is low: it is 0.1 + 0.6 of what fills a server."""
-    policy = {"requests_high": 80.0, "requests_low": 30.0, "memory_high": 0.9, "memory_low": 0.5}
+    policy: dict[str, Any] = {
+        "requests_high": 80.0,
+        "requests_low": 30.0,
+        "memory_high": 0.9,
+        "memory_low": 0.5,
+    }
     found = []
     for either in (False, True):
         faults = ThresholdFaults(in_on_either=either)
