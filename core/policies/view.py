@@ -37,6 +37,8 @@ class FleetView:
     standby: int = 0
     last_action: int = -1
     """When the autoscaler last changed the fleet (ns, -1: never)."""
+    draining: int = 0
+    """How many instances end what they have in flight; not in *servers*, and not in :attr:`size`."""
 
     @property
     def size(self) -> int:
