@@ -17,6 +17,7 @@ from .schema_base import StageRate
 from .schema_policies import ThresholdPolicy
 from .schema_traffic import Traffic
 from .shapes import CHANGES_LIMIT, expected_changes
+from .units import format_duration
 
 FILE_FIELDS = ("rate_csv", "access_log", "loadtest")
 
@@ -197,6 +198,13 @@ def _autoscaler(document: Document) -> Iterator[Found]:
         )
     if scaler and scaler.drain_timeout < scaler.drain_grace:
         yield ("autoscaler", "drain_timeout"), "expected no less than drain_grace"
+    period = getattr(scaler.policy.settings, "shortest_period", None) if scaler else None
+    if scaler and period is not None and period < scaler.interval:
+        yield (
+            ("autoscaler", "interval"),
+            f"expected at most the shortest period of the policy's alarms ({format_duration(period)}): "
+            "a period without a look has no datapoint",
+        )
 
 
 def warnings(document: Document) -> list[str]:

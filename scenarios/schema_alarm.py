@@ -106,3 +106,9 @@ class Directions(Model):
                 "expected scale_out or scale_in, got neither", without=(("scale_out",), ("scale_in",))
             )
         return self
+
+    @property
+    def shortest_period(self) -> int:
+        """Of its alarms, in ns: the autoscaler must look at least so often."""
+        rules = (getattr(self, "scale_out", None), getattr(self, "scale_in", None))
+        return min(rule.period for rule in rules if isinstance(rule, AlarmRule))

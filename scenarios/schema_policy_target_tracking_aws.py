@@ -37,6 +37,11 @@ class TargetTrackingAwsPolicy(Target):
                 raise FieldError("expected periods of at most one day in all, got more", (name,))
         return self
 
+    @property
+    def shortest_period(self) -> int:
+        """Of its alarms, in ns: the autoscaler must look at least so often."""
+        return self.period
+
     def resolve(self) -> TargetTrackingAws:
         """The engine's policy."""
         return TargetTrackingAws(

@@ -109,6 +109,15 @@ def test_mistakes_are_named_where_they_are(change: dict[str, Any], place: str, m
     assert problem.line
 
 
+def test_the_autoscaler_looks_in_each_period() -> None:
+    seldom = document({"target_tracking_aws": {"target": "5/s", "period": "10s"}})
+    seldom["autoscaler"]["interval"] = "11s"
+    with pytest.raises(ScenarioError, match=r"autoscaler.interval: expected at most .* \(10s\)"):
+        scenario(seldom)
+    seldom["autoscaler"]["interval"] = "10s"
+    assert plan(seldom).fleet.autoscaler
+
+
 @pytest.mark.parametrize("kind", ["step", "simple"])
 def test_one_direction_at_least(kind: str) -> None:
     with pytest.raises(ScenarioError, match="expected scale_out or scale_in, got neither"):
