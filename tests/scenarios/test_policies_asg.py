@@ -1,8 +1,11 @@
 """EC2 Auto Scaling's policies in the scenario file: what is understood, and what is refused in which words."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from windtunnel.core.model import SECOND
 from windtunnel.core.policies import SimpleScaling, StepScaling, TargetTrackingAws
 from windtunnel.core.policies.adjustments import StepAdjustment
@@ -10,6 +13,7 @@ from windtunnel.core.policies.alarms import Alarm
 from windtunnel.core.policies.simple import SimpleRule
 from windtunnel.core.policies.step import StepRule
 from windtunnel.scenarios.problems import ScenarioError
+from windtunnel.tests.core.policies.test_adjustments import IN, OUT
 from windtunnel.tests.support import plan, scenario, steady
 
 MINUTE = 60 * SECOND
@@ -107,6 +111,14 @@ def test_mistakes_are_named_where_they_are(change: dict[str, Any], place: str, m
     assert f"autoscaler.policy.step.scale_out.{place}: " in str(problem)
     assert message in problem.message
     assert problem.line
+
+
+def test_the_page_shows_the_guides_example() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "policies.md").read_text()
+    (block,) = re.findall(r"## step\n.*?```yaml\n(.*?)```", page, re.DOTALL)
+    found = resolved(yaml.safe_load(block)["autoscaler"]["policy"])
+    assert found.scale_out.steps == OUT[1:]
+    assert found.scale_in.steps == IN[1:]
 
 
 def test_the_autoscaler_looks_in_each_period() -> None:

@@ -82,3 +82,11 @@ def test_datapoints_do_not_depend_on_the_order_of_servers(samples: list[float], 
     shuffled = list(samples)
     shuffle.shuffle(shuffled)  # type: ignore[attr-defined]
     assert datapoint(shuffled) == datapoint(samples)
+
+
+def test_whole_numbers_are_as_good_as_others() -> None:
+    whole, other = (
+        observe(NOTHING, "m", 0, values, period=MINUTE, reach=1) for values in ([1, 2], [1.0, 2.0])
+    )
+    assert whole.memory == other.memory
+    assert write_memory(whole.memory) == write_memory(other.memory)

@@ -118,3 +118,14 @@ def test_marks_and_json(metric: str) -> None:
     assert marks == (((0.5, "scale out"), (0.5, "scale in")) if metric == "cpu" else ())
     adapter: TypeAdapter[AnyPolicy] = TypeAdapter(AnyPolicy)
     assert adapter.validate_json(adapter.dump_json(GUIDE)) == GUIDE
+
+
+def test_a_scale_in_that_was_decided_waits_for_what_boots() -> None:
+    servers = tuple(ServerView(f"s{n}", {"cpu": 0.4}) for n in range(10))
+    memory = GUIDE.propose(FleetView(0, servers), NOTHING).memory
+    decided = GUIDE.propose(FleetView(MINUTE, servers), memory)
+    assert (decided.desired, decided.reason) == (9, "scale_in")
+    again = GUIDE.propose(FleetView(MINUTE + SECOND, servers), decided.memory)
+    assert (again.desired, again.reason) == (9, "as decided")
+    held = GUIDE.propose(FleetView(MINUTE + SECOND, servers, booting=(MINUTE,)), decided.memory)
+    assert (held.desired, held.reason) == (11, "waiting")
