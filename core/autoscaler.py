@@ -241,7 +241,10 @@ class Autoscaler:
             views.append(ServerView(address, metrics, since.get(address, LONG_AGO), sampled))
         booting = tuple(sorted(self._known[one.number].since for one in self._booting(ended)))
         standby = len(self._standby(now, servers, samples, ended))
-        return FleetView(now, tuple(views), booting, standby, self.last_action, len(self.draining()))
+        return FleetView(
+            now, tuple(views), booting, standby, self.last_action, self.spec.minimum, self.spec.maximum,
+            draining=len(self.draining()),
+        )  # fmt: skip
 
     def _standby(
         self, now: int, servers: Servers, samples: Mapping[str, Sample], ended: set[str]

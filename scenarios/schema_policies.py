@@ -11,6 +11,7 @@ from .schema_metrics import Target
 from .schema_policy_simple import SimplePolicy
 from .schema_policy_step import StepPolicy
 from .schema_policy_target_tracking_aws import TargetTrackingAwsPolicy
+from .schema_policy_target_tracking_hpa import TargetTrackingHpaPolicy
 from .units import Rate, Share, show
 
 
@@ -55,7 +56,14 @@ class TargetTrackingPolicy(Target):
         return core.TargetTracking(float(self.target), self.metric, self.tolerance)
 
 
-AnyPolicyModel = ThresholdPolicy | StepPolicy | SimplePolicy | TargetTrackingPolicy | TargetTrackingAwsPolicy
+AnyPolicyModel = (
+    ThresholdPolicy
+    | StepPolicy
+    | SimplePolicy
+    | TargetTrackingPolicy
+    | TargetTrackingHpaPolicy
+    | TargetTrackingAwsPolicy
+)
 
 
 class Policy(Model):
@@ -65,6 +73,9 @@ class Policy(Model):
     step: StepPolicy | None = Field(None, description="EC2 Auto Scaling's step scaling")
     simple: SimplePolicy | None = Field(None, description="EC2 Auto Scaling's simple scaling")
     target_tracking: TargetTrackingPolicy | None = Field(None, description="an average on target")
+    target_tracking_hpa: TargetTrackingHpaPolicy | None = Field(
+        None, description="Kubernetes' HorizontalPodAutoscaler"
+    )
     target_tracking_aws: TargetTrackingAwsPolicy | None = Field(
         None, description="EC2 Auto Scaling's target tracking"
     )

@@ -4,9 +4,13 @@ from .simple import SimpleScaling
 from .step import StepScaling
 from .target_tracking import TargetTracking
 from .target_tracking_aws import TargetTrackingAws
+from .target_tracking_hpa import TargetTrackingHpa
 from .threshold import Threshold
 
-AnyPolicy = Threshold | TargetTracking | StepScaling | SimpleScaling | TargetTrackingAws
+AnyPolicy = Threshold | StepScaling | SimpleScaling | TargetTracking | TargetTrackingHpa | TargetTrackingAws
 """One of the policies. They are told apart by ``kind``, also in JSON."""
 
-__all__ = ["AnyPolicy", "SimpleScaling", "StepScaling", "TargetTracking", "TargetTrackingAws", "Threshold"]
+__all__ = [
+    "AnyPolicy", "SimpleScaling", "StepScaling", "TargetTracking", "TargetTrackingAws", "TargetTrackingHpa",
+    "Threshold",
+]  # fmt: skip

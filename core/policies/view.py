@@ -37,6 +37,9 @@ class FleetView:
     standby: int = 0
     last_action: int = -1
     """When the autoscaler last changed the fleet (ns, -1: never)."""
+    minimum: int = 0
+    maximum: int = -1
+    """The bounds that the autoscaler holds (-1: no upper one): for a policy whose order of steps or memory needs them."""
     draining: int = 0
     """How many instances end what they have in flight; not in *servers*, and not in :attr:`size`."""
 
