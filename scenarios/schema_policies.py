@@ -14,6 +14,7 @@ from pydantic import (
 from ..core import policies as core
 from ..core.policies.threshold import OFF
 from .schema_base import FieldError, Model, Positive
+from .schema_policy_queue import QueuePolicy
 from .units import Rate, Share, format_rate, format_share, parse_rate, parse_share, show
 
 Metric = Literal["requests", "memory", "cpu", "in_flight"]
@@ -101,6 +102,7 @@ class Policy(Model):
 
     threshold: ThresholdPolicy | None = Field(None, description="marks per server")
     target_tracking: TargetTrackingPolicy | None = Field(None, description="an average on target")
+    queue: QueuePolicy | None = Field(None, description="a total over the fleet, down to no server and up again")
 
     @model_validator(mode="before")
     @classmethod
@@ -121,10 +123,10 @@ class Policy(Model):
         return self
 
     @property
-    def settings(self) -> ThresholdPolicy | TargetTrackingPolicy:
+    def settings(self) -> ThresholdPolicy | TargetTrackingPolicy | QueuePolicy:
         """Those of the one that is given."""
         (name,) = self.model_fields_set
-        found: ThresholdPolicy | TargetTrackingPolicy = getattr(self, name)
+        found: ThresholdPolicy | TargetTrackingPolicy | QueuePolicy = getattr(self, name)
         return found
 
     def resolve(self) -> core.AnyPolicy:

@@ -1,9 +1,10 @@
 """Scaling policies: pure functions from what was observed, and what they remember, to a proposed number of servers."""
 
+from .queue import Queue
 from .target_tracking import TargetTracking
 from .threshold import Threshold
 
-AnyPolicy = Threshold | TargetTracking
+AnyPolicy = Threshold | TargetTracking | Queue
 """One of the policies. They are told apart by ``kind``, also in JSON."""
 
-__all__ = ["AnyPolicy", "TargetTracking", "Threshold"]
+__all__ = ["AnyPolicy", "Queue", "TargetTracking", "Threshold"]

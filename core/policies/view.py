@@ -37,6 +37,10 @@ class FleetView:
     standby: int = 0
     last_action: int = -1
     """When the autoscaler last changed the fleet (ns, -1: never)."""
+    minimum: int = 0
+    """The bound below which the autoscaler never goes, whatever is proposed."""
+    proxy: Mapping[str, float] | None = None
+    """The proxy's own sample (requests and unserved per second, in_flight, waiting), for policies that need it (core.policies.needs); None: missing or too old."""
 
     @property
     def size(self) -> int:
