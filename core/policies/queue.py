@@ -96,8 +96,8 @@ class _Loop:
     """One loop's time of the last look, and the samples since then."""
 
     def __init__(self, series: tuple[float, ...], now: int, total: float | None, period: int) -> None:
-        last, self._sum, self._count = series or (-1, 0.0, 0)
-        self._last = int(last)
+        last, total_before, count = series or (-1.0, 0.0, 0.0)
+        self._last, self._sum, self._count = int(last), total_before, int(count)
         if total is not None:
             self._sum += total
             self._count += 1
