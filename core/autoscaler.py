@@ -219,7 +219,10 @@ class Autoscaler:
     def _fresh(self, now: int, sample: Sample) -> bool:
         if sample.time is None:
             return self.spec.trust_foreign
-        return now - sample.time <= self.spec.max_sample_age
+        return self._recent(now, sample.time)
+
+    def _recent(self, now: int, time: int) -> bool:
+        return now - time <= self.spec.max_sample_age
 
     def _view(
         self, now: int, servers: Servers, samples: Mapping[str, Sample], ended: set[str],
@@ -238,11 +241,11 @@ class Autoscaler:
             metrics = _metrics(sample) if usable and sample else None
             views.append(ServerView(address, metrics, since.get(address, LONG_AGO), sampled))
         booting = tuple(sorted(self._known[one.number].since for one in self._booting(ended)))
-        usable_load = proxy is not None and now - proxy.time <= self.spec.max_sample_age
+        standby = len(self._standby(now, servers, samples, ended))
+        load = _load(proxy) if proxy is not None and self._recent(now, proxy.time) else None
         return FleetView(
-            now, tuple(views), booting, len(self._standby(now, servers, samples, ended)), self.last_action,
-            minimum=self.spec.minimum, proxy=_load(proxy) if usable_load and proxy else None,
-        )  # fmt: skip
+            now, tuple(views), booting, standby, self.last_action, self.spec.minimum, self.spec.maximum, load
+        )
 
     def _standby(
         self, now: int, servers: Servers, samples: Mapping[str, Sample], ended: set[str]

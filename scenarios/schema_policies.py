@@ -1,59 +1,16 @@
 """The scaling policies' part of the scenario schema: each mapping resolves to the policy of core.policies."""
 
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-from pydantic import (
-    Field,
-    SerializerFunctionWrapHandler,
-    ValidationInfo,
-    field_validator,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Field, model_validator
 
 from ..core import policies as core
 from ..core.policies.threshold import OFF
-from .schema_base import FieldError, Model, Positive
+from .schema_base import FieldError, Model
+from .schema_metrics import Target
 from .schema_policy_queue import QueuePolicy
-from .units import Rate, Share, format_rate, format_share, parse_rate, parse_share, show
-
-Metric = Literal["requests", "memory", "cpu", "in_flight"]
-
-
-class Target(Model):
-    """A metric, and what it should be on average."""
-
-    metric: Metric = Field("requests", description="what is averaged over the servers")
-    target: Rate | Share | Positive = Field(
-        description="wanted average: a rate (requests), a percentage (memory, cpu) or a number (in_flight)"
-    )
-
-    @field_validator("target", mode="wrap")
-    @classmethod
-    def _of_the_metric(cls, value: Any, handler: Any, info: ValidationInfo) -> Any:
-        metric = info.data.get("metric")
-        if metric == "requests":
-            parsed: float = parse_rate(value)
-        elif metric == "in_flight":
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise ValueError(f"expected a whole number for metric in_flight, got {show(value)}")
-            parsed = value
-        elif metric is None:
-            return value
-        else:
-            parsed = parse_share(value)
-        if parsed <= 0:
-            raise ValueError(f"expected a target above 0, got {show(value)}")
-        return parsed
-
-    @model_serializer(mode="wrap")
-    def _serialize(self, handler: SerializerFunctionWrapHandler) -> Any:
-        data = handler(self)
-        if self.metric == "requests":
-            data["target"] = format_rate(self.target)
-        elif self.metric != "in_flight":
-            data["target"] = format_share(self.target)
-        return data
+from .schema_policy_target_tracking_hpa import TargetTrackingHpaPolicy
+from .units import Rate, Share, show
 
 
 class ThresholdPolicy(Model):
@@ -102,7 +59,12 @@ class Policy(Model):
 
     threshold: ThresholdPolicy | None = Field(None, description="marks per server")
     target_tracking: TargetTrackingPolicy | None = Field(None, description="an average on target")
-    queue: QueuePolicy | None = Field(None, description="a total over the fleet, down to no server and up again")
+    target_tracking_hpa: TargetTrackingHpaPolicy | None = Field(
+        None, description="Kubernetes' HorizontalPodAutoscaler"
+    )
+    queue: QueuePolicy | None = Field(
+        None, description="a total over the fleet, down to no server and up again"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -123,10 +85,12 @@ class Policy(Model):
         return self
 
     @property
-    def settings(self) -> ThresholdPolicy | TargetTrackingPolicy | QueuePolicy:
+    def settings(self) -> ThresholdPolicy | TargetTrackingPolicy | TargetTrackingHpaPolicy | QueuePolicy:
         """Those of the one that is given."""
         (name,) = self.model_fields_set
-        found: ThresholdPolicy | TargetTrackingPolicy | QueuePolicy = getattr(self, name)
+        found: ThresholdPolicy | TargetTrackingPolicy | TargetTrackingHpaPolicy | QueuePolicy = getattr(
+            self, name
+        )
         return found
 
     def resolve(self) -> core.AnyPolicy:

@@ -2,9 +2,10 @@
 
 from .queue import Queue
 from .target_tracking import TargetTracking
+from .target_tracking_hpa import TargetTrackingHpa
 from .threshold import Threshold
 
-AnyPolicy = Threshold | TargetTracking | Queue
+AnyPolicy = Threshold | TargetTracking | TargetTrackingHpa | Queue
 """One of the policies. They are told apart by ``kind``, also in JSON."""
 
-__all__ = ["AnyPolicy", "Queue", "TargetTracking", "Threshold"]
+__all__ = ["AnyPolicy", "Queue", "TargetTracking", "TargetTrackingHpa", "Threshold"]

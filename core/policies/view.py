@@ -38,7 +38,8 @@ class FleetView:
     last_action: int = -1
     """When the autoscaler last changed the fleet (ns, -1: never)."""
     minimum: int = 0
-    """The bound below which the autoscaler never goes, whatever is proposed."""
+    maximum: int = -1
+    """The bounds that the autoscaler holds (-1: no upper one): for a policy whose order of steps or memory needs them."""
     proxy: Mapping[str, float] | None = None
     """The proxy's own sample (requests and unserved per second, in_flight, waiting), for policies that need it (core.policies.needs); None: missing or too old."""
 
