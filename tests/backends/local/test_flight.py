@@ -273,6 +273,27 @@ slo: [{name: answered, indicator: availability, above: 99%}]
     assert sizes["last"] == 1
 
 
+def test_a_fleet_flies_from_no_server_to_one_and_back(tmp_path: Path) -> None:
+    text = """
+scenario: zero
+duration: 16s
+fleet: {app: {initial: 0, min: 0, max: 2, workers: 8, boot_time: {constant: 500ms}}}
+endpoints: [{path: /, cpu: {constant: 2ms}}]
+traffic: [{name: users, stages: [{for: 7s, rate: 40/s}, {for: 9s, rate: 0/s}], client: {connections: {pool: 20}}}]
+autoscaler: {policy: {queue: {target: 100/s, polling: 1s, sync: 1s, cooldown: 2s, scale_in_window: 1s}}}
+"""
+    flown = replay(Scenario.parse(text), backend="local", out=tmp_path / "run")
+    decisions = [event for event in flown.events if event["event"] == "decision"]
+    assert (decisions[0]["reason"], decisions[0]["actual"], decisions[0]["desired"]) == ("active", 0, 1)
+    assert [event["desired"] for event in decisions][-1] == 0
+    counts = flown.summary["outcomes"]
+    assert set(counts) == {"ok", "no_server"}, counts
+    assert counts["ok"] > 40
+    ended = [event["reason"] for event in flown.events if event["event"] == "terminated"]
+    assert ended == ["drained"]
+    assert flown.summary["fleet"]["last"] == 0
+
+
 def test_a_registry_of_the_users_is_left_as_it_was(tmp_path: Path) -> None:
     import asyncio
 
