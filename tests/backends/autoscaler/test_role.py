@@ -65,7 +65,7 @@ def test_without_the_registry_it_holds_and_says_so_once(flight: Flight) -> None:
     scaler = flight.autoscaler(replace(SPEC, dead_after=2 * SECOND))
     flight.load = 150
     eventually(lambda: flight.serving() == [1, 2, 3], "it scales")
-    flight.redis.kill()
+    flight.redis.stop()
     eventually(lambda: scaler.ticks[-1]["reason"] == "unreachable", "it notices")
     before = len(scaler.ticks)
     eventually(lambda: len(scaler.ticks) >= before + 15, "it holds for three seconds")
