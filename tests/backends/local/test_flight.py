@@ -247,7 +247,7 @@ def test_a_proxy_that_is_restarted_comes_back(tmp_path: Path) -> None:
 
 def test_a_proxy_whose_memory_is_exhausted_crashes_and_comes_back(tmp_path: Path) -> None:
     crash = "{upstream_timeout: 5s, memory: {total: 50MiB, base: 40MiB, per_connection: 4MiB}, on_exhaustion: crash, restart_after: 500ms}"
-    text = SMALL.replace("{upstream_timeout: 5s}", crash).replace("pool: 50", "pool: 8")
+    text = SMALL.replace("{upstream_timeout: 5s}", crash).replace("pool: 50", "pool: 8").replace("4s", "5s")
     flown = replay(Scenario.parse(text), backend="local", out=tmp_path / "run")
     downs = [event for event in flown.events if event["event"] in ("proxy_down", "proxy_up")]
     assert [event["event"] for event in downs[:2]] == ["proxy_down", "proxy_up"]
@@ -259,10 +259,10 @@ def test_a_proxy_whose_memory_is_exhausted_crashes_and_comes_back(tmp_path: Path
 def test_an_autoscaler_launches_drains_and_ends_and_is_replaced_when_it_crashes(tmp_path: Path) -> None:
     text = """
 scenario: scaling
-duration: 20s
+duration: 16s
 fleet: {app: {initial: 1, max: 3, workers: 8, boot_time: {constant: 500ms}}}
 endpoints: [{path: /, cpu: {constant: 5ms}}]
-traffic: [{name: users, stages: [{for: 6s, rate: 60/s}, {for: 14s, rate: 4/s}], client: {connections: {pool: 20}}}]
+traffic: [{name: users, stages: [{for: 6s, rate: 60/s}, {for: 10s, rate: 4/s}], client: {connections: {pool: 20}}}]
 autoscaler: {policy: target_tracking, metric: requests, target: 25/s, cooldown: 1s}
 faults: [{name: dies, type: autoscaler_crash, at: 3500ms, for: 500ms, target: {role: autoscaler}}]
 slo: [{name: answered, indicator: availability, above: 99%}]
