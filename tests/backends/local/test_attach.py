@@ -104,6 +104,7 @@ def test_a_fleet_with_a_registry_is_measured_watched_and_left_as_it_was(fleet: F
         backend="attach",
         flight=fleet.options(announce=told.update),
         out=tmp_path / "run",
+        figure=False,
     )
     assert run.passed
     assert run.summary["outcomes"] == {"ok": run.summary["planned"]}
@@ -238,7 +239,9 @@ def foreign() -> Iterator[str]:
 
 def test_a_foreign_server_without_a_registry(foreign: str, tmp_path: Path) -> None:
     scenario = Scenario.parse(FILE.replace("4s", "2s"))
-    run = replay(scenario, backend="attach", flight=FlightOptions(proxy=foreign), out=tmp_path / "run")
+    run = replay(
+        scenario, backend="attach", flight=FlightOptions(proxy=foreign), out=tmp_path / "run", figure=False
+    )
     assert run.passed
     assert run.summary["outcomes"] == {"ok": run.summary["planned"]}
     rows = run.metrics.to_pylist()

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run, list[Figur
     figures: list[Figures] = []
     told: dict[str, Any] = {}
     options = FlightOptions(announce=told.update, watch=figures.append)
-    flown = replay(scenario, backend="local", flight=options, out=folder / "flight")
+    flown = replay(scenario, backend="local", flight=options, out=folder / "flight", figure=False)
     return replay(scenario), flown, figures, told
 
 
@@ -224,7 +225,7 @@ def test_held_until_interrupted_it_is_a_whole_run(tmp_path: Path) -> None:
 
 def test_a_killed_server_is_struck_and_seen(tmp_path: Path) -> None:
     text = SMALL + "faults: [{name: dies, type: kill, at: 1500ms, target: {role: app, count: 1}}]\n"
-    flown = replay(Scenario.parse(text), backend="local", out=tmp_path / "run")
+    flown = replay(Scenario.parse(text), backend="local", out=tmp_path / "run", figure=False)
     rehearsed = replay(Scenario.parse(text))
     struck = [event for event in flown.events if event["event"] in ("fault", "killed")]
     assert [event["event"] for event in struck] == ["fault", "killed"]
@@ -237,7 +238,7 @@ def test_a_killed_server_is_struck_and_seen(tmp_path: Path) -> None:
 @pytest.mark.long
 def test_a_proxy_that_is_restarted_comes_back(tmp_path: Path) -> None:
     text = SMALL + "faults: [{name: swap, type: proxy_restart, at: 1s, target: {role: proxy}}]\n"
-    flown = replay(Scenario.parse(text), backend="local", out=tmp_path / "run")
+    flown = replay(Scenario.parse(text), backend="local", out=tmp_path / "run", figure=False)
     names = [event["event"] for event in flown.events]
     assert names.index("fault") < names.index("proxy_down") < names.index("proxy_up")
     last = [row for row in flown.requests.to_pylist() if row["time_ns"] > 3_500_000_000]
@@ -248,9 +249,10 @@ def test_a_proxy_that_is_restarted_comes_back(tmp_path: Path) -> None:
 def test_a_proxy_whose_memory_is_exhausted_crashes_and_comes_back(tmp_path: Path) -> None:
     crash = "{upstream_timeout: 5s, memory: {total: 50MiB, base: 40MiB, per_connection: 4MiB}, on_exhaustion: crash, restart_after: 500ms}"
     text = SMALL.replace("{upstream_timeout: 5s}", crash).replace("pool: 50", "pool: 8").replace("4s", "5s")
-    flown = replay(Scenario.parse(text), backend="local", out=tmp_path / "run")
+    flown = replay(Scenario.parse(text), backend="local", out=tmp_path / "run", figure=False)
     downs = [event for event in flown.events if event["event"] in ("proxy_down", "proxy_up")]
     assert [event["event"] for event in downs[:2]] == ["proxy_down", "proxy_up"]
+    assert all(one["event"] != other["event"] for one, other in pairwise(downs))
     assert downs[0]["cause"] == "memory"
     assert downs[1]["t"] - downs[0]["t"] >= 500_000_000
     assert flown.summary["outcomes"]["refused"] > 0
@@ -267,7 +269,7 @@ autoscaler: {policy: target_tracking, metric: requests, target: 25/s, cooldown: 
 faults: [{name: dies, type: autoscaler_crash, at: 3500ms, for: 500ms, target: {role: autoscaler}}]
 slo: [{name: answered, indicator: availability, above: 99%}]
 """
-    flown = replay(Scenario.parse(text), backend="local", out=tmp_path / "run")
+    flown = replay(Scenario.parse(text), backend="local", out=tmp_path / "run", figure=False)
     names = [event["event"] for event in flown.events]
     for expected in ("decision", "launched", "booting", "ready", "draining", "terminated"):
         assert expected in names, names
@@ -285,7 +287,7 @@ def test_a_registry_of_the_users_is_left_as_it_was(tmp_path: Path, redis_server:
     options = FlightOptions(redis_url=redis_server.url)
     text = SMALL.replace("4s", "2s").replace("initial: 2,", "initial: 2, max: 3,")
     text += "autoscaler: {policy: target_tracking, metric: requests, target: 25/s}\n"
-    flown = replay(Scenario.parse(text), backend="local", flight=options, out=tmp_path / "run")
+    flown = replay(Scenario.parse(text), backend="local", flight=options, out=tmp_path / "run", figure=False)
     assert flown.passed
     assert [event for event in flown.events if event["event"] == "decision"]
     assert redis_server.client.keys("*") == ["theirs"]
@@ -295,7 +297,7 @@ def test_a_registry_of_the_users_is_left_as_it_was(tmp_path: Path, redis_server:
 def test_load_from_two_processes_is_the_same_plan(tmp_path: Path, runs: tuple[Run, Run, Any, Any]) -> None:
     rehearsed = runs[0]
     options = FlightOptions(load_processes=2)
-    flown = replay(Scenario.parse(SMALL), backend="local", flight=options, out=tmp_path / "run")
+    flown = replay(Scenario.parse(SMALL), backend="local", flight=options, out=tmp_path / "run", figure=False)
     assert planned(flown, "users") == planned(rehearsed, "users")
     numbers = flown.requests.column("request").to_pylist()
     assert len(set(numbers)) == len(numbers)
