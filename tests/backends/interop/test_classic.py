@@ -36,7 +36,7 @@ fleet:
 endpoints:
   - {path: /, cpu: {constant: 2ms}, response_size: 100B}
 traffic:
-  - {name: users, stages: [{for: 4s, rate: 60/s}], client: {timeout: 3s, connections: {pool: 10}}}
+  - {name: users, stages: [{for: 4s, rate: 60/s}], client: {timeout: 10s, connections: {pool: 10}}}
 autoscaler: {policy: threshold, interval: 1s, requests_high: 10/s, cooldown: 2s}
 slo: [{name: answered, indicator: availability, above: 99.9%}]
 """

@@ -28,19 +28,19 @@ seed: 3
 duration: 4s
 fleet:
   app: {initial: 2, workers: 4, cores: 2, queue: 64}
-  proxy: {upstream_timeout: 5s}
+  proxy: {upstream_timeout: 20s}
 endpoints:
   - {path: /, weight: 3, cpu: {exponential: {mean: 8ms}}, response_size: 12KiB}
   - {path: /slow, cpu: {constant: 1ms}, io: {constant: 30ms}, status: 404}
 traffic:
-  - {name: users, stages: [{for: 4s, rate: 60/s}], client: {timeout: 3s, connections: {pool: 50}}}
+  - {name: users, stages: [{for: 4s, rate: 60/s}], client: {timeout: 10s, connections: {pool: 50}}}
   - {name: closed, closed: {concurrency: 3, for: 4s, think: {constant: 50ms}}, client: {connections: per_request}}
 slo:
   - {name: answered, indicator: availability, above: 99%}
 """
 
 LONG = SMALL.replace("4s", "60s")
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 @pytest.fixture(autouse=True)
@@ -175,7 +175,7 @@ def family_in_flight(folder: Path, conductor: subprocess.Popen[str]) -> list[psu
         assert conductor.poll() is None, conductor.communicate()
         return any((folder / "run" / "parts").glob("requests-*.arrow"))
 
-    until(recorded, "answers on record")
+    until(recorded, "answers on record", PATIENCE)
     family: list[psutil.Process] = psutil.Process(conductor.pid).children(recursive=True)
     assert len(family) >= 5
     return family
@@ -211,8 +211,8 @@ def test_a_failure_in_start_up_is_one_sentence_and_leaves_nothing(tmp_path: Path
 
 def test_held_until_interrupted_it_is_a_whole_run(tmp_path: Path) -> None:
     with started(tmp_path, "--hold", text=SMALL.replace("4s", "1s")) as conductor:
-        load = until(lambda: role_of(conductor, "load"), "the load generator")
-        until(lambda: not load.is_running(), "the plan is flown")
+        load = until(lambda: role_of(conductor, "load"), "the load generator", PATIENCE)
+        until(lambda: not load.is_running(), "the plan is flown", PATIENCE)
         time.sleep(2)
         family = psutil.Process(conductor.pid).children(recursive=True)
         assert len(family) >= 4
@@ -247,8 +247,8 @@ def test_a_proxy_that_is_restarted_comes_back(tmp_path: Path) -> None:
 
 
 def test_a_proxy_whose_memory_is_exhausted_crashes_and_comes_back(tmp_path: Path) -> None:
-    crash = "{upstream_timeout: 5s, memory: {total: 50MiB, base: 40MiB, per_connection: 4MiB}, on_exhaustion: crash, restart_after: 500ms}"
-    text = SMALL.replace("{upstream_timeout: 5s}", crash).replace("pool: 50", "pool: 8").replace("4s", "5s")
+    crash = "{upstream_timeout: 20s, memory: {total: 50MiB, base: 40MiB, per_connection: 4MiB}, on_exhaustion: crash, restart_after: 500ms}"
+    text = SMALL.replace("{upstream_timeout: 20s}", crash).replace("pool: 50", "pool: 8").replace("4s", "5s")
     flown = replay(Scenario.parse(text), backend="local", out=tmp_path / "run", figure=False)
     downs = [event for event in flown.events if event["event"] in ("proxy_down", "proxy_up")]
     assert [event["event"] for event in downs[:2]] == ["proxy_down", "proxy_up"]

@@ -50,7 +50,7 @@ endpoints:
   - {{path: /, weight: 3}}
   - {{path: /missing, status: 404}}
 traffic:
-  - {{name: users, stages: [{{for: 4s, rate: 50/s}}], client: {{timeout: 3s, connections: {{pool: 10}}}}}}
+  - {{name: users, stages: [{{for: 4s, rate: 50/s}}], client: {{timeout: 10s, connections: {{pool: 10}}}}}}
 slo: [{{name: answered, indicator: availability, above: 99.9%}}]
 """
 
@@ -151,7 +151,7 @@ def test_a_program_that_ends_at_once_is_a_failure_in_its_own_words(tmp_path: Pat
     path = write(tmp_path, sys.executable, "-c", "import sys; sys.exit('no database here')")
     done = subprocess.run(
         [sys.executable, "-m", "windtunnel", "replay", str(path), "--backend", "local", "--out", "run"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=90, env=os.environ,
+        cwd=tmp_path, capture_output=True, text=True, timeout=180, env=os.environ,
     )  # fmt: skip
     assert done.returncode == 4, done.stderr
     assert done.stderr.startswith("a backend failed: app-1 ended with status 1:\n")
