@@ -42,7 +42,7 @@ traffic:
   - name: all
     stages: [{{for: {start}s, rate: 40/s}}, {{for: {slow}s, rate: 150/s}}, {{for: {fast}s, rate: 1000/s}}]
     client: {{timeout: 5s, connections: {{pool: 64}}}}
-autoscaler: {{policy: threshold, requests_high: 10/s, interval: 1s, cooldown: 1s}}
+autoscaler: {{policy: {{threshold: {{requests_high: 10/s}}}}, interval: 1s, cooldown: 1s}}
 """
 
 _MOMENTS = ("start", "routed", "arrived", "started", "cpu_done", "served", "answered")

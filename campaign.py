@@ -7,13 +7,7 @@ what was changed. Campaigns run on the in-memory twins, whose results are identi
 import itertools
 import json
 import math
-import multiprocessing
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +15,7 @@ from typing import Any
 from .api import replay
 from .core.confidence import Interval, judge_mean, mean_interval
 from .core.errors import UsageError
+from .parallel import in_processes
 from .reports.junit import Case
 from .reports.storage import writing
 from .reports.sweep_figure import Panel, draw_sweep
@@ -111,7 +106,7 @@ def run_campaign(chosen: Sequence[Variant], seeds: int, jobs: int, done: Done | 
         for offset in range(seeds)
     ]
     found = []
-    for number, summary in enumerate(_summaries(tasks, min(jobs, len(tasks))), 1):
+    for number, summary in enumerate(in_processes(_rehearse, tasks, min(jobs, len(tasks))), 1):
         found.append(summary)
         if done is not None:
             done(number, len(tasks))
@@ -123,53 +118,6 @@ def run_campaign(chosen: Sequence[Variant], seeds: int, jobs: int, done: Done | 
 
 def _rehearse(scenario: Scenario) -> Summary:
     return replay(scenario, registry="memory", cloud="memory").summary
-
-
-def _end_with_parent() -> None:
-    """In a worker: end when the parent does, however it ends."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Processes begun inside never see Ctrl-C: it is for the parent to end them."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-
-
-def _summaries(tasks: Sequence[Scenario], jobs: int) -> Iterator[Summary]:
-    """In order of *tasks*. An interrupt ends the processes too."""
-    if jobs == 1:
-        yield from map(_rehearse, tasks)
-        return
-    pool = ProcessPoolExecutor(
-        jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent
-    )
-    workers: dict[int, Any] = {}
-    try:
-        with _interrupts_held_back():
-            futures = [pool.submit(_rehearse, task) for task in tasks]
-        workers = dict(pool._processes or {})
-        for future in futures:
-            yield future.result()
-            workers = dict(pool._processes or {})
-    except BaseException:
-        for worker in workers.values():
-            worker.terminate()
-        # Waited for: the pool's thread and the interpreter's exit would otherwise close one pipe against each other.
-        pool.shutdown(cancel_futures=True)
-        raise
-    pool.shutdown()
 
 
 def _result(variant: Variant, summaries: tuple[Summary, ...]) -> Result:

@@ -12,12 +12,13 @@ No blocking command, no Lua, no set: nothing whose order or timing a fake could 
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import redis
 
-from ..core.ports import RegistryError, Sample, Servers
+from ..core.ports import RegistryError, Sample, Servers, State
 
 LISTS = {"serving": "serving_servers", "canary": "canary_servers", "standby": "active_servers"}
 REQUEST_LOAD = "request_load"
@@ -232,7 +233,7 @@ class RedisRegistry:
 
         return _guard(run)
 
-    def save_state(self, name: str, state: Mapping[str, int], token: int) -> bool:
+    def save_state(self, name: str, state: State, token: int) -> bool:
         """See core.ports.Registry."""
 
         def run() -> bool:
@@ -252,14 +253,20 @@ class RedisRegistry:
 
         return _guard(run)
 
-    def load_state(self, name: str) -> dict[str, int]:
+    def load_state(self, name: str) -> dict[str, int | str]:
         """See core.ports.Registry."""
 
-        def run() -> dict[str, int]:
+        def run() -> dict[str, int | str]:
             found = self._redis.hgetall(self._key(STATE + name))
-            return {field: int(value) for field, value in sorted(found.items())}
+            return {
+                field: int(value) if _WHOLE.fullmatch(value) else value
+                for field, value in sorted(found.items())
+            }
 
         return _guard(run)
+
+
+_WHOLE = re.compile(r"-?[0-9]+")
 
 
 def _own_sample(address: str, fields: Mapping[str, str]) -> Sample:

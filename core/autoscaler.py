@@ -20,8 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .model import SECOND, AutoscalerSpec
-from .policies import POLICIES, FleetView, Proposal
-from .policies.view import ServerView
+from .policies.view import LONG_AGO, FleetView, Memory, Proposal, ServerView
 from .ports import CloudInstance, Sample, Servers
 
 BOOTING = "booting"
@@ -89,6 +88,8 @@ class Autoscaler:
 
     spec: AutoscalerSpec
     last_action: int = -1
+    memory: Memory = field(default_factory=dict)
+    """What the policy remembers."""
     highest: int = 0
     """The greatest instance number that was ever in the books."""
     _blind: int = -1
@@ -141,7 +142,8 @@ class Autoscaler:
         again = self._drained_again(servers, ended)
         ended |= {drain.address for drain in again}
         view = self._view(now, servers, samples, ended)
-        proposal = POLICIES[self.spec.policy.policy](self.spec.policy, view)
+        proposal = self.spec.policy.propose(view, self.memory)
+        self.memory = proposal.memory
         desired, reason = self._limit(now, view, proposal)
         changes = self._reconcile(now, desired - view.size, servers, samples, ended)
         if changes:
@@ -218,14 +220,33 @@ class Autoscaler:
         return now - sample.time <= self.spec.max_sample_age
 
     def _view(self, now: int, servers: Servers, samples: Mapping[str, Sample], ended: set[str]) -> FleetView:
+        since = {
+            known.instance.address: known.since for known in self._known.values() if known.phase == READY
+        }
         views = []
         for address in servers.serving:
             if address in ended:
                 continue
             sample = samples.get(address)
             usable = sample is not None and self._fresh(now, sample)
-            views.append(ServerView(address, _metrics(sample) if usable and sample else None))
-        return FleetView(tuple(views), len(self._booting(ended)))
+            sampled = -1 if sample is None or sample.time is None else sample.time
+            metrics = _metrics(sample) if usable and sample else None
+            views.append(ServerView(address, metrics, since.get(address, LONG_AGO), sampled))
+        booting = tuple(sorted(self._known[one.number].since for one in self._booting(ended)))
+        standby = len(self._standby(now, servers, samples, ended))
+        return FleetView(
+            now, tuple(views), booting, standby, self.last_action, self.spec.minimum, self.spec.maximum
+        )
+
+    def _standby(
+        self, now: int, servers: Servers, samples: Mapping[str, Sample], ended: set[str]
+    ) -> list[str]:
+        """Standby servers whose monitors speak."""
+        return [
+            address
+            for address in servers.standby
+            if address not in ended and address in samples and self._fresh(now, samples[address])
+        ]
 
     def _limit(self, now: int, view: FleetView, proposal: Proposal) -> tuple[int, str]:
         """Bounds first (they are corrected at once), then the cooldown."""
@@ -251,11 +272,7 @@ class Autoscaler:
     ) -> tuple[Action, ...]:
         """Promote, then launch; or cancel what still boots, then drain: never a serving server while one boots in vain."""
         if missing >= 0:
-            standby = [
-                address
-                for address in servers.standby
-                if address not in ended and address in samples and self._fresh(now, samples[address])
-            ]
+            standby = self._standby(now, servers, samples, ended)
             promoted = [Promote(address) for address in standby[:missing]]
             return (*promoted, *(Launch() for _ in range(missing - len(promoted))))
         cancelled = self._booting(ended)[:-missing]

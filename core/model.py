@@ -7,6 +7,7 @@ integers (the numba subset has no None), an absent part is None. Nothing here va
 from dataclasses import dataclass, field
 
 from .distributions import Distribution, constant
+from .policies import AnyPolicy
 
 NONE = -1
 SECOND = 1_000_000_000
@@ -172,27 +173,10 @@ class SourceSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class PolicySpec:
-    """A scaling policy's settings. ``memory_*`` are shares; rates are per server and second.
-
-    ``threshold`` uses requests_* and memory_*; ``target_tracking`` uses metric, target and tolerance.
-    """
-
-    policy: str
-    requests_high: float = NONE
-    requests_low: float = NONE
-    memory_high: float = NONE
-    memory_low: float = NONE
-    metric: str = "requests"
-    target: float = 0.0
-    tolerance: float = 0.1
-
-
-@dataclass(frozen=True, slots=True)
 class AutoscalerSpec:
     """The autoscaler around the policy; see docs/scenarios.md for each field."""
 
-    policy: PolicySpec
+    policy: AnyPolicy
     interval: int = SECOND
     minimum: int = 0
     maximum: int = NONE

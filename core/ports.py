@@ -7,6 +7,9 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy.typing as npt
 
+State = Mapping[str, int | str]
+"""What a role keeps in the registry: whole numbers, and text that is none."""
+
 
 class CloudError(Exception):
     """A cloud refused; *code* is the provider's (``InsufficientInstanceCapacity``, ``RequestLimitExceeded``, ...)."""
@@ -114,11 +117,11 @@ class Registry(Protocol):
         """Take or renew the autoscaler's lease for *ttl* ns: the fencing token, or None if another holds it."""
         ...
 
-    def save_state(self, name: str, state: Mapping[str, int], token: int) -> bool:
+    def save_state(self, name: str, state: State, token: int) -> bool:
         """Keep a role's state under fencing *token*; False, and nothing written, if a newer token was seen."""
         ...
 
-    def load_state(self, name: str) -> dict[str, int]:
+    def load_state(self, name: str) -> dict[str, int | str]:
         """The state saved last, or an empty one."""
         ...
 

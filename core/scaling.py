@@ -13,6 +13,7 @@ It may die between any two calls, and a call that failed may have had its effect
 - A launch that may or may not have succeeded is repeated with its number and token, which gives the same instance.
 - A drain is in the books before the lists are edited; the engine takes out again whatever is listed and draining.
 - A terminated instance may live on for a moment and write: it is forgotten at once, and again when that moment has passed.
+- What the policy remembers is written with every action, and else whenever the lease is renewed: a successor may lack a third of a lease.
 - After any failure, and when somebody else has held the lease, the books are first compared with the cloud's list.
 """
 
@@ -22,7 +23,9 @@ from typing import Any, Protocol
 
 from .autoscaler import Autoscaler, Decision, Drain, Launch, Promote, Terminate
 from .model import NONE, SECOND, AutoscalerSpec
-from .ports import Cloud, CloudError, CloudInstance, Registry, RegistryError, Servers
+from .policies.memory import read_memory, write_memory
+from .policies.view import NOTHING
+from .ports import Cloud, CloudError, CloudInstance, Registry, RegistryError, Servers, State
 
 STATE = "autoscaler"
 """The name under which the registry keeps its state."""
@@ -45,6 +48,7 @@ NO_LEASE = "no lease"
 """Reasons of a turn that could decide nothing."""
 
 _RUN, _LAST_ACTION, _LAST_NUMBER, _LAUNCHING = "run", "last_action", "last_number", "launching"
+_POLICY = "policy"
 _DRAINING, _ENDING = "draining ", "ending "
 
 
@@ -114,7 +118,8 @@ class ScalingDriver:
         self._last_number = 0
         self._recalled: dict[int, int] = {}
         self._endings: dict[tuple[str, str], int] = {}
-        self._saved: Mapping[str, int] | None = None
+        self._saved: State | None = None
+        self._remembered = NOTHING
 
     # What the world calls.
 
@@ -182,6 +187,7 @@ class ScalingDriver:
             self._token = token
             self._saved = None
         self._renew = now + self._lease // 3
+        self._remembered = self.engine.memory
         return True
 
     def _reconcile(self, now: int) -> None:
@@ -229,13 +235,15 @@ class ScalingDriver:
 
     def _save(self, now: int) -> None:
         """Keep what a successor must know. Raises _Fenced if somebody else has acted since this one took the lease."""
-        state = {
+        state: dict[str, int | str] = {
             _RUN: self._run,
             _LAST_ACTION: self.engine.last_action,
             _LAST_NUMBER: self._last_number,
         }
         if self._launching:
             state[_LAUNCHING] = self._launching
+        if self._remembered:
+            state[_POLICY] = write_memory(self._remembered)
         for number, since in self.engine.draining().items():
             state[f"{_DRAINING}{number}"] = since
         for (provider_id, address), since in self._endings.items():
@@ -249,14 +257,16 @@ class ScalingDriver:
                 raise _Fenced
         self._saved = state
 
-    def _recall(self, state: Mapping[str, int]) -> None:
+    def _recall(self, state: State) -> None:
         """What the lease's holder before this one was about, if it was one of this run; what this one knows itself stays."""
         if state.get(_RUN) != self._run:
             return
-        self.engine.last_action = max(self.engine.last_action, state.get(_LAST_ACTION, NONE))
-        self._last_number = max(self._last_number, state.get(_LAST_NUMBER, 0))
-        self._launching = self._launching or state.get(_LAUNCHING, 0)
-        for name, value in state.items():
+        numbers = {name: value for name, value in state.items() if isinstance(value, int)}
+        self.engine.last_action = max(self.engine.last_action, numbers.get(_LAST_ACTION, NONE))
+        self._last_number = max(self._last_number, numbers.get(_LAST_NUMBER, 0))
+        self._launching = self._launching or numbers.get(_LAUNCHING, 0)
+        self.engine.memory = self.engine.memory or read_memory(state.get(_POLICY, ""))
+        for name, value in numbers.items():
             if name.startswith(_DRAINING):
                 self._recalled[int(name.removeprefix(_DRAINING))] = value
             elif name.startswith(_ENDING):
@@ -294,6 +304,8 @@ class ScalingDriver:
                 self.engine.drained(now, action.number)
             elif isinstance(action, Terminate):
                 self._endings[action.provider_id, action.address] = now
+        if decision.actions:
+            self._remembered = self.engine.memory
         self._save(now)
         self._log(decision)
         refused: set[type] = set()

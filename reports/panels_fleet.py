@@ -182,8 +182,7 @@ def memory(axis: Any, evidence: Evidence) -> None:
     values = evidence.metrics["memory"] / scale
     marks: list[tuple[float, str]] = []
     if total > 0 and scaler:
-        found = ((scaler.policy.memory_high, "high"), (scaler.policy.memory_low, "low"))
-        marks = [(share * 100, label) for share, label in found if share >= 0]
+        marks = [(share * 100, label) for share, label in scaler.policy.marks("memory")]
     axis.set_ylabel(f"memory per server\n({unit})")
     if not values[evidence.in_states(ALIVE)].any():
         nothing(axis, "memory is not modelled in this scenario")
@@ -194,11 +193,7 @@ def memory(axis: Any, evidence: Evidence) -> None:
 def _request_marks(evidence: Evidence) -> list[tuple[float, str]]:
     if evidence.fleet.autoscaler is None:
         return []
-    policy = evidence.fleet.autoscaler.policy
-    marks = [(policy.requests_high, "high"), (policy.requests_low, "low")]
-    if policy.policy == "target_tracking":
-        marks = [(policy.target, "target")] if policy.metric == "requests" else []
-    return [(value, label) for value, label in marks if value >= 0]
+    return list(evidence.fleet.autoscaler.policy.marks("requests"))
 
 
 def _per_server(

@@ -14,7 +14,6 @@ from ..core.model import (
     Link,
     Memory,
     OutlierSpec,
-    PolicySpec,
     ProxySpec,
     SloSpec,
 )
@@ -143,18 +142,8 @@ def _autoscaler(document: Document) -> AutoscalerSpec | None:
     scaler = document.autoscaler
     if scaler is None:
         return None
-    policy = PolicySpec(
-        policy=scaler.policy,
-        requests_high=_mark(scaler.requests_high),
-        requests_low=_mark(scaler.requests_low),
-        memory_high=_mark(scaler.memory_high),
-        memory_low=_mark(scaler.memory_low),
-        metric=scaler.metric or "requests",
-        target=float(scaler.target or 0),
-        tolerance=0.1 if scaler.tolerance is None else scaler.tolerance,
-    )
     return AutoscalerSpec(
-        policy=policy,
+        policy=scaler.policy.resolve(),
         interval=scaler.interval,
         minimum=document.fleet.app.min,
         maximum=or_none(document.fleet.app.max),
@@ -166,10 +155,6 @@ def _autoscaler(document: Document) -> AutoscalerSpec | None:
         drain_timeout=scaler.drain_timeout,
         reconcile_interval=scaler.reconcile_interval,
     )
-
-
-def _mark(value: float | None) -> float:
-    return float(NONE) if value is None else value
 
 
 def _slo(slo: Slo, document: Document, traffic: Sources) -> SloSpec:

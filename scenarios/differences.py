@@ -17,7 +17,7 @@ _ABSENT = object()
 
 
 def differences(first: Scenario, second: Scenario) -> list[str]:
-    """``autoscaler.requests_high: 300/s, then 150/s`` for each field that differs, in the first's order."""
+    """``autoscaler.policy.threshold.requests_high: 300/s, then 150/s`` for each field that differs, in the first's order."""
     return [
         f"{spell(path)}: {_shown(one)}, then {_shown(two)}"
         for path, one, two in _differing(first.resolved(), second.resolved(), ())

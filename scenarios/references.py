@@ -12,8 +12,9 @@ from .loadtest_file import LoadtestError, read_loadtest
 from .log_lines import AccessLogError
 from .problems import Path, nearest
 from .rate_file import RateFileError, read_rates
-from .schema import AutoscalerModel, Document
+from .schema import Document
 from .schema_base import StageRate
+from .schema_policies import ThresholdPolicy
 from .schema_traffic import Traffic
 from .shapes import CHANGES_LIMIT, expected_changes
 
@@ -202,7 +203,8 @@ def warnings(document: Document) -> list[str]:
     """What is legal and yet never happens in a run of this length, or takes long to rehearse."""
     end = document.duration
     memory = document.fleet.app.memory
-    marked = document.autoscaler is not None and document.autoscaler.memory_high is not None
+    threshold = document.autoscaler.policy.threshold if document.autoscaler else None
+    marked = threshold is not None and threshold.memory_high is not None
     return [
         *(["no traffic is given: nothing is sent"] if not document.traffic else []),
         *(
@@ -210,7 +212,7 @@ def warnings(document: Document) -> list[str]:
             if memory.total is not None and memory.base > memory.total
             else []
         ),
-        *_limits_that_cross(document.autoscaler),
+        *_limits_that_cross(threshold),
         *_more_cores_than_the_machine(document),
         *(
             ["memory_high is never reached: fleet.app.memory.total is not given"]
@@ -243,8 +245,8 @@ def _more_cores_than_the_machine(document: Document) -> Iterator[str]:
         )
 
 
-def _limits_that_cross(scaler: AutoscalerModel | None) -> Iterator[str]:
+def _limits_that_cross(threshold: ThresholdPolicy | None) -> Iterator[str]:
     for kind in ("requests", "memory"):
-        low, high = getattr(scaler, f"{kind}_low", None), getattr(scaler, f"{kind}_high", None)
+        low, high = getattr(threshold, f"{kind}_low", None), getattr(threshold, f"{kind}_high", None)
         if low is not None and high is not None and low > high:
             yield f"{kind}_low is above {kind}_high: what adds a server hides what would remove one"

@@ -1,29 +1,25 @@
 """The scenario file's schema: autoscaler, faults, objectives, and the whole document."""
 
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import (
     Field,
-    SerializerFunctionWrapHandler,
     ValidationInfo,
     field_validator,
-    model_serializer,
     model_validator,
 )
 
 from ..core.slo import SIMPLE_INDICATORS, is_indicator, unit_of
 from .problems import nearest
 from .profile import Profile
-from .schema_base import Model, Name, Positive
+from .schema_base import Model, Name
 from .schema_faults import Fault
 from .schema_fleet import Endpoint, Fleet
+from .schema_policies import Policy
 from .schema_traffic import Traffic
 from .units import (
     Duration,
     DurationOrNever,
-    Rate,
-    Share,
-    format_rate,
     parse_duration,
     parse_rate,
     parse_share,
@@ -35,26 +31,7 @@ class AutoscalerModel(Model):
     """The autoscaler: an interval, a policy with its settings, and limits around it."""
 
     interval: Duration = Field(1_000_000_000, gt=0, description="time between decisions")
-    policy: Literal["threshold", "target_tracking"] = Field(description="scaling policy")
-    requests_high: Rate | None = Field(
-        None, description="threshold: any server at or above adds one; omitted: not looked at"
-    )
-    requests_low: Rate | None = Field(
-        None, description="threshold: all servers at or below (and at or below memory_low) remove one"
-    )
-    memory_high: Share | None = Field(None, description="threshold: any server at or above adds one")
-    memory_low: Share | None = Field(None, description="threshold: see requests_low")
-    metric: Literal["requests", "memory", "cpu", "in_flight"] | None = Field(
-        None, description="target_tracking: what is averaged over the servers; omitted: requests"
-    )
-    target: Rate | Share | Positive | None = Field(
-        None,
-        description="target_tracking: wanted average: a rate (requests), a percentage (memory, cpu) or a number (in_flight)",
-    )
-    tolerance: Share | None = Field(
-        None,
-        description="target_tracking: no change while the average is so close to the target; omitted: 10%",
-    )
+    policy: Policy = Field(description="scaling policy")
     cooldown: Duration = Field(0, description="time after an action without another")
     max_sample_age: Duration = Field(
         5_000_000_000, gt=0, description="older samples make their server unknown, never idle"
@@ -76,51 +53,6 @@ class AutoscalerModel(Model):
     reconcile_interval: Duration = Field(
         60_000_000_000, gt=0, description="how often the cloud's list is compared with the autoscaler's books"
     )
-
-    @field_validator("target", mode="wrap")
-    @classmethod
-    def _target(cls, value: Any, handler: Any, info: ValidationInfo) -> Any:
-        metric = info.data.get("metric") or "requests"
-        if value is None or "metric" not in info.data:
-            return value
-        if metric == "requests":
-            parsed: float = parse_rate(value)
-        elif metric == "in_flight":
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise ValueError(f"expected a whole number for metric in_flight, got {show(value)}")
-            parsed = value
-        else:
-            parsed = parse_share(value)
-        if parsed <= 0:
-            raise ValueError(f"expected a target above 0, got {show(value)}")
-        return parsed
-
-    @model_validator(mode="after")
-    def _settings_of_policy(self) -> Self:
-        threshold = ("requests_high", "requests_low", "memory_high", "memory_low")
-        tracking = ("metric", "target", "tolerance")
-        foreign = tracking if self.policy == "threshold" else threshold
-        for field in foreign:
-            if getattr(self, field) is not None:
-                raise ValueError(f"expected no {field} with policy {self.policy}")
-        if self.policy == "threshold" and self.requests_high is None and self.memory_high is None:
-            raise ValueError("expected requests_high or memory_high with policy threshold, got neither")
-        if self.policy == "target_tracking" and self.target is None:
-            raise ValueError("expected target with policy target_tracking")
-        return self
-
-    @model_serializer(mode="wrap")
-    def _serialize(self, handler: SerializerFunctionWrapHandler) -> Any:
-        data = handler(self)
-        if self.target is not None:
-            metric = self.metric or "requests"
-            by_share = metric in ("memory", "cpu")
-            data["target"] = self.target if metric == "in_flight" else format_rate(self.target)
-            if by_share:
-                from .units import format_share
-
-                data["target"] = format_share(self.target)
-        return data
 
 
 class Slo(Model):

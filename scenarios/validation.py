@@ -28,7 +28,7 @@ _NAMED_IN: dict[str, Path] = {
     "no dependency ": ("fleet", "dependencies"),
     "no traffic ": ("traffic",),
 }
-_OF_ABSENCE = ("got none", "got neither", "got an empty mapping", "with policy target_tracking")
+_OF_ABSENCE = ("got none", "got neither", "got an empty mapping")
 
 
 def validate(source: Source, folder: FilePath) -> Document:

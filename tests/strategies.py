@@ -177,13 +177,10 @@ SOURCE = st.one_of(
 
 AUTOSCALER = st.one_of(
     st.just(
-        {"policy": "threshold", "requests_high": "40/s", "requests_low": "10/s", "memory_high": "90%",
-         "interval": "500ms", "cooldown": "1s", "dead_after": "2s", "boot_timeout": "4s", "drain_grace": "1500ms",
-         "drain_timeout": "2s"}
+        {"policy": {"threshold": {"requests_high": "40/s", "requests_low": "10/s", "memory_high": "90%"}}, "interval": "500ms", "cooldown": "1s", "dead_after": "2s", "boot_timeout": "4s", "drain_grace": "1500ms", "drain_timeout": "2s"}
     ),
     st.just(
-        {"policy": "target_tracking", "metric": "in_flight", "target": 3, "cooldown": "1s", "dead_after": "3s",
-         "drain_grace": "1500ms", "drain_timeout": "3s", "reconcile_interval": "2s"}
+        {"policy": {"target_tracking": {"metric": "in_flight", "target": 3}}, "cooldown": "1s", "dead_after": "3s", "drain_grace": "1500ms", "drain_timeout": "3s", "reconcile_interval": "2s"}
     ),
 )  # fmt: skip
 

@@ -77,9 +77,7 @@ DAY: dict[str, Any] = {
     "traffic": [
         {"name": "users", "rate_csv": str(TRAFFIC), "client": {"timeout": "5s", "connections": {"pool": 400}}}
     ],
-    "autoscaler": {
-        "policy": "threshold", "interval": "10s", "requests_high": "50/s", "requests_low": "15/s", "cooldown": "60s",
-    },
+    "autoscaler": {"policy": {"threshold": {"requests_high": "50/s", "requests_low": "15/s"}}, "interval": "10s", "cooldown": "60s"},
 }  # fmt: skip
 """That day on an autoscaled fleet."""
 

@@ -136,12 +136,12 @@ def late_writers_are_fenced(registry: Registry, raw: Any, advance: Advance) -> N
     old = registry.acquire_lease("one", 50 * MS)
     assert old is not None
     assert registry.load_state("autoscaler") == {}
-    assert registry.save_state("autoscaler", {"last_action": 7, "wanted": 3}, old)
+    assert registry.save_state("autoscaler", {"last_action": 7, "wanted": -3, "policy": '{"a": [1]}'}, old)
     advance(150 * MS)
     new = registry.acquire_lease("two", 50 * MS)
     assert new is not None
     assert not registry.save_state("autoscaler", {"last_action": 9}, old)
-    assert registry.load_state("autoscaler") == {"last_action": 7, "wanted": 3}
+    assert registry.load_state("autoscaler") == {"last_action": 7, "wanted": -3, "policy": '{"a": [1]}'}
     assert registry.save_state("autoscaler", {"last_action": 11}, new)
     assert registry.load_state("autoscaler") == {"last_action": 11}
 

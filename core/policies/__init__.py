@@ -1,15 +1,10 @@
-"""Scaling policies: pure functions from what was observed to a proposed number of servers."""
+"""Scaling policies: pure functions from what was observed, and what they remember, to a proposed number of servers."""
 
-from collections.abc import Callable
+from .target_tracking import TargetTracking
+from .target_tracking_hpa import TargetTrackingHpa
+from .threshold import Threshold
 
-from ..model import PolicySpec
-from .target_tracking import target_tracking
-from .threshold import threshold
-from .view import FleetView, Proposal
+AnyPolicy = Threshold | TargetTracking | TargetTrackingHpa
+"""One of the policies. They are told apart by ``kind``, also in JSON."""
 
-POLICIES: dict[str, Callable[[PolicySpec, FleetView], Proposal]] = {
-    "threshold": threshold,
-    "target_tracking": target_tracking,
-}
-
-__all__ = ["POLICIES", "FleetView", "Proposal"]
+__all__ = ["AnyPolicy", "TargetTracking", "TargetTrackingHpa", "Threshold"]

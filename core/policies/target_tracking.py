@@ -6,26 +6,42 @@ treated conservatively in each direction: as idle when scaling out, as exactly o
 """
 
 import math
+from dataclasses import dataclass
+from typing import Literal
 
-from ..model import PolicySpec
-from .view import FleetView, Proposal
+from .view import FleetView, Memory, Proposal
 
 _EPSILON = 1e-9
 """Keeps ceil(3.0000000000000004) at 3."""
 
 
-def target_tracking(spec: PolicySpec, view: FleetView) -> Proposal:
-    """Propose ceil(sum / target), or the same within the tolerance."""
-    if not view.servers:
-        return Proposal(max(view.size, 1), "no servers")
-    if not view.known:
-        return Proposal(view.size, "unknown")
-    total = sum(metrics.get(spec.metric, 0.0) for metrics in view.known)
-    ratio = total / (spec.target * len(view.known))
-    if abs(ratio - 1.0) <= spec.tolerance + _EPSILON:
-        return Proposal(view.size, "within")
-    if ratio > 1.0:
-        desired = math.ceil(total / spec.target - _EPSILON)
-        return Proposal(max(desired, view.size), "above target")
-    desired = math.ceil((total + spec.target * view.unknown) / spec.target - _EPSILON)
-    return Proposal(max(min(desired, view.size), 1), "below target")
+@dataclass(frozen=True, slots=True)
+class TargetTracking:
+    """*target*: the wanted average of *metric* over the servers, per second or as a share or a number, as the metric is; *tolerance* as a share of it."""
+
+    target: float
+    metric: str = "requests"
+    tolerance: float = 0.1
+    kind: Literal["target_tracking"] = "target_tracking"
+
+    def propose(self, view: FleetView, memory: Memory) -> Proposal:
+        """Propose ceil(sum / target), or the same within the tolerance."""
+        if not view.servers:
+            return Proposal(max(view.size, 1), "no servers")
+        if not view.known:
+            return Proposal(view.size, "unknown", blind=True)
+        blind = view.unknown > 0
+        total = sum(metrics.get(self.metric, 0.0) for metrics in view.known)
+        ratio = total / (self.target * len(view.known))
+        figures = {"average": total / len(view.known), "target": self.target, "ratio": ratio}
+        if abs(ratio - 1.0) <= self.tolerance + _EPSILON:
+            return Proposal(view.size, "within", figures=figures, blind=blind)
+        if ratio > 1.0:
+            desired = math.ceil(total / self.target - _EPSILON)
+            return Proposal(max(desired, view.size), "above target", figures=figures, blind=blind)
+        desired = math.ceil((total + self.target * view.unknown) / self.target - _EPSILON)
+        return Proposal(max(min(desired, view.size), 1), "below target", figures=figures, blind=blind)
+
+    def marks(self, metric: str) -> tuple[tuple[float, str], ...]:
+        """See Policy."""
+        return ((self.target, "target"),) if metric == self.metric else ()

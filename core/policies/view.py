@@ -1,28 +1,50 @@
-"""What a policy sees and what it answers."""
+"""What a policy sees, what it remembers and what it answers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol
+
+Memory = Mapping[str, tuple[float, ...]]
+"""What a policy must know of earlier turns: named series of numbers. Times are whole ns. It survives a crash of the autoscaler."""
+
+NOTHING: Memory = MappingProxyType({})
+
+LONG_AGO = -1
+"""The time since which a server serves that was there before the autoscaler looked."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerView:
-    """One serving server; *metrics* is None when its sample is missing or too old (unknown, never idle)."""
+    """One serving server; *metrics* is None when its sample is missing or too old (unknown, never idle).
+
+    *since*: when it became ready (ns, or LONG_AGO). *sampled*: the sample's time (ns, -1: none, or it bears none).
+    """
 
     address: str
     metrics: Mapping[str, float] | None
+    since: int = LONG_AGO
+    sampled: int = -1
 
 
 @dataclass(frozen=True, slots=True)
 class FleetView:
-    """The serving servers, and how many more are booting."""
+    """What is known at *now* (ns): the serving servers, when those were launched that still boot, how many usable standby servers there are."""
 
+    now: int
     servers: tuple[ServerView, ...]
-    booting: int
+    booting: tuple[int, ...] = ()
+    standby: int = 0
+    last_action: int = -1
+    """When the autoscaler last changed the fleet (ns, -1: never)."""
+    minimum: int = 0
+    maximum: int = -1
+    """The bounds that the autoscaler holds (-1: no upper one): for a policy whose order of steps or memory needs them."""
 
     @property
     def size(self) -> int:
         """Servers that serve or are about to."""
-        return len(self.servers) + self.booting
+        return len(self.servers) + len(self.booting)
 
     @property
     def known(self) -> tuple[Mapping[str, float], ...]:
@@ -37,7 +59,31 @@ class FleetView:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """How many servers (serving and booting) there should be, and why, in a word or a few."""
+    """How many servers (serving and booting) there should be, and why, in a word or a few.
+
+    *memory* is what the policy is to be handed at the next turn. *figures* are the numbers that led to it, for whoever asks why.
+    *blind*: something that the policy wanted to know was not there (so that others do not take it for consent).
+    """
 
     desired: int
     reason: str
+    memory: Memory = field(default_factory=dict)
+    figures: Mapping[str, float] = field(default_factory=dict)
+    blind: bool = False
+
+
+class Policy(Protocol):
+    """A scaling policy with its settings, a frozen value. Bounds, cooldown and drains are the autoscaler's."""
+
+    @property
+    def kind(self) -> str:
+        """Its name in a scenario."""
+        ...
+
+    def propose(self, view: FleetView, memory: Memory) -> Proposal:
+        """The size to have: a pure function of what is seen and of what it remembers (NOTHING at first, and of a policy before this one)."""
+        ...
+
+    def marks(self, metric: str) -> tuple[tuple[float, str], ...]:
+        """The values, and what they are called, that each server's *metric* is compared with: for figures."""
+        ...

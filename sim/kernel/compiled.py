@@ -30,6 +30,8 @@ KEPT = 8
 Command = Callable[[Any, int, int, int, int], int]
 
 SOURCES = (Path(__file__).parents[2] / "core", Path(__file__).parent)
+CONTROL_PLANE = frozenset({"autoscaler.py", "scaling.py"})
+"""Plain Python that changes often and that nothing compiled calls. (So are the policies, in a folder of their own.)"""
 
 
 def fingerprint(folders: tuple[Path, ...] = SOURCES) -> str:
@@ -40,7 +42,7 @@ def fingerprint(folders: tuple[Path, ...] = SOURCES) -> str:
 
     digest = hashlib.blake2b(digest_size=12)
     for folder in folders:
-        for path in sorted(folder.glob("*.py")):
+        for path in sorted(set(folder.glob("*.py")) - {folder / name for name in CONTROL_PLANE}):
             digest.update(f"{folder.name}/{path.name}\0".encode() + path.read_bytes() + b"\0")
     facts = (numba.__version__, np.__version__, llvm.get_host_cpu_name(), sys.implementation.cache_tag)
     digest.update("/".join(map(str, facts)).encode())

@@ -6,7 +6,7 @@ from windtunnel.tests.support import plan, steady
 
 
 def test_an_address_that_comes_after_the_launch_is_taken_over() -> None:
-    policy = {"policy": "threshold", "requests_high": "100/s", "requests_low": "10/s"}
+    policy = {"policy": {"threshold": {"requests_high": "100/s", "requests_low": "10/s"}}}
     spec = plan(steady(autoscaler=policy)).fleet.autoscaler
     assert spec is not None
     engine = Autoscaler(spec)

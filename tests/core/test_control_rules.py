@@ -9,26 +9,27 @@ from hypothesis import strategies as st
 from windtunnel.core import autoscaler as engine
 from windtunnel.core.events import RollingDigest, encode
 from windtunnel.core.lifecycle import TRANSITIONS, IllegalTransition, State, move
-from windtunnel.core.model import SECOND, AutoscalerSpec, PolicySpec, SloSpec
+from windtunnel.core.model import SECOND, AutoscalerSpec, SloSpec
 from windtunnel.core.order import Kind, lane, priority, request_number
 from windtunnel.core.outcomes import Outcome
-from windtunnel.core.policies import POLICIES, FleetView
-from windtunnel.core.policies.view import ServerView
+from windtunnel.core.policies import TargetTracking, Threshold
+from windtunnel.core.policies.view import NOTHING, FleetView, ServerView
 from windtunnel.core.ports import CloudInstance, Sample, Servers
 from windtunnel.core.slo import judge, percentile, percentile_of
 
-RULE = PolicySpec("threshold", requests_high=300, requests_low=100, memory_high=0.9, memory_low=0.3)
-TRACK = PolicySpec("target_tracking", metric="requests", target=100.0, tolerance=0.1)
+RULE = Threshold(requests_high=300, requests_low=100, memory_high=0.9, memory_low=0.3)
+TRACK = TargetTracking(metric="requests", target=100.0, tolerance=0.1)
 
 
 def view(*loads: tuple[float, float] | None, booting: int = 0) -> FleetView:
     """Servers with (requests, memory), None for unknown."""
     return FleetView(
+        100 * SECOND,
         tuple(
             ServerView(f"s{n}", None if load is None else {"requests": load[0], "memory": load[1]})
             for n, load in enumerate(loads)
         ),
-        booting,
+        (90 * SECOND,) * booting,
     )
 
 
@@ -49,7 +50,7 @@ def view(*loads: tuple[float, float] | None, booting: int = 0) -> FleetView:
     ],
 )
 def test_threshold(fleet: FleetView, desired: int, reason: str) -> None:
-    proposal = POLICIES["threshold"](RULE, fleet)
+    proposal = RULE.propose(fleet, NOTHING)
     assert (proposal.desired, proposal.reason) == (desired, reason)
 
 
@@ -73,7 +74,7 @@ def test_threshold(fleet: FleetView, desired: int, reason: str) -> None:
     ],
 )
 def test_target_tracking(fleet: FleetView, desired: int) -> None:
-    assert POLICIES["target_tracking"](TRACK, fleet).desired == desired
+    assert TRACK.propose(fleet, NOTHING).desired == desired
 
 
 @given(st.lists(st.floats(0, 1000), min_size=1, max_size=8), st.permutations(range(8)), st.floats(1, 3))
@@ -81,10 +82,10 @@ def test_policies_ignore_order_and_never_shrink_for_more_load(
     loads: list[float], order: list[int], factor: float
 ) -> None:
     shuffled = [loads[i] for i in order if i < len(loads)]
-    for name, spec in (("threshold", RULE), ("target_tracking", TRACK)):
-        one = POLICIES[name](spec, view(*[(load, 0.5) for load in loads])).desired
-        assert POLICIES[name](spec, view(*[(load, 0.5) for load in shuffled])).desired == one
-        assert POLICIES[name](spec, view(*[(load * factor, 0.5) for load in loads])).desired >= one
+    for policy in (RULE, TRACK):
+        one = policy.propose(view(*[(load, 0.5) for load in loads]), NOTHING).desired
+        assert policy.propose(view(*[(load, 0.5) for load in shuffled]), NOTHING).desired == one
+        assert policy.propose(view(*[(load * factor, 0.5) for load in loads]), NOTHING).desired >= one
 
 
 def instance(number: int, role: str = "serving") -> CloudInstance:

@@ -21,10 +21,10 @@ from windtunnel.core.model import (
     HealthSpec,
     Link,
     Memory,
-    PolicySpec,
     ProxySpec,
     SourceSpec,
 )  # fmt: skip
+from windtunnel.core.policies import Threshold
 from windtunnel.core.routing import LEAST_CONNECTIONS
 from windtunnel.reports import advice as rules
 from windtunnel.reports import stations
@@ -35,9 +35,7 @@ from windtunnel.reports.stations import STATIONS, Breakdown
 APP = AppSpec(queue=64, memory=Memory(total=2**30, leak=1024))
 PROXY = ProxySpec(max_connections=1000, backlog=128, memory=Memory(total=2**29), max_in_flight=10)
 FLEET = FleetSpec("x", 1, 60 * SECOND, 0, APP, PROXY)
-SCALED = replace(
-    FLEET, autoscaler=AutoscalerSpec(PolicySpec("threshold"), maximum=8, drain_timeout=3 * SECOND)
-)
+SCALED = replace(FLEET, autoscaler=AutoscalerSpec(Threshold(), maximum=8, drain_timeout=3 * SECOND))
 POOLED = replace(
     FLEET,
     client_link=Link(20_000_000, 5_000_000),

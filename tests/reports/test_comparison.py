@@ -22,11 +22,11 @@ from windtunnel.core.model import (
     ClientSpec,
     EndpointSpec,
     FleetSpec,
-    PolicySpec,
     ProxySpec,
     SourceSpec,
 )
 from windtunnel.core.outcomes import Outcome
+from windtunnel.core.policies import Threshold
 from windtunnel.core.tolerance import OUTSIDE, WITHIN, Tolerance
 from windtunnel.reports.comparison import Comparison, compare_evidence
 from windtunnel.reports.comparison_words import as_data, decision_lines, paired_lines, rows, sizes_line
@@ -43,7 +43,7 @@ FLEET = FleetSpec(
     name="made", seed=1, duration=LENGTH * SECOND, drain=0, app=AppSpec(), proxy=ProxySpec(),
     endpoints=(EndpointSpec("/", constant(0)),),
     sources=(SourceSpec("users", 7, ClientSpec(PER_REQUEST)),),
-    autoscaler=AutoscalerSpec(PolicySpec("threshold"), interval=SECOND),
+    autoscaler=AutoscalerSpec(Threshold(), interval=SECOND),
 )  # fmt: skip
 NAMES = names_of(["users"], ["/"])
 
@@ -252,7 +252,7 @@ def directories(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "100/s", "60s",
         fleet={"app": {"initial": 1, "min": 1, "max": 4, "workers": 1, "queue": 50, "boot_time": {"constant": "5s"}}},
         endpoints=[{"path": "/", "cpu": {"exponential": {"mean": "9ms"}}}],
-        autoscaler={"policy": "threshold", "requests_high": "80/s", "requests_low": "10/s", "cooldown": "20s"},
+        autoscaler={"policy": {"threshold": {"requests_high": "80/s", "requests_low": "10/s"}}, "cooldown": "20s"},
     )  # fmt: skip
     other = {**document, "autoscaler": {**document["autoscaler"], "requests_high": "200/s"}}
     for name, one in (("a", document), ("b", other)):
@@ -293,14 +293,16 @@ def test_a_change_of_policy(directories: Path, tmp_path: Path) -> None:
     found = compare(directories / "a", directories / "b", out=page)
     compare(directories / "a", directories / "b", out=picture)
     assert picture.read_bytes().startswith(b"\x89PNG")
-    assert found.notes == ("the scenarios differ in autoscaler.requests_high: 80/s, then 200/s",)
+    assert found.notes == (
+        "the scenarios differ in autoscaler.policy.threshold.requests_high: 80/s, then 200/s",
+    )
     assert found.decisions.missing
     assert found.figure("fleet_size").verdict == OUTSIDE
     assert found.paired is not None
     text = page.read_text()
     for said in (
         "outside the tolerance",
-        "autoscaler.requests_high: 80/s, then 200/s",
+        "autoscaler.policy.threshold.requests_high: 80/s, then 200/s",
         "only in A",
         "<svg",
         "fleet size",
@@ -320,7 +322,10 @@ def test_exit_codes(directories: Path, tmp_path: Path) -> None:
     other = windtunnel("compare", "a", "b", "--json", folder=directories)
     assert other.returncode == 3
     assert json.loads(other.stdout)["within"] is False
-    assert other.stderr == "note: the scenarios differ in autoscaler.requests_high: 80/s, then 200/s\n"
+    assert (
+        other.stderr
+        == "note: the scenarios differ in autoscaler.policy.threshold.requests_high: 80/s, then 200/s\n"
+    )
     lax = [text for name in ("throughput", "p50", "p95", "outcomes", "fleet_size", "decisions")
            for text in ("--tolerance", f"{name}=any")]  # fmt: skip
     assert windtunnel("compare", "a", "b", *lax, folder=directories).returncode == 0

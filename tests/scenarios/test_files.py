@@ -72,10 +72,11 @@ BAD: list[tuple[str, str, str]] = [
     ("scenario: test", "scenario: ''", "s.yaml:1:11: scenario: expected a name, got nothing"),
     ("scenario: test", "scenario: !!python/object/apply:os.system [ls]", "s.yaml:1:11: scenario: expected a plain list, got the tag !!python/object/apply:os.system"),
     ("  app:", "\tapp:", "s.yaml:4:1: not valid YAML: found a tab (YAML indents with spaces, not tabs)"),
-    ("slo:", "autoscaler: {policy: treshold}\nslo:", "s.yaml:10:22: autoscaler.policy: expected 'threshold' or 'target_tracking', got 'treshold'; did you mean 'threshold'?"),
-    ("slo:", "autoscaler: {policy: threshold}\nslo:", "s.yaml:10:13: autoscaler: expected requests_high or memory_high with policy threshold, got neither"),
-    ("slo:", "autoscaler: {policy: target_tracking, metric: cpu, target: 20/s}\nslo:", "s.yaml:10:60: autoscaler.target: expected a percentage such as 5%, got '20/s'"),
-    ("slo:", "autoscaler: {policy: threshold, requests_high: 9/s, drain_grace: 1s}\nslo:", "s.yaml:10:66: autoscaler.drain_grace: expected more than fleet.registry.refresh_interval: until then the proxy still sends to a draining server"),
+    ("slo:", "autoscaler: {policy: threshold}\nslo:", "s.yaml:10:22: autoscaler.policy: expected a policy with its settings such as {threshold: {requests_high: 300/s}}, got 'threshold'"),
+    ("slo:", "autoscaler: {policy: {treshold: {}}}\nslo:", "s.yaml:10:23: autoscaler.policy.treshold: unknown key; did you mean 'threshold'?"),
+    ("slo:", "autoscaler: {policy: {threshold: {}}}\nslo:", "s.yaml:10:34: autoscaler.policy.threshold: expected requests_high or memory_high, got neither"),
+    ("slo:", "autoscaler: {policy: {target_tracking: {metric: cpu, target: 20/s}}}\nslo:", "s.yaml:10:62: autoscaler.policy.target_tracking.target: expected a percentage such as 5%, got '20/s'"),
+    ("slo:", "autoscaler: {policy: {threshold: {requests_high: 9/s}}, drain_grace: 1s}\nslo:", "s.yaml:10:70: autoscaler.drain_grace: expected more than fleet.registry.refresh_interval: until then the proxy still sends to a draining server"),
     ("slo:", "faults: [{name: a, type: kil, at: 1s}]\nslo:", "s.yaml:10:26: faults[0].type: expected one of 22 words, got 'kil'; did you mean 'kill'?"),
     ("    stages: [{for: 10s, rate: 20/s}]", "    stages: [{for: 10s, rate: 20/s}]\n    body: 4", "s.yaml:10:11: traffic[0].body: expected a size such as 512MiB or 12KiB, got 4"),
     ("    stages: [{for: 10s, rate: 20/s}]", "    stages: [{for: 10s, rate: 20/s}]\n    body: {uniform: {min: 4KiB, max: 1KiB}}", "s.yaml:10:11: traffic[0].body: expected uniform.min not above uniform.max"),
@@ -149,7 +150,7 @@ traffic:
   - name: more
     stages: [{for: 10s, rate: 1/s}]
     endpoints: {/y: 1}
-autoscaler: {policy: threshold, requests_high: 1/s, tolerance: 5%, cooldown: x}
+autoscaler: {policy: {threshold: {requests_high: 1/s, tolerance: 5%}}, cooldown: x}
 slo:
   - {name: a, indicator: error_rate, below: 5s}
   - {name: b, indicator: error_rate, below: 5%, traffic: [nobody]}
@@ -170,7 +171,7 @@ def test_one_mistake_does_not_hide_another(tmp_path: Path) -> None:
         ("11", "traffic[0].stages[0]"),
         ("13", "traffic[1].rate_csv"),
         ("16", "traffic[2].endpoints./y"),
-        ("17", "autoscaler"),
+        ("17", "autoscaler.policy.threshold.tolerance"),
         ("17", "autoscaler.cooldown"),
         ("19", "slo[0].below"),
     ]

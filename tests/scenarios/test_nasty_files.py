@@ -190,7 +190,7 @@ def test_an_empty_key_does_not_hide_what_stands_behind_it() -> None:
 
 
 def test_notes_on_what_is_legal_and_hardly_meant() -> None:
-    crossed = "autoscaler: {policy: threshold, requests_high: 1/s, requests_low: 5/s}\nfleet:"
+    crossed = "autoscaler: {policy: {threshold: {requests_high: 1/s, requests_low: 5/s}}}\nfleet:"
     text = GOOD.replace("fleet:", crossed).replace("initial: 2", "memory: {total: 1MiB, base: 2MiB}")
     assert warnings(Scenario.parse(text).document) == [
         "fleet.app.memory.base is above total: every server dies as soon as it serves",

@@ -98,7 +98,7 @@ def test_no_instance_is_ready_before_its_process_is(
     """The process starts while its machine is pending and boots, so that only what is left of its start takes time."""
     document = steady(
         "100/s", "10s", fleet={"app": {"max": 2, "boot_time": {"constant": boot}}, "cloud": {"pending": pending}},
-        autoscaler={"policy": "threshold", "requests_high": "50/s"}, profile={"start_up": start_up},
+        autoscaler={"policy": {"threshold": {"requests_high": "50/s"}}}, profile={"start_up": start_up},
     )  # fmt: skip
     events = run(document).events
     launched = next(event for event in events if event["event"] == "launched" and event["t"] > 0)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import windtunnel
-from windtunnel.sim.kernel.compiled import SOURCES, cache_root, fingerprint
+from windtunnel.sim.kernel.compiled import CONTROL_PLANE, SOURCES, cache_root, fingerprint
 
 ROOT = Path(windtunnel.__file__).parent
 
@@ -28,6 +28,17 @@ def test_an_edited_callee_has_another_fingerprint(tmp_path: Path) -> None:
     callee = tmp_path / "core" / "network.py"
     callee.write_text(callee.read_text().replace("return latency\n", "return latency + 1\n"))
     assert fingerprint(copies) != fingerprint()
+
+
+def test_what_is_left_out_of_the_fingerprint_is_called_by_nothing_compiled() -> None:
+    for name in CONTROL_PLANE:
+        assert "@decision" not in (ROOT / "core" / name).read_text()
+        module = name.removesuffix(".py")
+        for path in (*(ROOT / "core").glob("*.py"), *(ROOT / "sim" / "kernel").glob("*.py")):
+            imports = (
+                f"core.{module} import" in path.read_text() or f"from .{module} import" in path.read_text()
+            )
+            assert not imports or path.name in CONTROL_PLANE, f"{path.name} imports {name}"
 
 
 def test_the_cache_goes_elsewhere_when_its_folder_cannot_be_written(

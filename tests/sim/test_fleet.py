@@ -132,7 +132,7 @@ def test_a_dependency_drops_the_waiting_calls_of_the_dead() -> None:
 
 
 def test_standby_servers_get_nothing_until_promoted() -> None:
-    scaler = {"policy": "threshold", "requests_high": "60/s", "cooldown": "3s"}
+    scaler = {"policy": {"threshold": {"requests_high": "60/s"}}, "cooldown": "3s"}
     document = steady("100/s", "8s", fleet={"app": {"initial": 1, "standby": 1}}, autoscaler=scaler)
     found = run(document)
     promoted = happened(found, "promoted")
@@ -191,7 +191,7 @@ def test_memory_runs_out_by_requests_and_by_leaks() -> None:
     assert outcomes(leak)["ok"] in (102, 103)
 
 
-SCALER = {"policy": "threshold", "requests_high": "100/s", "requests_low": "30/s", "cooldown": "2s"}
+SCALER = {"policy": {"threshold": {"requests_high": "100/s", "requests_low": "30/s"}}, "cooldown": "2s"}
 RUSH = {"name": "users", "stages": [{"for": "5s", "rate": "50/s"}, {"for": "15s", "rate": "250/s"}, {"for": "20s", "rate": "20/s"}],
         "client": {"timeout": "3s"}}  # fmt: skip
 
@@ -219,7 +219,7 @@ def test_scaling_out_and_in_loses_no_request() -> None:
 
 
 def test_target_tracking_reaches_its_target() -> None:
-    scaler = {"policy": "target_tracking", "metric": "requests", "target": "60/s", "cooldown": "3s"}
+    scaler = {"policy": {"target_tracking": {"metric": "requests", "target": "60/s"}}, "cooldown": "3s"}
     found = run(rush(autoscaler=scaler))
     by_second: dict[int, int] = {}
     for row in found.metrics.to_pylist():
@@ -291,7 +291,7 @@ def test_a_flood_counts_as_load() -> None:
         steady(
             "20/s",
             "5s",
-            autoscaler={"policy": "threshold", "requests_high": "1/s"},
+            autoscaler={"policy": {"threshold": {"requests_high": "1/s"}}},
             fleet={"app": {"initial": 0}},
         ),
     ],

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from windtunnel.backends.registry import RedisRegistry
-from windtunnel.core.model import SECOND, AutoscalerSpec, PolicySpec
+from windtunnel.core.model import SECOND, AutoscalerSpec
+from windtunnel.core.policies import Threshold
 from windtunnel.core.ports import Cloud, CloudInstance, Registry, Sample
 from windtunnel.core.scaling import ScalingDriver
 from windtunnel.sim.embedded_cloud import MemoryCloud, Overlay
 from windtunnel.sim.memory_redis import MemoryRedis
 
-THRESHOLD = PolicySpec("threshold", requests_high=100, requests_low=30)
+THRESHOLD = Threshold(requests_high=100, requests_low=30)
 SPEC = AutoscalerSpec(
     THRESHOLD, minimum=1, maximum=4, cooldown=2 * SECOND, dead_after=4 * SECOND, boot_timeout=300 * SECOND,
     drain_timeout=6 * SECOND, reconcile_interval=300 * SECOND,

@@ -14,7 +14,8 @@ import redis
 from windtunnel.backends.live.clock import LiveClock
 from windtunnel.backends.live.settings import AutoscalerSettings
 from windtunnel.backends.registry import RedisRegistry
-from windtunnel.core.model import SECOND, AppSpec, AutoscalerSpec, FleetSpec, PolicySpec, ProxySpec
+from windtunnel.core.model import SECOND, AppSpec, AutoscalerSpec, FleetSpec, ProxySpec
+from windtunnel.core.policies import Threshold
 from windtunnel.core.ports import RegistryError, Sample
 from windtunnel.tests.backends.autoscaler.control import ControlApi
 from windtunnel.tests.backends.redis_fixture import RedisServer
@@ -22,7 +23,7 @@ from windtunnel.tests.backends.redis_fixture import RedisServer
 PATIENCE = 30.0
 INTERVAL = SECOND // 5
 SPEC = AutoscalerSpec(
-    PolicySpec("threshold", requests_high=100, requests_low=30), interval=INTERVAL, minimum=1, maximum=3,
+    Threshold(requests_high=100, requests_low=30), interval=INTERVAL, minimum=1, maximum=3,
     cooldown=2 * INTERVAL, drain_grace=INTERVAL, max_sample_age=3 * SECOND,
 )  # fmt: skip
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from windtunnel.backends.autoscaler.main import Role
 from windtunnel.backends.live.settings import AutoscalerSettings
 from windtunnel.core.lifecycle import State
-from windtunnel.core.model import SECOND, AppSpec, AutoscalerSpec, FleetSpec, PolicySpec, ProxySpec
+from windtunnel.core.model import SECOND, AppSpec, AutoscalerSpec, FleetSpec, ProxySpec
+from windtunnel.core.policies import TargetTracking, Threshold
 from windtunnel.core.ports import CloudError, CloudInstance, RegistryError, Sample, Servers
 from windtunnel.sim.instances import Instance
 from windtunnel.sim.scaling import Scaling
@@ -52,8 +53,8 @@ SPECS = st.builds(
     AutoscalerSpec,
     policy=st.sampled_from(
         [
-            PolicySpec("threshold", requests_high=120, requests_low=60),
-            PolicySpec("target_tracking", target=50.0, tolerance=0.2),
+            Threshold(requests_high=120, requests_low=60),
+            TargetTracking(target=50.0, tolerance=0.2),
         ]
     ),
     interval=st.just(INTERVAL),
@@ -76,7 +77,7 @@ class Recorded:
         self._clock = clock
         self._zero = zero
         self._numbers = POOL
-        self._state: dict[str, int] = {}
+        self._state: dict[str, int | str] = {}
         self._launched: set[int] = set()
 
     def _turn(self) -> dict[str, Any]:
@@ -125,11 +126,11 @@ class Recorded:
     def acquire_lease(self, owner: str, ttl: int) -> int:
         return 1
 
-    def save_state(self, name: str, state: Mapping[str, int], token: int) -> bool:
+    def save_state(self, name: str, state: Mapping[str, int | str], token: int) -> bool:
         self._state = dict(state)
         return True
 
-    def load_state(self, name: str) -> dict[str, int]:
+    def load_state(self, name: str) -> dict[str, int | str]:
         return self._state
 
     def instances(self) -> tuple[str, ...]:
@@ -222,7 +223,7 @@ def test_rehearsal_and_flight_decide_alike(
 
 def test_the_recording_makes_them_say_something() -> None:
     """So that the law above compares more than silence."""
-    spec = AutoscalerSpec(PolicySpec("threshold", requests_high=120, requests_low=60), INTERVAL, 1, 3)
+    spec = AutoscalerSpec(Threshold(requests_high=120, requests_low=60), INTERVAL, 1, 3)
     busy = {
         "list": "serving",
         "in_cloud": True,

@@ -48,7 +48,7 @@ endpoints:
   - {{path: /, cpu: {{constant: 4ms}}}}
 traffic:
   - {{name: users, stages: [{{for: 6s, rate: 80/s}}, {{for: 6s, rate: 8/s}}], client: {{timeout: 20s}}}}
-autoscaler: {{policy: threshold, interval: 1s, requests_high: 50/s, requests_low: 10/s, cooldown: 1s}}
+autoscaler: {{policy: {{threshold: {{requests_high: 50/s, requests_low: 10/s}}}}, interval: 1s, cooldown: 1s}}
 """
 
 _names = itertools.count()

@@ -16,7 +16,8 @@ from windtunnel.backends.live.settings import ProxySettings
 from windtunnel.backends.local.options import Figures, FlightOptions
 from windtunnel.backends.registry import RedisRegistry
 from windtunnel.core.autoscaler import Autoscaler
-from windtunnel.core.model import NONE, SECOND, AutoscalerSpec, PolicySpec
+from windtunnel.core.model import SECOND, AutoscalerSpec
+from windtunnel.core.policies import Threshold
 from windtunnel.core.ports import Sample, Servers
 from windtunnel.scenarios.build import compile_plan
 
@@ -37,7 +38,7 @@ endpoints:
   - {path: /, cpu: {constant: 2ms}, response_size: 100B}
 traffic:
   - {name: users, stages: [{for: 4s, rate: 60/s}], client: {timeout: 10s, connections: {pool: 10}}}
-autoscaler: {policy: threshold, interval: 1s, requests_high: 10/s, cooldown: 2s}
+autoscaler: {policy: {threshold: {requests_high: 10/s}}, interval: 1s, cooldown: 2s}
 slo: [{name: answered, indicator: availability, above: 99.9%}]
 """
 
@@ -119,7 +120,7 @@ def test_what_says_no_times_is_trusted_or_unknown(foreign: dict[str, str], redis
 
     samples: dict[str, Sample] = until(loads, "loads of both")
     assert {(sample.time, sample.memory) for sample in samples.values()} == {(None, 0.25)}
-    policy = PolicySpec("threshold", requests_high=0.5, requests_low=NONE, memory_high=NONE, memory_low=NONE)
+    policy = Threshold(requests_high=0.5)
     reasons = {
         trusting: Autoscaler(AutoscalerSpec(policy, trust_foreign=trusting))
         .tick(10**18, registry.servers(), samples)

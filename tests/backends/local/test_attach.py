@@ -40,7 +40,7 @@ endpoints:
   - {path: /, cpu: {constant: 2ms}, response_size: 100B}
 traffic:
   - {name: users, stages: [{for: 4s, rate: 60/s}], client: {timeout: 10s, connections: {pool: 10}}}
-autoscaler: {policy: threshold, interval: 1s, requests_high: 10/s, cooldown: 2s, max_sample_age: 3s}
+autoscaler: {policy: {threshold: {requests_high: 10/s}}, interval: 1s, cooldown: 2s, max_sample_age: 3s}
 slo: [{name: answered, indicator: availability, above: 99.9%}]
 """
 SECOND = 1_000_000_000

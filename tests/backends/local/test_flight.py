@@ -265,7 +265,7 @@ duration: 16s
 fleet: {app: {initial: 1, max: 3, workers: 8, boot_time: {constant: 500ms}}}
 endpoints: [{path: /, cpu: {constant: 5ms}}]
 traffic: [{name: users, stages: [{for: 6s, rate: 60/s}, {for: 10s, rate: 4/s}], client: {connections: {pool: 20}}}]
-autoscaler: {policy: target_tracking, metric: requests, target: 25/s, cooldown: 1s}
+autoscaler: {policy: {target_tracking: {metric: requests, target: 25/s}}, cooldown: 1s}
 faults: [{name: dies, type: autoscaler_crash, at: 3500ms, for: 500ms, target: {role: autoscaler}}]
 slo: [{name: answered, indicator: availability, above: 99%}]
 """
@@ -286,7 +286,7 @@ def test_a_registry_of_the_users_is_left_as_it_was(tmp_path: Path, redis_server:
     redis_server.client.set("theirs", "1")
     options = FlightOptions(redis_url=redis_server.url)
     text = SMALL.replace("4s", "2s").replace("initial: 2,", "initial: 2, max: 3,")
-    text += "autoscaler: {policy: target_tracking, metric: requests, target: 25/s}\n"
+    text += "autoscaler: {policy: {target_tracking: {metric: requests, target: 25/s}}}\n"
     flown = replay(Scenario.parse(text), backend="local", flight=options, out=tmp_path / "run", figure=False)
     assert flown.passed
     assert [event for event in flown.events if event["event"] == "decision"]

@@ -35,7 +35,7 @@ def starts(run: Run) -> list[int]:
     return found
 
 
-SCALER = {"policy": "threshold", "requests_high": "100/s", "requests_low": "10/s", "cooldown": "2s"}
+SCALER = {"policy": {"threshold": {"requests_high": "100/s", "requests_low": "10/s"}}, "cooldown": "2s"}
 
 
 def growing(*faults: dict[str, Any], **scaler: Any) -> dict[str, Any]:

@@ -24,9 +24,7 @@ def test_a_new_autoscaler_knows_who_drains() -> None:
     )
     document["fleet"] = {"app": {"initial": 2, "min": 1, "workers": 40}}
     document["autoscaler"] = {
-        "policy": "threshold",
-        "requests_high": "100/s",
-        "requests_low": "50/s",
+        "policy": {"threshold": {"requests_high": "100/s", "requests_low": "50/s"}},
         "drain_timeout": "60s",
         "boot_timeout": "5s",
     }

@@ -114,7 +114,7 @@ def test_a_partition_without_an_end() -> None:
 def test_a_server_cut_off_from_the_registry_serves_on() -> None:
     cut = fault("partition", "1s", attributes={"from": "registry"})
     document = even("20/s", "8s", cut, fleet={"app": {"min": 1, "max": 2}})
-    document["autoscaler"] = {"policy": "threshold", "requests_high": "1000/s", "requests_low": "1/s", "max_sample_age": "2s"}  # fmt: skip
+    document["autoscaler"] = {"policy": {"threshold": {"requests_high": "1000/s", "requests_low": "1/s"}}, "max_sample_age": "2s"}  # fmt: skip
     found = run(document)
     assert outcomes(found) == {"ok": 160}
     assert "unknown" in [event["reason"] for event in happened(found, "decision")]

@@ -43,9 +43,7 @@ def test_a_paused_server_is_silent_and_fails_its_checks() -> None:
         "proxy": {"health_check": {"interval": "200ms", "timeout": "100ms"}},
     }
     document = even("50/s", "6s", fault("pause", "1s", length="3s", target={"address": "http://10.0.0.2"}))
-    document["autoscaler"] = {
-        "policy": "threshold", "requests_high": "1000/s", "dead_after": "1500ms", "max_sample_age": "1s",
-    }  # fmt: skip
+    document["autoscaler"] = {"policy": {"threshold": {"requests_high": "1000/s"}}, "dead_after": "1500ms", "max_sample_age": "1s"}  # fmt: skip
     found = run({**document, "fleet": fleet})
     assert [(event["t"], event["server"]) for event in happened(found, "unhealthy")] == [(1400 * MS, 2)]
     # The autoscaler first sees it at 1 s, and hears nothing of it.
@@ -123,7 +121,7 @@ def test_all_hits_servers_that_come_later_too() -> None:
     """One server at once slow, the other three seconds later, when it has booted."""
     slow = fault("slow", "1s", target={"count": "all"}, attributes={"factor": 10})
     document = even("30/s", "8s", slow, fleet={"app": {"initial": 1, "min": 2, "workers": 8}})
-    document["autoscaler"] = {"policy": "threshold", "requests_high": "1000/s", "interval": "3s"}
+    document["autoscaler"] = {"policy": {"threshold": {"requests_high": "1000/s"}}, "interval": "3s"}
     found = run(document)
     late = [value for time, value in zip(starts(found), latencies(found), strict=True) if time > 5 * SECOND]
     assert set(late) == {50 * MS}
@@ -133,7 +131,7 @@ def test_all_hits_servers_that_come_later_too() -> None:
 def test_a_promoted_standby_is_hit_too() -> None:
     document = even("150/s", "8s", fault("slow", "1s", target={"count": "all"}, attributes={"factor": 3}))
     document["fleet"] = {"app": {"initial": 1, "standby": 1, "workers": 8}}
-    document["autoscaler"] = {"policy": "threshold", "requests_high": "100/s", "interval": "3s"}
+    document["autoscaler"] = {"policy": {"threshold": {"requests_high": "100/s"}}, "interval": "3s"}
     found = run(document)
     assert [event["t"] for event in happened(found, "promoted")] == [3 * SECOND]
     late = {row["latency_ns"] for row in found.requests.to_pylist() if row["server"] == 2}

@@ -1,0 +1,96 @@
+"""The scaling policies' part of the scenario schema: each mapping resolves to the policy of core.policies."""
+
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+
+from ..core import policies as core
+from ..core.policies.threshold import OFF
+from .schema_base import FieldError, Model
+from .schema_metrics import Target
+from .schema_policy_target_tracking_hpa import TargetTrackingHpaPolicy
+from .units import Rate, Share, show
+
+
+class ThresholdPolicy(Model):
+    """The simple rule: one more when any server is too busy, one fewer when all are idle enough, one action at a time."""
+
+    requests_high: Rate | None = Field(
+        None, description="any server at or above adds one; omitted: not looked at"
+    )
+    requests_low: Rate | None = Field(
+        None, description="all servers at or below (and at or below memory_low) remove one"
+    )
+    memory_high: Share | None = Field(None, description="any server at or above adds one")
+    memory_low: Share | None = Field(None, description="see requests_low")
+
+    @model_validator(mode="after")
+    def _looks_at_something(self) -> Self:
+        if self.requests_high is None and self.memory_high is None:
+            raise FieldError(
+                "expected requests_high or memory_high, got neither",
+                without=(("requests_high",), ("memory_high",)),
+            )
+        return self
+
+    def resolve(self) -> core.Threshold:
+        """The engine's policy."""
+        return core.Threshold(
+            requests_high=_mark(self.requests_high),
+            requests_low=_mark(self.requests_low),
+            memory_high=_mark(self.memory_high),
+            memory_low=_mark(self.memory_low),
+        )
+
+
+class TargetTrackingPolicy(Target):
+    """As many servers as bring the average of a metric to its target."""
+
+    tolerance: Share = Field(0.1, description="no change while the average is so close to the target")
+
+    def resolve(self) -> core.TargetTracking:
+        """The engine's policy."""
+        return core.TargetTracking(float(self.target), self.metric, self.tolerance)
+
+
+class Policy(Model):
+    """A scaling policy: exactly one of its fields."""
+
+    threshold: ThresholdPolicy | None = Field(None, description="marks per server")
+    target_tracking: TargetTrackingPolicy | None = Field(None, description="an average on target")
+    target_tracking_hpa: TargetTrackingHpaPolicy | None = Field(
+        None, description="Kubernetes' HorizontalPodAutoscaler"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_bare_name(cls, value: Any) -> Any:
+        if not isinstance(value, (dict, Policy)):
+            example = "{threshold: {requests_high: 300/s}}"
+            raise ValueError(f"expected a policy with its settings such as {example}, got {show(value)}")
+        return value
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        given = sorted(self.model_fields_set)
+        if len(given) == 1 and getattr(self, given[0]) is None:
+            raise ValueError(f"expected settings for {given[0]}, got nothing")
+        if len(given) != 1:
+            names = ", ".join(type(self).model_fields)
+            raise ValueError(f"expected exactly one of {names}, got {' and '.join(given) or 'none'}")
+        return self
+
+    @property
+    def settings(self) -> ThresholdPolicy | TargetTrackingPolicy | TargetTrackingHpaPolicy:
+        """Those of the one that is given."""
+        (name,) = self.model_fields_set
+        found: ThresholdPolicy | TargetTrackingPolicy | TargetTrackingHpaPolicy = getattr(self, name)
+        return found
+
+    def resolve(self) -> core.AnyPolicy:
+        """The engine's policy."""
+        return self.settings.resolve()
+
+
+def _mark(value: float | None) -> float:
+    return OFF if value is None else value
