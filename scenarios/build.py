@@ -143,7 +143,7 @@ def _autoscaler(document: Document) -> AutoscalerSpec | None:
     if scaler is None:
         return None
     return AutoscalerSpec(
-        policy=scaler.policy.resolve(),
+        policy=scaler.policy.resolve(document.duration),
         interval=scaler.interval,
         minimum=document.fleet.app.min,
         maximum=or_none(document.fleet.app.max),

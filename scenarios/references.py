@@ -14,7 +14,7 @@ from .problems import Path, nearest
 from .rate_file import RateFileError, read_rates
 from .schema import Document
 from .schema_base import StageRate
-from .schema_policies import ThresholdPolicy
+from .schema_policy_threshold import ThresholdPolicy
 from .schema_traffic import Traffic
 from .shapes import CHANGES_LIMIT, expected_changes
 
@@ -197,6 +197,11 @@ def _autoscaler(document: Document) -> Iterator[Found]:
         )
     if scaler and scaler.drain_timeout < scaler.drain_grace:
         yield ("autoscaler", "drain_timeout"), "expected no less than drain_grace"
+    if scaler:
+        try:
+            scaler.policy.resolve(document.duration)
+        except ValueError as error:
+            yield ("autoscaler", "policy"), str(error)
 
 
 def warnings(document: Document) -> list[str]:
