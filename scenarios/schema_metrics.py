@@ -41,6 +41,6 @@ class Target(Model):
         data = handler(self)
         if self.metric == "requests":
             data["target"] = format_rate(self.target)
-        elif self.metric != "in_flight":
-            data["target"] = format_share(self.target)
+        else:
+            data["target"] = self.target if self.metric == "in_flight" else format_share(self.target)
         return data
