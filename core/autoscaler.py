@@ -13,13 +13,13 @@ whether another takes its place.
 Servers that it did not launch are counted and never touched.
 
 A scale-in first cancels what is still booting, then drains the youngest serving instances (highest number). Standby servers
-whose monitors speak are promoted before any is launched.
+whose monitors speak are promoted before any is launched, if the proposal lets them be.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .model import SECOND, AutoscalerSpec
+from .model import NONE, SECOND, AutoscalerSpec
 from .policies.view import LONG_AGO, FleetView, Memory, Proposal, ServerView
 from .ports import CloudInstance, Sample, Servers
 
@@ -145,7 +145,8 @@ class Autoscaler:
         proposal = self.spec.policy.propose(view, self.memory)
         self.memory = proposal.memory
         desired, reason = self._limit(now, view, proposal)
-        changes = self._reconcile(now, desired - view.size, servers, samples, ended)
+        standby = self._standby(now, servers, samples, ended) if proposal.promotes else []
+        changes = self._reconcile(desired - view.size, servers, standby, ended)
         if changes:
             self.last_action = now
         return Decision(desired, view.size, reason, (*endings, *again, *changes))
@@ -250,12 +251,13 @@ class Autoscaler:
 
     def _limit(self, now: int, view: FleetView, proposal: Proposal) -> tuple[int, str]:
         """Bounds first (they are corrected at once), then the cooldown."""
-        upper = self.spec.maximum if self.spec.maximum >= 0 else proposal.desired
+        maximum = NONE if "maximum" in proposal.waives else self.spec.maximum
+        upper = maximum if maximum >= 0 else proposal.desired
         desired = max(min(proposal.desired, max(upper, 0)), self.spec.minimum, 0)
         if view.size < self.spec.minimum:
             return max(desired, self.spec.minimum), "below minimum"
-        if 0 <= self.spec.maximum < view.size:
-            return self.spec.maximum, "above maximum"
+        if 0 <= maximum < view.size:
+            return maximum, "above maximum"
         if desired == view.size:
             reason = proposal.reason
             if proposal.desired > desired:
@@ -263,16 +265,16 @@ class Autoscaler:
             elif proposal.desired < desired:
                 reason = "at minimum"
             return desired, reason
-        if self.last_action >= 0 and now - self.last_action < self.spec.cooldown:
+        cooldown = 0 if "cooldown" in proposal.waives else self.spec.cooldown
+        if self.last_action >= 0 and now - self.last_action < cooldown:
             return view.size, "cooldown"
         return desired, proposal.reason
 
     def _reconcile(
-        self, now: int, missing: int, servers: Servers, samples: Mapping[str, Sample], ended: set[str]
+        self, missing: int, servers: Servers, standby: list[str], ended: set[str]
     ) -> tuple[Action, ...]:
         """Promote, then launch; or cancel what still boots, then drain: never a serving server while one boots in vain."""
         if missing >= 0:
-            standby = self._standby(now, servers, samples, ended)
             promoted = [Promote(address) for address in standby[:missing]]
             return (*promoted, *(Launch() for _ in range(missing - len(promoted))))
         cancelled = self._booting(ended)[:-missing]

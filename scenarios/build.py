@@ -154,6 +154,7 @@ def _autoscaler(document: Document) -> AutoscalerSpec | None:
         drain_grace=scaler.drain_grace,
         drain_timeout=scaler.drain_timeout,
         reconcile_interval=scaler.reconcile_interval,
+        trust_foreign=scaler.foreign == "trust",
     )
 
 

@@ -14,7 +14,7 @@ from .problems import Path, nearest
 from .rate_file import RateFileError, read_rates
 from .schema import Document
 from .schema_base import StageRate
-from .schema_policies import ThresholdPolicy
+from .schema_policy_threshold import ThresholdPolicy
 from .schema_traffic import Traffic
 from .shapes import CHANGES_LIMIT, expected_changes
 

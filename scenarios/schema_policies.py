@@ -5,45 +5,14 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from ..core import policies as core
-from ..core.policies.threshold import OFF
-from .schema_base import FieldError, Model
+from .schema_base import Model
 from .schema_metrics import Target
 from .schema_policy_combine import CombinePolicy
 from .schema_policy_panic import PanicPolicy
 from .schema_policy_scheduled import ScheduledPolicy
 from .schema_policy_target_tracking_hpa import TargetTrackingHpaPolicy
-from .units import Rate, Share, show
-
-
-class ThresholdPolicy(Model):
-    """The simple rule: one more when any server is too busy, one fewer when all are idle enough, one action at a time."""
-
-    requests_high: Rate | None = Field(
-        None, description="any server at or above adds one; omitted: not looked at"
-    )
-    requests_low: Rate | None = Field(
-        None, description="all servers at or below (and at or below memory_low) remove one"
-    )
-    memory_high: Share | None = Field(None, description="any server at or above adds one")
-    memory_low: Share | None = Field(None, description="see requests_low")
-
-    @model_validator(mode="after")
-    def _looks_at_something(self) -> Self:
-        if self.requests_high is None and self.memory_high is None:
-            raise FieldError(
-                "expected requests_high or memory_high, got neither",
-                without=(("requests_high",), ("memory_high",)),
-            )
-        return self
-
-    def resolve(self) -> core.Threshold:
-        """The engine's policy."""
-        return core.Threshold(
-            requests_high=_mark(self.requests_high),
-            requests_low=_mark(self.requests_low),
-            memory_high=_mark(self.memory_high),
-            memory_low=_mark(self.memory_low),
-        )
+from .schema_policy_threshold import ThresholdPolicy
+from .units import Share, show
 
 
 class TargetTrackingPolicy(Target):
@@ -113,7 +82,3 @@ class Policy(Model):
 
 CombinePolicy.model_rebuild(_types_namespace={"Policy": Policy})
 Policy.model_rebuild()
-
-
-def _mark(value: float | None) -> float:
-    return OFF if value is None else value

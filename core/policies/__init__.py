@@ -6,7 +6,7 @@ from .scheduled import Scheduled, Step
 from .single import SinglePolicy
 from .target_tracking import TargetTracking
 from .target_tracking_hpa import TargetTrackingHpa
-from .threshold import Threshold
+from .threshold import Threshold, ThresholdFaults
 
 AnyPolicy = SinglePolicy | Combine
 """One of the policies. They are told apart by ``kind``, also in JSON."""
@@ -21,4 +21,5 @@ __all__ = [
     "TargetTracking",
     "TargetTrackingHpa",
     "Threshold",
+    "ThresholdFaults",
 ]
