@@ -80,6 +80,9 @@ class _Known:
     phase: str
     since: int
     heard: int = -1
+    watched: bool = False
+    """Whether it was seen before it was ready."""
+    ready: int = LONG_AGO
 
 
 @dataclass(slots=True)
@@ -115,6 +118,7 @@ class Autoscaler:
     def launched(self, now: int, instance: CloudInstance) -> None:
         """A launch succeeded."""
         self._enter(instance, now)
+        self._known[instance.number].watched = True
 
     def _enter(self, instance: CloudInstance, since: int) -> None:
         self._known[instance.number] = _Known(instance, BOOTING, since)
@@ -177,8 +181,11 @@ class Autoscaler:
                 continue
             if known.instance.address in listed:
                 known.phase, known.since = READY, now
+                known.ready = now if known.watched else LONG_AGO
             elif sample is not None and sample.state == DRAINING:
                 known.phase, known.since = DRAINING, now
+            else:
+                known.watched = True
 
     def _endings(self, now: int, samples: Mapping[str, Sample]) -> tuple[Terminate, ...]:
         """Instances to terminate: drained, never booted, silent for too long."""
@@ -222,7 +229,7 @@ class Autoscaler:
 
     def _view(self, now: int, servers: Servers, samples: Mapping[str, Sample], ended: set[str]) -> FleetView:
         since = {
-            known.instance.address: known.since for known in self._known.values() if known.phase == READY
+            known.instance.address: known.ready for known in self._known.values() if known.phase == READY
         }
         views = []
         for address in servers.serving:
@@ -236,8 +243,9 @@ class Autoscaler:
         booting = tuple(sorted(self._known[one.number].since for one in self._booting(ended)))
         standby = len(self._standby(now, servers, samples, ended))
         return FleetView(
-            now, tuple(views), booting, standby, self.last_action, self.spec.minimum, self.spec.maximum
-        )
+            now, tuple(views), booting, standby, self.last_action, self.spec.minimum, self.spec.maximum,
+            draining=len(self.draining()),
+        )  # fmt: skip
 
     def _standby(
         self, now: int, servers: Servers, samples: Mapping[str, Sample], ended: set[str]

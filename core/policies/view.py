@@ -47,6 +47,8 @@ class FleetView:
     minimum: int = 0
     maximum: int = -1
     """The bounds that the autoscaler holds (-1: no upper one): for a policy whose order of steps or memory needs them."""
+    draining: int = 0
+    """How many instances end what they have in flight; not in *servers*, and not in :attr:`size`."""
 
     @property
     def size(self) -> int:
