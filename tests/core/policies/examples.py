@@ -6,7 +6,7 @@ A new policy adds a line to EXAMPLES; with several, one for each dialect or mode
 from dataclasses import dataclass
 
 from windtunnel.core.model import SECOND
-from windtunnel.core.policies import AnyPolicy, TargetTracking, Threshold
+from windtunnel.core.policies import AnyPolicy, Combine, Panic, Scheduled, Step, TargetTracking, Threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,4 +27,16 @@ EXAMPLES: dict[str, Example] = {
     "target_tracking": Example(TargetTracking(60.0)),
     "target_tracking of cpu": Example(TargetTracking(0.6, "cpu")),
     "target_tracking of in_flight": Example(TargetTracking(6.0, "in_flight")),
+    "panic": Example(Panic(80.0)),
+    "panic of in_flight": Example(
+        Panic(10.0, "in_flight", 0.6, max_scale_up_rate=3.0, scale_down_delay=60 * SECOND, activation_scale=3)
+    ),
+    "scheduled": Example(
+        Scheduled((Step(0, size=2), Step(300 * SECOND, minimum=3), Step(900 * SECOND, maximum=6)))
+    ),
+    "combine by max": Example(
+        Combine((Panic(80.0), TargetTracking(0.6, "cpu"), Scheduled((Step(0, minimum=2),))))
+    ),
+    "combine by min": Example(Combine((Panic(80.0), TargetTracking(60.0)), "min")),
+    "combine by mean": Example(Combine((Scheduled((Step(0, size=5),)), TargetTracking(60.0)), "mean")),
 }
