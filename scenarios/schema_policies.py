@@ -8,6 +8,9 @@ from ..core import policies as core
 from ..core.policies.threshold import OFF
 from .schema_base import FieldError, Model
 from .schema_metrics import Target
+from .schema_policy_combine import CombinePolicy
+from .schema_policy_panic import PanicPolicy
+from .schema_policy_scheduled import ScheduledPolicy
 from .schema_policy_simple import SimplePolicy
 from .schema_policy_step import StepPolicy
 from .schema_policy_target_tracking_aws import TargetTrackingAwsPolicy
@@ -56,13 +59,16 @@ class TargetTrackingPolicy(Target):
         return core.TargetTracking(float(self.target), self.metric, self.tolerance)
 
 
-AnyPolicyModel = (
+Settings = (
     ThresholdPolicy
     | StepPolicy
     | SimplePolicy
     | TargetTrackingPolicy
     | TargetTrackingHpaPolicy
     | TargetTrackingAwsPolicy
+    | PanicPolicy
+    | ScheduledPolicy
+    | CombinePolicy
 )
 
 
@@ -79,6 +85,9 @@ class Policy(Model):
     target_tracking_aws: TargetTrackingAwsPolicy | None = Field(
         None, description="EC2 Auto Scaling's target tracking"
     )
+    panic: PanicPolicy | None = Field(None, description="an average over a long and a short window (Knative)")
+    scheduled: ScheduledPolicy | None = Field(None, description="sizes and bounds at given times")
+    combine: CombinePolicy | None = Field(None, description="several policies at once")
 
     @model_validator(mode="before")
     @classmethod
@@ -99,15 +108,22 @@ class Policy(Model):
         return self
 
     @property
-    def settings(self) -> AnyPolicyModel:
+    def settings(self) -> Settings:
         """Those of the one that is given."""
         (name,) = self.model_fields_set
-        found: AnyPolicyModel = getattr(self, name)
+        found: Settings = getattr(self, name)
         return found
 
-    def resolve(self) -> core.AnyPolicy:
-        """The engine's policy."""
-        return self.settings.resolve()
+    def resolve(self, duration: int) -> core.AnyPolicy:
+        """The engine's policy, for a run so long (ns). Raises ValueError if a schedule has too many changes in it."""
+        settings = self.settings
+        if isinstance(settings, (ScheduledPolicy, CombinePolicy)):
+            return settings.resolve(duration)
+        return settings.resolve()
+
+
+CombinePolicy.model_rebuild(_types_namespace={"Policy": Policy})
+Policy.model_rebuild()
 
 
 def _mark(value: float | None) -> float:

@@ -10,6 +10,9 @@ Memory = Mapping[str, tuple[float, ...]]
 
 NOTHING: Memory = MappingProxyType({})
 
+UNLIMITED = -1
+"""A bound that is none."""
+
 LONG_AGO = -1
 """The time since which a server serves that was there before the autoscaler looked."""
 
@@ -65,6 +68,8 @@ class Proposal:
 
     *memory* is what the policy is to be handed at the next turn. *figures* are the numbers that led to it, for whoever asks why.
     *blind*: something that the policy wanted to know was not there (so that others do not take it for consent).
+    *bounds* (least, most or UNLIMITED): of a policy that has no wish of its own; *desired* is what there is within them, and who combines
+    policies bounds what the others wish.
     """
 
     desired: int
@@ -72,6 +77,7 @@ class Proposal:
     memory: Memory = field(default_factory=dict)
     figures: Mapping[str, float] = field(default_factory=dict)
     blind: bool = False
+    bounds: tuple[int, int] | None = None
 
 
 class Policy(Protocol):
