@@ -13,15 +13,15 @@ whether another takes its place.
 Servers that it did not launch are counted and never touched.
 
 A scale-in first cancels what is still booting, then drains the youngest serving instances (highest number). Standby servers
-whose monitors speak are promoted before any is launched.
+whose monitors speak are promoted before any is launched, if the proposal lets them be.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .model import SECOND, AutoscalerSpec
+from .model import NONE, SECOND, AutoscalerSpec
 from .policies.view import LONG_AGO, FleetView, Memory, Proposal, ServerView
-from .ports import CloudInstance, Sample, Servers
+from .ports import CloudInstance, ProxyLoad, Sample, Servers
 
 BOOTING = "booting"
 READY = "ready"
@@ -138,18 +138,21 @@ class Autoscaler:
         """A termination succeeded."""
         self._known.pop(number, None)
 
-    def tick(self, now: int, servers: Servers, samples: Mapping[str, Sample]) -> Decision:
-        """Decide at *now* (ns) from the registry's lists and the samples of all listed or draining servers."""
+    def tick(
+        self, now: int, servers: Servers, samples: Mapping[str, Sample], proxy: ProxyLoad | None = None
+    ) -> Decision:
+        """Decide at *now* (ns) from the registry's lists, the samples of all listed or draining servers, and the proxy's if the policy needs it."""
         self._follow_registry(now, servers, samples)
         endings = self._endings(now, samples)
         ended = {ending.address for ending in endings}
         again = self._drained_again(servers, ended)
         ended |= {drain.address for drain in again}
-        view = self._view(now, servers, samples, ended)
+        view = self._view(now, servers, samples, ended, proxy)
         proposal = self.spec.policy.propose(view, self.memory)
         self.memory = proposal.memory
         desired, reason = self._limit(now, view, proposal)
-        changes = self._reconcile(now, desired - view.size, servers, samples, ended)
+        standby = self._standby(now, servers, samples, ended) if proposal.promotes else []
+        changes = self._reconcile(desired - view.size, servers, standby, ended)
         if changes:
             self.last_action = now
         return Decision(desired, view.size, reason, (*endings, *again, *changes))
@@ -224,9 +227,15 @@ class Autoscaler:
     def _fresh(self, now: int, sample: Sample) -> bool:
         if sample.time is None:
             return self.spec.trust_foreign
-        return now - sample.time <= self.spec.max_sample_age
+        return self._recent(now, sample.time)
 
-    def _view(self, now: int, servers: Servers, samples: Mapping[str, Sample], ended: set[str]) -> FleetView:
+    def _recent(self, now: int, time: int) -> bool:
+        return now - time <= self.spec.max_sample_age
+
+    def _view(
+        self, now: int, servers: Servers, samples: Mapping[str, Sample], ended: set[str],
+        proxy: ProxyLoad | None,
+    ) -> FleetView:  # fmt: skip
         since = {
             known.instance.address: known.ready for known in self._known.values() if known.phase == READY
         }
@@ -241,9 +250,10 @@ class Autoscaler:
             views.append(ServerView(address, metrics, since.get(address, LONG_AGO), sampled))
         booting = tuple(sorted(self._known[one.number].since for one in self._booting(ended)))
         standby = len(self._standby(now, servers, samples, ended))
+        load = _load(proxy) if proxy is not None and self._recent(now, proxy.time) else None
         return FleetView(
             now, tuple(views), booting, standby, self.last_action, self.spec.minimum, self.spec.maximum,
-            draining=len(self.draining()),
+            draining=len(self.draining()), proxy=load,
         )  # fmt: skip
 
     def _standby(
@@ -258,12 +268,13 @@ class Autoscaler:
 
     def _limit(self, now: int, view: FleetView, proposal: Proposal) -> tuple[int, str]:
         """Bounds first (they are corrected at once), then the cooldown."""
-        upper = self.spec.maximum if self.spec.maximum >= 0 else proposal.desired
+        maximum = NONE if "maximum" in proposal.waives else self.spec.maximum
+        upper = maximum if maximum >= 0 else proposal.desired
         desired = max(min(proposal.desired, max(upper, 0)), self.spec.minimum, 0)
         if view.size < self.spec.minimum:
             return max(desired, self.spec.minimum), "below minimum"
-        if 0 <= self.spec.maximum < view.size:
-            return self.spec.maximum, "above maximum"
+        if 0 <= maximum < view.size:
+            return maximum, "above maximum"
         if desired == view.size:
             reason = proposal.reason
             if proposal.desired > desired:
@@ -271,16 +282,16 @@ class Autoscaler:
             elif proposal.desired < desired:
                 reason = "at minimum"
             return desired, reason
-        if self.last_action >= 0 and now - self.last_action < self.spec.cooldown:
+        cooldown = 0 if "cooldown" in proposal.waives else self.spec.cooldown
+        if self.last_action >= 0 and now - self.last_action < cooldown:
             return view.size, "cooldown"
         return desired, proposal.reason
 
     def _reconcile(
-        self, now: int, missing: int, servers: Servers, samples: Mapping[str, Sample], ended: set[str]
+        self, missing: int, servers: Servers, standby: list[str], ended: set[str]
     ) -> tuple[Action, ...]:
         """Promote, then launch; or cancel what still boots, then drain: never a serving server while one boots in vain."""
         if missing >= 0:
-            standby = self._standby(now, servers, samples, ended)
             promoted = [Promote(address) for address in standby[:missing]]
             return (*promoted, *(Launch() for _ in range(missing - len(promoted))))
         cancelled = self._booting(ended)[:-missing]
@@ -319,4 +330,13 @@ def _metrics(sample: Sample) -> dict[str, float]:
         "cpu": sample.cpu,
         "in_flight": float(sample.in_flight),
         **sample.custom,
+    }
+
+
+def _load(proxy: ProxyLoad) -> dict[str, float]:
+    return {
+        "requests": float(proxy.requests),
+        "unserved": float(proxy.unserved),
+        "in_flight": float(proxy.in_flight),
+        "waiting": float(proxy.waiting),
     }

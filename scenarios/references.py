@@ -13,11 +13,11 @@ from .log_lines import AccessLogError
 from .problems import Path, nearest
 from .rate_file import RateFileError, read_rates
 from .schema import Document
-from .schema_alarm import Directions
 from .schema_base import StageRate
-from .schema_policies import Policy, ThresholdPolicy
-from .schema_policy_combine import CombinePolicy
+from .schema_policy_simple import SimplePolicy
+from .schema_policy_step import StepPolicy
 from .schema_policy_target_tracking_aws import TargetTrackingAwsPolicy
+from .schema_policy_threshold import ThresholdPolicy
 from .schema_traffic import Traffic
 from .shapes import CHANGES_LIMIT, expected_changes
 from .units import format_duration
@@ -201,26 +201,26 @@ def _autoscaler(document: Document) -> Iterator[Found]:
         )
     if scaler and scaler.drain_timeout < scaler.drain_grace:
         yield ("autoscaler", "drain_timeout"), "expected no less than drain_grace"
-    periods = _alarm_periods(scaler.policy) if scaler else []
+    if scaler:
+        try:
+            scaler.policy.resolve(document.duration)
+        except ValueError as error:
+            yield ("autoscaler", "policy"), str(error)
+    periods = (
+        [
+            one.shortest_period
+            for one in scaler.policy.leaves()
+            if isinstance(one, (StepPolicy, SimplePolicy, TargetTrackingAwsPolicy))
+        ]
+        if scaler
+        else []
+    )
     if scaler and periods and min(periods) < scaler.interval:
         yield (
             ("autoscaler", "interval"),
             f"expected at most the shortest period of the policy's alarms ({format_duration(min(periods))}): "
             "a period without a look has no datapoint",
         )
-    if scaler:
-        try:
-            scaler.policy.resolve(document.duration)
-        except ValueError as error:
-            yield ("autoscaler", "policy"), str(error)
-
-
-def _alarm_periods(policy: Policy) -> list[int]:
-    """Of the alarms of *policy* and of its parts, in ns."""
-    settings = policy.settings
-    if isinstance(settings, CombinePolicy):
-        return [period for part in settings.of for period in _alarm_periods(part)]
-    return [settings.shortest_period] if isinstance(settings, (Directions, TargetTrackingAwsPolicy)) else []
 
 
 def warnings(document: Document) -> list[str]:

@@ -1,52 +1,23 @@
 """The scaling policies' part of the scenario schema: each mapping resolves to the policy of core.policies."""
 
+from collections.abc import Iterator
 from typing import Any, Self
 
 from pydantic import Field, model_validator
 
 from ..core import policies as core
-from ..core.policies.threshold import OFF
-from .schema_base import FieldError, Model
+from .schema_base import Model
 from .schema_metrics import Target
 from .schema_policy_combine import CombinePolicy
 from .schema_policy_panic import PanicPolicy
+from .schema_policy_queue import QueuePolicy
 from .schema_policy_scheduled import ScheduledPolicy
 from .schema_policy_simple import SimplePolicy
 from .schema_policy_step import StepPolicy
 from .schema_policy_target_tracking_aws import TargetTrackingAwsPolicy
 from .schema_policy_target_tracking_hpa import TargetTrackingHpaPolicy
-from .units import Rate, Share, show
-
-
-class ThresholdPolicy(Model):
-    """The simple rule: one more when any server is too busy, one fewer when all are idle enough, one action at a time."""
-
-    requests_high: Rate | None = Field(
-        None, description="any server at or above adds one; omitted: not looked at"
-    )
-    requests_low: Rate | None = Field(
-        None, description="all servers at or below (and at or below memory_low) remove one"
-    )
-    memory_high: Share | None = Field(None, description="any server at or above adds one")
-    memory_low: Share | None = Field(None, description="see requests_low")
-
-    @model_validator(mode="after")
-    def _looks_at_something(self) -> Self:
-        if self.requests_high is None and self.memory_high is None:
-            raise FieldError(
-                "expected requests_high or memory_high, got neither",
-                without=(("requests_high",), ("memory_high",)),
-            )
-        return self
-
-    def resolve(self) -> core.Threshold:
-        """The engine's policy."""
-        return core.Threshold(
-            requests_high=_mark(self.requests_high),
-            requests_low=_mark(self.requests_low),
-            memory_high=_mark(self.memory_high),
-            memory_low=_mark(self.memory_low),
-        )
+from .schema_policy_threshold import ThresholdPolicy
+from .units import Share, show
 
 
 class TargetTrackingPolicy(Target):
@@ -59,7 +30,7 @@ class TargetTrackingPolicy(Target):
         return core.TargetTracking(float(self.target), self.metric, self.tolerance)
 
 
-Settings = (
+Leaf = (
     ThresholdPolicy
     | StepPolicy
     | SimplePolicy
@@ -68,8 +39,9 @@ Settings = (
     | TargetTrackingAwsPolicy
     | PanicPolicy
     | ScheduledPolicy
-    | CombinePolicy
+    | QueuePolicy
 )
+Settings = Leaf | CombinePolicy
 
 
 class Policy(Model):
@@ -87,6 +59,9 @@ class Policy(Model):
     )
     panic: PanicPolicy | None = Field(None, description="an average over a long and a short window (Knative)")
     scheduled: ScheduledPolicy | None = Field(None, description="sizes and bounds at given times")
+    queue: QueuePolicy | None = Field(
+        None, description="a total over the fleet, down to no server and up again"
+    )
     combine: CombinePolicy | None = Field(None, description="several policies at once")
 
     @model_validator(mode="before")
@@ -114,6 +89,15 @@ class Policy(Model):
         found: Settings = getattr(self, name)
         return found
 
+    def leaves(self) -> Iterator[Leaf]:
+        """The settings of the policies that it comes to: its own, or its parts'."""
+        settings = self.settings
+        if isinstance(settings, CombinePolicy):
+            for part in settings.of:
+                yield from part.leaves()
+        else:
+            yield settings
+
     def resolve(self, duration: int) -> core.AnyPolicy:
         """The engine's policy, for a run so long (ns). Raises ValueError if a schedule has too many changes in it."""
         settings = self.settings
@@ -124,7 +108,3 @@ class Policy(Model):
 
 CombinePolicy.model_rebuild(_types_namespace={"Policy": Policy})
 Policy.model_rebuild()
-
-
-def _mark(value: float | None) -> float:
-    return OFF if value is None else value

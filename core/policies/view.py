@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol
+from typing import Literal, Protocol
 
 Memory = Mapping[str, tuple[float, ...]]
 """What a policy must know of earlier turns: named series of numbers. Times are whole ns. It survives a crash of the autoscaler."""
@@ -15,6 +15,10 @@ UNLIMITED = -1
 
 LONG_AGO = -1
 """The time since which a server serves that was there before the autoscaler looked."""
+
+
+Limit = Literal["cooldown", "maximum"]
+"""A limit of the autoscaler that a proposal can waive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class FleetView:
     """The bounds that the autoscaler holds (-1: no upper one): for a policy whose order of steps or memory needs them."""
     draining: int = 0
     """How many instances end what they have in flight; not in *servers*, and not in :attr:`size`."""
+    proxy: Mapping[str, float] | None = None
+    """The proxy's own sample (requests and unserved per second, in_flight, waiting), for policies that need it (core.policies.needs); None: missing or too old."""
 
     @property
     def size(self) -> int:
@@ -70,6 +76,7 @@ class Proposal:
     *blind*: something that the policy wanted to know was not there (so that others do not take it for consent).
     *bounds* (least, most or UNLIMITED): of a policy that has no wish of its own; *desired* is what there is within them, and who combines
     policies bounds what the others wish.
+    *promotes*: standby servers may be promoted for it, before any is launched. *waives*: limits of the autoscaler that it disregards, as a faulty rule does.
     """
 
     desired: int
@@ -78,6 +85,8 @@ class Proposal:
     figures: Mapping[str, float] = field(default_factory=dict)
     blind: bool = False
     bounds: tuple[int, int] | None = None
+    promotes: bool = True
+    waives: tuple[Limit, ...] = ()
 
 
 class Policy(Protocol):
