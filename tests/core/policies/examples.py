@@ -6,7 +6,22 @@ A new policy adds a line to EXAMPLES; with several, one for each dialect or mode
 from dataclasses import dataclass
 
 from windtunnel.core.model import SECOND
-from windtunnel.core.policies import AnyPolicy, Combine, Panic, Scheduled, Step, TargetTracking, Threshold
+from windtunnel.core.policies import (
+    AnyPolicy,
+    Combine,
+    Panic,
+    Scheduled,
+    SimpleScaling,
+    Step,
+    StepScaling,
+    TargetTracking,
+    TargetTrackingAws,
+    Threshold,
+)
+from windtunnel.core.policies.adjustments import StepAdjustment
+from windtunnel.core.policies.alarms import Alarm
+from windtunnel.core.policies.simple import SimpleRule
+from windtunnel.core.policies.step import StepRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +34,9 @@ class Example:
     minutes: int = 30
     interval: int = 5 * SECOND
 
+
+HIGH, LOW = Alarm(80.0), Alarm(30.0, above=False)
+OUT = (StepAdjustment(1, 0.0, 40.0), StepAdjustment(3, 40.0, None))
 
 EXAMPLES: dict[str, Example] = {
     "threshold": Example(Threshold(requests_high=80, requests_low=30, memory_high=0.9, memory_low=0.4)),
@@ -39,4 +57,13 @@ EXAMPLES: dict[str, Example] = {
     ),
     "combine by min": Example(Combine((Panic(80.0), TargetTracking(60.0)), "min")),
     "combine by mean": Example(Combine((Scheduled((Step(0, size=5),)), TargetTracking(60.0)), "mean")),
+    "step": Example(
+        StepScaling(StepRule(HIGH, OUT), StepRule(LOW, (StepAdjustment(-1, None, 0.0),)), warmup=60 * SECOND),
+        minutes=60,
+    ),
+    "simple": Example(
+        SimpleScaling(SimpleRule(HIGH, 1, cooldown=60 * SECOND), SimpleRule(LOW, -1, cooldown=60 * SECOND)),
+        minutes=60,
+    ),
+    "target_tracking_aws": Example(TargetTrackingAws(60.0), minutes=120),
 }
