@@ -234,8 +234,9 @@ class Autoscaler:
             metrics = _metrics(sample) if usable and sample else None
             views.append(ServerView(address, metrics, since.get(address, LONG_AGO), sampled))
         booting = tuple(sorted(self._known[one.number].since for one in self._booting(ended)))
+        standby = len(self._standby(now, servers, samples, ended))
         return FleetView(
-            now, tuple(views), booting, len(self._standby(now, servers, samples, ended)), self.last_action
+            now, tuple(views), booting, standby, self.last_action, self.spec.minimum, self.spec.maximum
         )
 
     def _standby(

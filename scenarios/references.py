@@ -197,6 +197,11 @@ def _autoscaler(document: Document) -> Iterator[Found]:
         )
     if scaler and scaler.drain_timeout < scaler.drain_grace:
         yield ("autoscaler", "drain_timeout"), "expected no less than drain_grace"
+    if scaler:
+        try:
+            scaler.policy.resolve(document.duration)
+        except ValueError as error:
+            yield ("autoscaler", "policy"), str(error)
 
 
 def warnings(document: Document) -> list[str]:

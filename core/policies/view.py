@@ -10,6 +10,9 @@ Memory = Mapping[str, tuple[float, ...]]
 
 NOTHING: Memory = MappingProxyType({})
 
+UNLIMITED = -1
+"""A bound that is none."""
+
 LONG_AGO = -1
 """The time since which a server serves that was there before the autoscaler looked."""
 
@@ -41,6 +44,9 @@ class FleetView:
     standby: int = 0
     last_action: int = -1
     """When the autoscaler last changed the fleet (ns, -1: never)."""
+    minimum: int = 0
+    maximum: int = -1
+    """The bounds that the autoscaler holds (-1: no upper one): for a policy whose order of steps or memory needs them."""
 
     @property
     def size(self) -> int:
@@ -64,6 +70,8 @@ class Proposal:
 
     *memory* is what the policy is to be handed at the next turn. *figures* are the numbers that led to it, for whoever asks why.
     *blind*: something that the policy wanted to know was not there (so that others do not take it for consent).
+    *bounds* (least, most or UNLIMITED): of a policy that has no wish of its own; *desired* is what there is within them, and who combines
+    policies bounds what the others wish.
     *promotes*: standby servers may be promoted for it, before any is launched. *waives*: limits of the autoscaler that it disregards, as a faulty rule does.
     """
 
@@ -72,6 +80,7 @@ class Proposal:
     memory: Memory = field(default_factory=dict)
     figures: Mapping[str, float] = field(default_factory=dict)
     blind: bool = False
+    bounds: tuple[int, int] | None = None
     promotes: bool = True
     waives: tuple[Limit, ...] = ()
 

@@ -1,0 +1,10 @@
+"""The policies that stand alone: all but those made of others."""
+
+from .panic import Panic
+from .scheduled import Scheduled
+from .target_tracking import TargetTracking
+from .target_tracking_hpa import TargetTrackingHpa
+from .threshold import Threshold
+
+SinglePolicy = Threshold | TargetTracking | TargetTrackingHpa | Panic | Scheduled
+"""One that is not made of others. They are told apart by ``kind``, also in JSON."""
