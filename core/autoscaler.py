@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 
 from .model import NONE, SECOND, AutoscalerSpec
 from .policies.view import LONG_AGO, FleetView, Memory, Proposal, ServerView
-from .ports import CloudInstance, Sample, Servers
+from .ports import CloudInstance, ProxyLoad, Sample, Servers
 
 BOOTING = "booting"
 READY = "ready"
@@ -80,6 +80,9 @@ class _Known:
     phase: str
     since: int
     heard: int = -1
+    watched: bool = False
+    """Whether it was seen before it was ready."""
+    ready: int = LONG_AGO
 
 
 @dataclass(slots=True)
@@ -115,6 +118,7 @@ class Autoscaler:
     def launched(self, now: int, instance: CloudInstance) -> None:
         """A launch succeeded."""
         self._enter(instance, now)
+        self._known[instance.number].watched = True
 
     def _enter(self, instance: CloudInstance, since: int) -> None:
         self._known[instance.number] = _Known(instance, BOOTING, since)
@@ -134,14 +138,16 @@ class Autoscaler:
         """A termination succeeded."""
         self._known.pop(number, None)
 
-    def tick(self, now: int, servers: Servers, samples: Mapping[str, Sample]) -> Decision:
-        """Decide at *now* (ns) from the registry's lists and the samples of all listed or draining servers."""
+    def tick(
+        self, now: int, servers: Servers, samples: Mapping[str, Sample], proxy: ProxyLoad | None = None
+    ) -> Decision:
+        """Decide at *now* (ns) from the registry's lists, the samples of all listed or draining servers, and the proxy's if the policy needs it."""
         self._follow_registry(now, servers, samples)
         endings = self._endings(now, samples)
         ended = {ending.address for ending in endings}
         again = self._drained_again(servers, ended)
         ended |= {drain.address for drain in again}
-        view = self._view(now, servers, samples, ended)
+        view = self._view(now, servers, samples, ended, proxy)
         proposal = self.spec.policy.propose(view, self.memory)
         self.memory = proposal.memory
         desired, reason = self._limit(now, view, proposal)
@@ -177,8 +183,11 @@ class Autoscaler:
                 continue
             if known.instance.address in listed:
                 known.phase, known.since = READY, now
+                known.ready = now if known.watched else LONG_AGO
             elif sample is not None and sample.state == DRAINING:
                 known.phase, known.since = DRAINING, now
+            else:
+                known.watched = True
 
     def _endings(self, now: int, samples: Mapping[str, Sample]) -> tuple[Terminate, ...]:
         """Instances to terminate: drained, never booted, silent for too long."""
@@ -218,11 +227,17 @@ class Autoscaler:
     def _fresh(self, now: int, sample: Sample) -> bool:
         if sample.time is None:
             return self.spec.trust_foreign
-        return now - sample.time <= self.spec.max_sample_age
+        return self._recent(now, sample.time)
 
-    def _view(self, now: int, servers: Servers, samples: Mapping[str, Sample], ended: set[str]) -> FleetView:
+    def _recent(self, now: int, time: int) -> bool:
+        return now - time <= self.spec.max_sample_age
+
+    def _view(
+        self, now: int, servers: Servers, samples: Mapping[str, Sample], ended: set[str],
+        proxy: ProxyLoad | None,
+    ) -> FleetView:  # fmt: skip
         since = {
-            known.instance.address: known.since for known in self._known.values() if known.phase == READY
+            known.instance.address: known.ready for known in self._known.values() if known.phase == READY
         }
         views = []
         for address in servers.serving:
@@ -235,9 +250,11 @@ class Autoscaler:
             views.append(ServerView(address, metrics, since.get(address, LONG_AGO), sampled))
         booting = tuple(sorted(self._known[one.number].since for one in self._booting(ended)))
         standby = len(self._standby(now, servers, samples, ended))
+        load = _load(proxy) if proxy is not None and self._recent(now, proxy.time) else None
         return FleetView(
-            now, tuple(views), booting, standby, self.last_action, self.spec.minimum, self.spec.maximum
-        )
+            now, tuple(views), booting, standby, self.last_action, self.spec.minimum, self.spec.maximum,
+            draining=len(self.draining()), proxy=load,
+        )  # fmt: skip
 
     def _standby(
         self, now: int, servers: Servers, samples: Mapping[str, Sample], ended: set[str]
@@ -313,4 +330,13 @@ def _metrics(sample: Sample) -> dict[str, float]:
         "cpu": sample.cpu,
         "in_flight": float(sample.in_flight),
         **sample.custom,
+    }
+
+
+def _load(proxy: ProxyLoad) -> dict[str, float]:
+    return {
+        "requests": float(proxy.requests),
+        "unserved": float(proxy.unserved),
+        "in_flight": float(proxy.in_flight),
+        "waiting": float(proxy.waiting),
     }

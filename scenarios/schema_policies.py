@@ -1,5 +1,6 @@
 """The scaling policies' part of the scenario schema: each mapping resolves to the policy of core.policies."""
 
+from collections.abc import Iterator
 from typing import Any, Self
 
 from pydantic import Field, model_validator
@@ -9,7 +10,11 @@ from .schema_base import Model
 from .schema_metrics import Target
 from .schema_policy_combine import CombinePolicy
 from .schema_policy_panic import PanicPolicy
+from .schema_policy_queue import QueuePolicy
 from .schema_policy_scheduled import ScheduledPolicy
+from .schema_policy_simple import SimplePolicy
+from .schema_policy_step import StepPolicy
+from .schema_policy_target_tracking_aws import TargetTrackingAwsPolicy
 from .schema_policy_target_tracking_hpa import TargetTrackingHpaPolicy
 from .schema_policy_threshold import ThresholdPolicy
 from .units import Share, show
@@ -25,26 +30,38 @@ class TargetTrackingPolicy(Target):
         return core.TargetTracking(float(self.target), self.metric, self.tolerance)
 
 
-Settings = (
+Leaf = (
     ThresholdPolicy
+    | StepPolicy
+    | SimplePolicy
     | TargetTrackingPolicy
     | TargetTrackingHpaPolicy
+    | TargetTrackingAwsPolicy
     | PanicPolicy
     | ScheduledPolicy
-    | CombinePolicy
+    | QueuePolicy
 )
+Settings = Leaf | CombinePolicy
 
 
 class Policy(Model):
     """A scaling policy: exactly one of its fields."""
 
     threshold: ThresholdPolicy | None = Field(None, description="marks per server")
+    step: StepPolicy | None = Field(None, description="EC2 Auto Scaling's step scaling")
+    simple: SimplePolicy | None = Field(None, description="EC2 Auto Scaling's simple scaling")
     target_tracking: TargetTrackingPolicy | None = Field(None, description="an average on target")
     target_tracking_hpa: TargetTrackingHpaPolicy | None = Field(
         None, description="Kubernetes' HorizontalPodAutoscaler"
     )
+    target_tracking_aws: TargetTrackingAwsPolicy | None = Field(
+        None, description="EC2 Auto Scaling's target tracking"
+    )
     panic: PanicPolicy | None = Field(None, description="an average over a long and a short window (Knative)")
     scheduled: ScheduledPolicy | None = Field(None, description="sizes and bounds at given times")
+    queue: QueuePolicy | None = Field(
+        None, description="a total over the fleet, down to no server and up again"
+    )
     combine: CombinePolicy | None = Field(None, description="several policies at once")
 
     @model_validator(mode="before")
@@ -71,6 +88,15 @@ class Policy(Model):
         (name,) = self.model_fields_set
         found: Settings = getattr(self, name)
         return found
+
+    def leaves(self) -> Iterator[Leaf]:
+        """The settings of the policies that it comes to: its own, or its parts'."""
+        settings = self.settings
+        if isinstance(settings, CombinePolicy):
+            for part in settings.of:
+                yield from part.leaves()
+        else:
+            yield settings
 
     def resolve(self, duration: int) -> core.AnyPolicy:
         """The engine's policy, for a run so long (ns). Raises ValueError if a schedule has too many changes in it."""

@@ -2,9 +2,13 @@
 
 from .combine import Combine
 from .panic import Panic
+from .queue import Queue
 from .scheduled import Scheduled, Step
+from .simple import SimpleScaling
 from .single import SinglePolicy
+from .step import StepScaling
 from .target_tracking import TargetTracking
+from .target_tracking_aws import TargetTrackingAws
 from .target_tracking_hpa import TargetTrackingHpa
 from .threshold import Threshold, ThresholdFaults
 
@@ -12,14 +16,6 @@ AnyPolicy = SinglePolicy | Combine
 """One of the policies. They are told apart by ``kind``, also in JSON."""
 
 __all__ = [
-    "AnyPolicy",
-    "Combine",
-    "Panic",
-    "Scheduled",
-    "SinglePolicy",
-    "Step",
-    "TargetTracking",
-    "TargetTrackingHpa",
-    "Threshold",
-    "ThresholdFaults",
-]
+    "AnyPolicy", "Combine", "Panic", "Queue", "Scheduled", "SimpleScaling", "SinglePolicy", "Step", "StepScaling",
+    "TargetTracking", "TargetTrackingAws", "TargetTrackingHpa", "Threshold", "ThresholdFaults",
+]  # fmt: skip
