@@ -16,10 +16,12 @@ from windtunnel.core.policies import (
     StepScaling,
     TargetTracking,
     TargetTrackingAws,
+    TargetTrackingHpa,
     Threshold,
 )
 from windtunnel.core.policies.adjustments import StepAdjustment
 from windtunnel.core.policies.alarms import Alarm
+from windtunnel.core.policies.hpa_metrics import HpaMetric
 from windtunnel.core.policies.simple import SimpleRule
 from windtunnel.core.policies.step import StepRule
 
@@ -66,4 +68,10 @@ EXAMPLES: dict[str, Example] = {
         minutes=60,
     ),
     "target_tracking_aws": Example(TargetTrackingAws(60.0), minutes=120),
+    "target_tracking_hpa": Example(
+        TargetTrackingHpa((HpaMetric(0.6, "cpu"), HpaMetric(60.0))), interval=15 * SECOND
+    ),
+    "combine in bounds": Example(
+        Combine((Panic(100.0), TargetTracking(0.6, "cpu"), Scheduled((Step(0, minimum=2),))), "mean")
+    ),
 }
