@@ -12,7 +12,10 @@ from pydantic import (
 )
 
 from ..core.policies import queue as core
+from ..core.policies.hpa_behavior import IN_RATES, IN_WINDOW, OUT_RATES, OUT_WINDOW
+from ..core.policies.hpa_metrics import Tolerances
 from .schema_base import Count, FieldError, Model, Positive
+from .schema_policy_target_tracking_hpa import HpaRules
 from .units import Duration, Rate, Share, format_rate, parse_rate, show
 
 
@@ -66,9 +69,11 @@ class QueuePolicy(Model):
     tolerance: Share = Field(
         0.1, description="no change while the total is so close to what the servers are to have"
     )
-    scale_in_window: Duration = Field(
-        300 * core.SECOND,
-        description="a scale-in goes no lower than the highest size asked for within it; `cooldown` is not bound by it",
+    scale_up: HpaRules | None = Field(None, description="behavior.scaleUp, as in target_tracking_hpa")
+    scale_down: HpaRules | None = Field(None, description="behavior.scaleDown: the fields of scale_up")
+    downscale_stabilization: Duration = Field(
+        IN_WINDOW,
+        description="the window of a scale-in that scale_down does not say; to `idle` it goes without",
     )
     fallback: QueueFallback | None = Field(
         None, description="what to do while the metric is missing; omitted: stay"
@@ -111,9 +116,17 @@ class QueuePolicy(Model):
 
     def resolve(self) -> core.Queue:
         """The engine's policy."""
+        behaves = self.scale_up is not None or self.scale_down is not None
+        out, into = self.scale_up or HpaRules(), self.scale_down or HpaRules()
         return core.Queue(
             target=float(self.target), metric=self.metric, activation=float(self.activation), polling=self.polling,
             sync=self.sync, cooldown=self.cooldown, initial_cooldown=self.initial_cooldown,
-            idle=core.AUTO if self.idle is None else self.idle, least=self.least, tolerance=self.tolerance,
-            scale_in_window=self.scale_in_window, fallback=self.fallback.resolve() if self.fallback else None,
+            idle=core.AUTO if self.idle is None else self.idle, least=self.least,
+            tolerances=Tolerances(
+                self.tolerance if out.tolerance is None else out.tolerance,
+                self.tolerance if into.tolerance is None else into.tolerance,
+            ),
+            scale_out=out.resolve(OUT_WINDOW, OUT_RATES) if behaves else None,
+            scale_in=into.resolve(self.downscale_stabilization, IN_RATES) if behaves else None,
+            downscale_stabilization=self.downscale_stabilization, fallback=self.fallback.resolve() if self.fallback else None,
         )  # fmt: skip

@@ -5,8 +5,8 @@ Two loops, as in KEDA (pkg/scaling/executor/scale_scaledobjects.go, and its docu
 - Each ``polling``: the fleet is *active* while the total is above ``activation`` (not at it). An active fleet has ``least`` servers at once.
   One that has been inactive for longer than ``cooldown`` has ``idle``; one that was never active need not wait for longer than ``initial_cooldown``.
 - Each ``sync``, between ``least`` and any number: ceil(total / target), unless the total is within the tolerance of what the servers there
-  (booting ones too) are to have; a scale-in goes no lower than the highest size asked for within ``scale_in_window``. That is the part of the
-  HorizontalPodAutoscaler that KEDA leaves it to (external metric, AverageValue; its limits per period are not applied).
+  (booting ones too) are to have; then stabilized and limited in its rate (core.policies.hpa_behavior). KEDA leaves that to a
+  HorizontalPodAutoscaler with an external metric and an AverageValue.
 
 Activation comes before scaling: an inactive fleet becomes idle however many servers its total asks for.
 
@@ -18,17 +18,26 @@ with the failure after ``failure_threshold`` others (``>``), counted by polls in
 fleet is first scaled one ``sync`` later; ``idle`` omitted means 0, or, if the autoscaler's minimum is 1 or more, that the fleet is always active.
 """
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from .hpa_behavior import (
+    IN_WINDOW,
+    SCALE_IN,
+    SCALE_OUT,
+    ScalingRules,
+    limited,
+    limited_without_rules,
+    stabilized,
+    stabilized_without_rules,
+)
+from .hpa_history import History
+from .hpa_metrics import Tolerances, recommend_for_total
 from .view import FleetView, Memory, Proposal
 
 SECOND = 1_000_000_000
 AUTO = -1
 """Idle size: none at all if the autoscaler's minimum allows it; else never idle."""
-
-_EPSILON = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +66,10 @@ class Fallback:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """*target*: of *metric*, per server; *activation*: of the whole. Times in ns; *tolerance* as a share. See the module."""
+    """*target*: of *metric*, per server; *activation*: of the whole. Times in ns. See the module.
+
+    *scale_out*, *scale_in*, *downscale_stabilization*: see TargetTrackingHpa.
+    """
 
     target: float
     metric: Literal["requests", "in_flight", "waiting"] = "requests"
@@ -68,8 +80,10 @@ class Queue:
     initial_cooldown: int = 0
     idle: int = AUTO
     least: int = 1
-    tolerance: float = 0.1
-    scale_in_window: int = 300 * SECOND
+    tolerances: Tolerances = field(default_factory=Tolerances)
+    scale_out: ScalingRules | None = None
+    scale_in: ScalingRules | None = None
+    downscale_stabilization: int = IN_WINDOW
     fallback: Fallback | None = None
     kind: Literal["queue"] = "queue"
 
@@ -132,8 +146,7 @@ class _Turn:
         self.idles = policy.idle != AUTO or view.minimum == 0
         self.rest = max(policy.idle, 0)
         self.awake = bool(awake) if awake >= 0 else not (self.idles and view.size <= self.rest)
-        recent = memory.get("recent", (view.now, view.size))
-        self.recent = tuple(zip(recent[::2], recent[1::2], strict=True))
+        self.history = History.read(memory).carried_out(view.last_action)
         self.blind = total is None
         self.reason = "unknown" if self.blind and self.failures else "between looks"
         self.figures: dict[str, float] = {"target": policy.target}
@@ -152,7 +165,7 @@ class _Turn:
             "poll": self.poll.series(),
             "sync": self.sync.series(),
             "state": (self.begun, self.active, self.failures, self.wanted, int(self.awake)),
-            "recent": tuple(number for pair in self.recent for number in pair),
+            **self.history.write(),
         }
         return Proposal(self.wanted, self.reason, memory, self.figures, self.blind)
 
@@ -176,7 +189,6 @@ class _Turn:
         if self.awake and self._cooled_down():
             self.awake = False
             self.wanted = self.rest
-            self.recent = ()
         self.reason = "cooling down" if self.awake else "not active"
         return False
 
@@ -211,24 +223,36 @@ class _Turn:
                 return
             total, reason = policy.target * fallback.size(size), "fallback"
         self.figures["total"] = total
-        desired = size
-        if not size or abs(total / (policy.target * size) - 1.0) > policy.tolerance + _EPSILON:
-            desired = math.ceil(total / policy.target - _EPSILON)
-        desired = max(desired, policy.least)
-        self.wanted = self._stabilized(desired)
-        if self.wanted == desired:
-            reason = reason or (
-                "above target" if desired > size else "below target" if desired < size else "within"
-            )
-        self.reason = reason or "stabilized"
+        desired = recommend_for_total(total, policy.target, size, policy.tolerances).size
+        allowed = self._allowed(desired)
+        self.wanted = max(allowed, policy.least)
+        if allowed != desired:
+            self.reason = "limited"
+        else:
+            self.reason = reason or _direction(desired, size)
 
-    def _stabilized(self, desired: int) -> int:
-        """No lower than what was asked for within the window."""
-        now, size = self.view.now, self.view.size
-        kept = [
-            pair for pair in self.recent if pair[0] > now - self.policy.scale_in_window and pair[1] > desired
-        ]
-        self.recent = (*kept, (now, desired))
-        if desired >= size:
-            return desired
-        return min(size, int(max(pair[1] for pair in self.recent)))
+    def _allowed(self, wanted: int) -> int:
+        """*wanted*, after stabilization and limits."""
+        policy, now, size = self.policy, self.view.now, self.view.size
+        rules = policy.scale_out is not None or policy.scale_in is not None
+        out, into = policy.scale_out or SCALE_OUT, policy.scale_in or SCALE_IN
+        history = self.history
+        if not history.recommendations:
+            history = history.recommend(now, size)
+        if rules:
+            stable = stabilized(now, size, wanted, history, out, into)
+            allowed = limited(now, size, stable, history, out, into)
+            history = history.record(now, max(allowed, policy.least) - size)
+            horizon = max(out.window, into.window), max(out.longest, into.longest)
+        else:
+            stable = stabilized_without_rules(now, wanted, history, policy.downscale_stabilization)
+            allowed = limited_without_rules(size, stable)
+            horizon = policy.downscale_stabilization, 0
+        self.history = history.recommend(now, wanted).pruned(now, *horizon)
+        return allowed
+
+
+def _direction(desired: int, size: int) -> str:
+    if desired == size:
+        return "within"
+    return "above target" if desired > size else "below target"

@@ -24,7 +24,13 @@ NIGHT: dict[str, Any] = {
 
 
 def night(*, proxy: Any = None, faults: Any = (), **changes: Any) -> Run:
-    policy = {"target": "30/s", "polling": "2s", "sync": "1s", "cooldown": "10s", "scale_in_window": "5s"}
+    policy = {
+        "target": "30/s",
+        "polling": "2s",
+        "sync": "1s",
+        "cooldown": "10s",
+        "downscale_stabilization": "5s",
+    }
     scaler = {"policy": {"queue": {**policy, **changes}}}
     fleet = {**NIGHT["fleet"], "proxy": proxy or {}}
     return run({**NIGHT, "fleet": fleet, "autoscaler": scaler, "faults": list(faults)})

@@ -291,7 +291,7 @@ duration: 16s
 fleet: {app: {initial: 0, min: 0, max: 2, workers: 8, boot_time: {constant: 500ms}}}
 endpoints: [{path: /, cpu: {constant: 2ms}}]
 traffic: [{name: users, stages: [{for: 7s, rate: 40/s}, {for: 9s, rate: 0/s}], client: {connections: {pool: 20}}}]
-autoscaler: {policy: {queue: {target: 100/s, polling: 1s, sync: 1s, cooldown: 2s, scale_in_window: 1s}}}
+autoscaler: {policy: {queue: {target: 100/s, polling: 1s, sync: 1s, cooldown: 2s, downscale_stabilization: 1s}}}
 """
     flown = replay(Scenario.parse(text), backend="local", out=tmp_path / "run")
     decisions = [event for event in flown.events if event["event"] == "decision"]

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from windtunnel.core import policies
+from windtunnel.core.policies.hpa_behavior import SCALE_IN, ScalingRate, ScalingRules
 from windtunnel.core.policies.memory import read_memory, write_memory
 from windtunnel.core.policies.needs import needs_proxy
 from windtunnel.core.policies.queue import Fallback, Queue
@@ -22,15 +23,16 @@ from windtunnel.core.policies.view import NOTHING, FleetView, Memory, Proposal, 
 SECOND = 1_000_000_000
 
 
-def view(now: float, size: int, total: float | None, minimum: int = 0, **more: float) -> FleetView:
+def view(
+    now: float, size: int, total: float | None, minimum: int = 0, last_action: int = -1, **more: float
+) -> FleetView:
     """*size* servers at *now* (s), and the proxy's sample with *total* in each metric (None: missing)."""
     servers = tuple(ServerView(f"http://10.0.0.{n}", None) for n in range(size))
     load = (
         None if total is None else {"requests": total, "in_flight": total, "waiting": total, "unserved": 0.0}
     )
-    return FleetView(
-        int(now * SECOND), servers, proxy=None if load is None else {**load, **more}, minimum=minimum
-    )
+    load = None if load is None else {**load, **more}
+    return FleetView(int(now * SECOND), servers, (), 0, last_action, minimum, proxy=load)
 
 
 class Fleet:
@@ -39,13 +41,17 @@ class Fleet:
     def __init__(self, policy: Queue, size: int, minimum: int = 0, step: float = 1) -> None:
         self.policy, self.size, self.minimum, self.step = policy, size, minimum, step
         self.now = 0.0
+        self.acted = -1
         self.memory: Memory = NOTHING
 
     def turn(self, total: float | None) -> Proposal:
         """One, from text to text: what is remembered must survive a crash."""
         self.now += self.step
-        proposal = self.policy.propose(view(self.now, self.size, total, self.minimum), self.memory)
+        seen = view(self.now, self.size, total, self.minimum, last_action=self.acted)
+        proposal = self.policy.propose(seen, self.memory)
         self.memory = read_memory(write_memory(proposal.memory))
+        if proposal.desired != self.size:
+            self.acted = seen.now
         self.size = proposal.desired
         return proposal
 
@@ -56,13 +62,15 @@ class Fleet:
 
 def quick(**changes: Any) -> Queue:
     """Both loops each second, no stabilization."""
-    base: dict[str, Any] = {"target": 10.0, "polling": SECOND, "sync": SECOND, "scale_in_window": 0}
+    base: dict[str, Any] = {"target": 10.0, "polling": SECOND, "sync": SECOND, "downscale_stabilization": 0}
     return Queue(**{**base, **changes})
 
 
 def scaled(size: int, total: float, **changes: Any) -> int:
-    """The size that an active fleet is given."""
-    return Fleet(quick(**changes), size).turn(total).desired
+    """The size that an active fleet is given, after a turn with what it is to have."""
+    fleet = Fleet(quick(**changes), size)
+    fleet.turn(size * fleet.policy.target)
+    return fleet.turn(total).desired
 
 
 @pytest.mark.parametrize(
@@ -108,7 +116,9 @@ def test_sizes_between_one_and_many(size: int, total: float, desired: int) -> No
 def test_from_zero_the_fleet_has_its_least_size_first_and_is_scaled_one_sync_later() -> None:
     # executor, scaleFromZeroOrIdle: minReplicaCount if above 0, else 1. The HPA does nothing at 0.
     fleet = Fleet(Queue(10.0), 0)
-    assert fleet.sizes([100] * 16) == [1] * 15 + [10]
+    assert fleet.sizes([100] * 50) == [1] * 15 + [4] * 15 + [8] * 15 + [10] * 5, (
+        "the HPA: to 4 or twice the size"
+    )
     assert Fleet(Queue(10.0, least=3), 0).turn(1).desired == 3
 
 
@@ -141,8 +151,8 @@ def test_a_fleet_that_was_never_active_does_not_wait() -> None:
 
 def test_the_cooldown_may_jump_past_the_scale_in_window() -> None:
     # kedacore/keda#7770: N -> 0 by the cooldown, whatever the HPA's behaviour says.
-    fleet = Fleet(quick(cooldown=10 * SECOND, scale_in_window=300 * SECOND), 0)
-    assert fleet.sizes([50, 50])[-1] == 5
+    fleet = Fleet(quick(cooldown=10 * SECOND, downscale_stabilization=300 * SECOND), 0)
+    assert fleet.sizes([50, 50, 50]) == [1, 4, 5]
     assert fleet.sizes([0] * 11) == [5] * 10 + [0]
 
 
@@ -169,7 +179,8 @@ def test_fallback(behavior: Any, size: int, desired: int) -> None:
     # spec: failureThreshold 3, replicas 6; fallback: NumberOfFailures > FailureThreshold, that is with the fourth.
     fleet = Fleet(quick(fallback=Fallback(6, 3, behavior)), size)
     turns = [fleet.turn(10 * size)] + [fleet.turn(None) for _ in range(5)]
-    assert [turn.desired for turn in turns] == [size] * 4 + [desired] * 2
+    # Through the HPA, and so at its rate.
+    assert [turn.desired for turn in turns] == [size] * 4 + [min(desired, max(2 * size, 4)), desired]
     assert [turn.blind for turn in turns] == [False] + [True] * 5
     assert turns[3].reason == "unknown"
     back = fleet.turn(20)
@@ -190,10 +201,16 @@ def test_a_fallback_wakes_a_fleet_that_has_none() -> None:
     assert Fleet(quick(fallback=Fallback(6, 2)), 0).sizes([0, None, None, None, None]) == [0, 0, 0, 6, 6]
 
 
-def test_a_scale_in_goes_no_lower_than_the_highest_of_the_window() -> None:
-    # HPA, stabilization window for scaling down: the highest recommendation of the window.
-    fleet = Fleet(quick(scale_in_window=5 * SECOND), 1)
-    assert fleet.sizes([50, 20, 30, 20, 20, 20, 20, 20, 20]) == [5, 5, 5, 5, 5, 3, 3, 2, 2]
+def test_between_one_and_many_stabilization_and_rates_are_those_of_the_hpa() -> None:
+    # Without a behavior: the most of the window, also above the size, and at most twice the size or 4.
+    fleet = Fleet(quick(downscale_stabilization=5 * SECOND), 1)
+    assert fleet.sizes([50, 20, 30, 20, 20, 20, 20, 20, 20]) == [4, 5, 5, 5, 5, 5, 3, 3, 2]
+    # With one, as the specification's example has it: window 300 s, 100% per 15 s; and here one server a second up.
+    out = ScalingRules(0, (ScalingRate(1, "pods", SECOND),))
+    fleet = Fleet(quick(scale_out=out, scale_in=SCALE_IN), 1)
+    assert fleet.sizes([50] * 5) == [2, 3, 4, 5, 5]
+    sizes = fleet.sizes([20] * 320)
+    assert sizes.index(2) == 299, "a recommendation counts for less than 300 s"
 
 
 def test_lost_servers_are_replaced_between_looks() -> None:
@@ -222,7 +239,7 @@ def test_more_load_never_gives_fewer_servers(size: int, one: float, other: float
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 20), st.floats(0, 500), st.floats(5, 50))
 def test_with_constant_load_the_fleet_settles_and_stays(size: int, total: float, target: float) -> None:
-    fleet = Fleet(Queue(target, scale_in_window=60 * SECOND, cooldown=60 * SECOND), size, step=5)
+    fleet = Fleet(Queue(target, downscale_stabilization=60 * SECOND, cooldown=60 * SECOND), size, step=5)
     sizes = fleet.sizes([total] * 120)
     assert len(set(sizes[40:])) == 1
     assert (sizes[-1] == 0) == (total == 0)
