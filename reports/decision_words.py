@@ -89,8 +89,8 @@ def fleet_words(row: Row) -> str:
 def done_words(row: Row) -> str:
     """What was done, or would have been."""
     if not row["actions"]:
-        return "nothing was to be done"
-    verb = "it would have been" if row["dry_run"] else "it was"
+        return "nothing to do"
+    verb = "not done, for it is a dry run" if row["dry_run"] else "done"
     return f"{verb}: {row['actions']}"
 
 

@@ -15,7 +15,7 @@ from .decision_words import (
     limit_words,
     metrics_words,
 )
-from .wording import duration, moment, plural
+from .wording import duration, listed, moment, plural
 
 Row = dict[str, Any]
 
@@ -41,9 +41,10 @@ class _Spell:
     """Turns in a row of which the same is to be said."""
 
     key: tuple[Any, ...]
+    turn: int
     rows: list[Row]
 
-    def sentence(self, spec: AutoscalerSpec) -> Sentence:
+    def sentence(self, log: DecisionLog, spec: AutoscalerSpec) -> Sentence:
         first, last = self.rows[0], self.rows[-1]
         asked = sorted({row["proposal"] for row in self.rows})
         wanted = f"{asked[0]}" if len(asked) == 1 else f"{asked[0]} to {asked[-1]}"
@@ -61,7 +62,7 @@ class _Spell:
                     f"the policy asked for {wanted}, because {because(first['proposal_reason'])}."
                 )
             case _:
-                text = f"Samples were missing; the policy asked for {wanted}: {because(first['proposal_reason'])}."
+                text = f"No usable sample of {_unheard(log.seen(self.turn))}; the policy asked for {wanted}."
         return Sentence(first["time_ns"], last["time_ns"], text)
 
 
@@ -77,21 +78,21 @@ def _sentences(log: DecisionLog, spec: AutoscalerSpec) -> Iterator[Sentence]:
     for turn, row in enumerate(log.rows):
         key = _key(row)
         if spell is not None and spell.key != key:
-            yield spell.sentence(spec)
+            yield spell.sentence(log, spec)
             spell = None
         if before is not None:
             yield from _between(before, row, spec)
         if key and spell is not None:
             spell.rows.append(row)
         elif key:
-            spell = _Spell(key, [row])
+            spell = _Spell(key, turn, [row])
         elif row["actions"] or row["desired"] != _size(row):
             yield _change(log, turn, spec)
         else:
             quiet += 1
         before = row
     if spell is not None:
-        yield spell.sentence(spec)
+        yield spell.sentence(log, spec)
     yield _rest(log, quiet)
 
 
@@ -106,7 +107,14 @@ def _key(row: Row) -> tuple[Any, ...]:
         return ()
     if row["limits"]:
         return (_HELD, row["limits"], _size(row), row["proposal_reason"])
-    return (_BLIND, row["proposal_reason"]) if row["blind"] else ()
+    return (_BLIND, row["proposal"]) if row["blind"] else ()
+
+
+def _unheard(seen: list[Row]) -> str:
+    """Servers without a usable sample."""
+    silent = [row for row in seen if row["state"] == "serving" and row["requests"] is None]
+    names = [f"server {row['number']}" if row["number"] else row["server"] for row in silent]
+    return listed(names, 3) or "what it looks at"
 
 
 def _between(before: Row, row: Row, spec: AutoscalerSpec) -> Iterator[Sentence]:
@@ -135,7 +143,9 @@ def _change(log: DecisionLog, turn: int, spec: AutoscalerSpec) -> Sentence:
     row = log.rows[turn]
     time, size = row["time_ns"], _size(row)
     if row["desired"] == size:
-        return Sentence(time, time, f"{fleet_words(row).capitalize()}, and no other wanted; {done_words(row)}.")
+        return Sentence(
+            time, time, f"{fleet_words(row).capitalize()}, and no other wanted; {done_words(row)}."
+        )
     return Sentence(time, time, f"{_resized(log, turn, spec)} {done_words(row).capitalize()}.")
 
 
@@ -166,7 +176,7 @@ def _size(row: Row) -> int:
 
 # One turn.
 
-HEADER = ("server", "sample", "requests", "memory", "cpu", "in flight", "serving since")
+HEADER = ("server", "sample", "requests", "memory", "cpu", "in flight", "since")
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +201,8 @@ def situation(log: DecisionLog, spec: AutoscalerSpec, at: int) -> Situation | No
             return Situation(row["time_ns"], (*_undecided(log, turn, spec, failure),), ())
         # The turn decided, and failed when it was to be carried out.
         turn -= 1
-    row, seen = log.rows[turn], log.seen(turn)
+    row = log.rows[turn]
+    seen = log.seen(turn)
     sentences = [*_saw(row), *_decided(row, seen, spec)]
     if failure:
         sentences.append(f"Then the turn failed: {failure}.")
@@ -253,13 +264,12 @@ def _origin(log: DecisionLog, turn: int, spec: AutoscalerSpec) -> Iterator[str]:
 def _cells(row: Row, now: int) -> tuple[str, ...]:
     if row["state"] != "serving":
         return ("booting", "", "", "", "", "", f"launched {moment(row['since_ns'])}")
-    name = f"{row['number']} ({row['server']})" if row["number"] else row["server"]
+    where = row["server"].removeprefix("http://")
+    name = f"{row['number']} ({where})" if row["number"] else where
     age = "none" if row["sampled_ns"] < 0 else f"{duration(max(now - row['sampled_ns'], 0))} old"
-    if row["requests"] is None:
-        said = ("unknown",) * 4
-    else:
-        if row["sampled_ns"] < 0:
-            age = "without time"
+    said: tuple[str, ...] = ("unknown",) * 4
+    if row["requests"] is not None:
+        age = "undated" if row["sampled_ns"] < 0 else age
         said = (
             f"{row['requests']:.4g}/s",
             f"{row['memory']:.1%}",

@@ -251,6 +251,6 @@ def test_the_recording_makes_them_say_something() -> None:
     quiet = {"servers": [{**busy, "requests": 1}] * 3 + [away] * 3, "trouble": ""}
     said, kept = flown(spec, [crowd, {**crowd, "trouble": "registry"}, quiet, quiet], [0])
     assert (said, kept) == rehearsed(spec, [crowd, {**crowd, "trouble": "registry"}, quiet, quiet])
-    assert [len(seen) for _, seen in kept] == [2, 0, 3, 2]
+    assert [len(seen) for _, seen in kept] == [2, 0, 4, 3]
     assert [(turn, name) for turn, name, _ in said][:2] == [(1, "decision"), (2, "decision")]
     assert {"draining", "decision"} <= {name for _, name, _ in said}
