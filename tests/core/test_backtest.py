@@ -31,9 +31,13 @@ def view(second: int, total: float, serving: int, booting: tuple[int, ...] = (),
 
 def recorded(loads: list[float], servers: int = 4, **more: bool) -> list[Turn]:
     """A fleet that nobody resizes; at first one server does all the work, and shows what a server can do."""
-    metrics = [{"requests": n, "memory": 0.5, "cpu": n / 500, "in_flight": 1.0} for n in (200.0, 0.0, 0.0, 0.0)]
+    metrics = [
+        {"requests": n, "memory": 0.5, "cpu": n / 500, "in_flight": 1.0} for n in (200.0, 0.0, 0.0, 0.0)
+    ]
     first = FleetView(0, tuple(ServerView(f"a{n}", said) for n, said in enumerate(metrics)))
-    return [Turn(first, servers, "within", **more)] + [Turn(view(n, load, servers), servers, "within", **more) for n, load in enumerate(loads, 1)]
+    return [Turn(first, servers, "within", **more)] + [
+        Turn(view(n, load, servers), servers, "within", **more) for n, load in enumerate(loads, 1)
+    ]
 
 
 LOADS = [200.0, 200.0, 100.0, 100.0, 190.0, 190.0, 190.0, 190.0, 190.0, 190.0]

@@ -17,6 +17,7 @@ from windtunnel import Run, Scenario, replay, report
 from windtunnel.backends.connection import redis_client
 from windtunnel.backends.local.options import Figures, FlightOptions
 from windtunnel.backends.local.redis_server import RedisServer
+from windtunnel.backtesting import backtest, explain
 
 SMALL = """
 scenario: small
@@ -269,6 +270,11 @@ slo: [{name: answered, indicator: availability, above: 99%}]
     sizes = flown.summary["fleet"]
     assert sizes["most"] >= 2
     assert sizes["last"] == 1
+    assert flown.decisions.column("time_ns").to_pylist()[0] == 10**9
+    told = [sentence.text for sentence in explain(tmp_path / "run").story()]
+    assert any("wanted: the policy asked for" in text and "Done: launch" in text for text in told), told
+    other = backtest(tmp_path / "run", ["autoscaler.policy.target_tracking.target=12/s"])
+    assert 0 < other.parts <= 3 * 10**9
 
 
 def test_a_registry_of_the_users_is_left_as_it_was(tmp_path: Path) -> None:
