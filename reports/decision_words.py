@@ -26,11 +26,16 @@ REASONS = {
 }
 """What the reasons of policies mean; one that is not here is quoted."""
 
-UNDECIDED = {
+_UNDECIDED = {
     UNREACHABLE: "the registry could not be reached",
     REFUSED: "the cloud did not answer what is there",
     NO_LEASE: "another autoscaler, or a dead one, held the lease",
 }
+
+
+def undecided(reason: str) -> str:
+    """Why a turn decided nothing, as a clause."""
+    return _UNDECIDED.get(reason, reason)
 
 
 def because(reason: str) -> str:

@@ -7,13 +7,13 @@ from typing import Any
 from ..core.model import AutoscalerSpec
 from .decision_log import DecisionLog
 from .decision_words import (
-    UNDECIDED,
     because,
     done_words,
     figures_words,
     fleet_words,
     limit_words,
     metrics_words,
+    undecided,
 )
 from .wording import duration, listed, moment, plural
 
@@ -50,7 +50,7 @@ class _Spell:
         wanted = f"{asked[0]}" if len(asked) == 1 else f"{asked[0]} to {asked[-1]}"
         match self.key[0]:
             case "undecided":
-                text = f"Nothing was decided: {UNDECIDED.get(first['reason'], first['reason'])}."
+                text = f"Nothing was decided: {undecided(first['reason'])}."
             case "held":
                 text = (
                     f"{fleet_words(first).capitalize()}, and no change, although the policy asked for {wanted} "
@@ -196,7 +196,7 @@ def situation(log: DecisionLog, spec: AutoscalerSpec, at: int) -> Situation | No
     failure = ""
     if log.rows[turn]["desired"] < 0:
         row = log.rows[turn]
-        failure = UNDECIDED.get(row["reason"], row["reason"])
+        failure = undecided(row["reason"])
         if turn == 0 or log.rows[turn - 1]["time_ns"] != row["time_ns"]:
             return Situation(row["time_ns"], (*_undecided(log, turn, spec, failure),), ())
         # The turn decided, and failed when it was to be carried out.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from windtunnel.core.autoscaler import limited
@@ -13,7 +14,7 @@ from windtunnel.core.policies.view import FleetView, Proposal, ServerView
 BOOT = 3 * SECOND
 
 
-def spec(target: float, **more: int) -> AutoscalerSpec:
+def spec(target: float, **more: Any) -> AutoscalerSpec:
     return AutoscalerSpec(TargetTracking(target, "requests", 0.0), SECOND, **more)
 
 
