@@ -45,6 +45,7 @@ class _Spell:
     rows: list[Row]
 
     def sentence(self, log: DecisionLog, spec: AutoscalerSpec) -> Sentence:
+        """What is to be said of them."""
         first, last = self.rows[0], self.rows[-1]
         asked = sorted({row["proposal"] for row in self.rows})
         wanted = f"{asked[0]}" if len(asked) == 1 else f"{asked[0]} to {asked[-1]}"

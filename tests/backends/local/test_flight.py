@@ -273,8 +273,10 @@ slo: [{name: answered, indicator: availability, above: 99%}]
     assert flown.decisions.column("time_ns").to_pylist()[0] == 10**9
     told = [sentence.text for sentence in explain(tmp_path / "run").story()]
     assert any("wanted: the policy asked for" in text and "Done: launch" in text for text in told), told
-    other = backtest(tmp_path / "run", ["autoscaler.policy.target_tracking.target=12/s"])
-    assert 0 < other.parts <= 3 * 10**9
+    again = backtest(tmp_path / "run", ["autoscaler.cooldown=1s"])
+    assert (again.parts, again.otherwise) == (-1, 0)
+    other = backtest(tmp_path / "run", ["autoscaler.policy.target_tracking.target=90/s"])
+    assert 0 < other.parts <= 4 * 10**9
 
 
 def test_a_registry_of_the_users_is_left_as_it_was(tmp_path: Path) -> None:
