@@ -13,13 +13,13 @@ whether another takes its place.
 Servers that it did not launch are counted and never touched.
 
 A scale-in first cancels what is still booting, then drains the youngest serving instances (highest number). Standby servers
-whose monitors speak are promoted before any is launched.
+whose monitors speak are promoted before any is launched, if the proposal lets them be.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .model import SECOND, AutoscalerSpec
+from .model import NONE, SECOND, AutoscalerSpec
 from .policies.view import LONG_AGO, FleetView, Memory, Proposal, ServerView
 from .ports import CloudInstance, Sample, Servers
 
@@ -90,6 +90,9 @@ class _Known:
     phase: str
     since: int
     heard: int = -1
+    watched: bool = False
+    """Whether it was seen before it was ready."""
+    ready: int = LONG_AGO
 
 
 @dataclass(slots=True)
@@ -125,6 +128,7 @@ class Autoscaler:
     def launched(self, now: int, instance: CloudInstance) -> None:
         """A launch succeeded."""
         self._enter(instance, now)
+        self._known[instance.number].watched = True
 
     def _enter(self, instance: CloudInstance, since: int) -> None:
         self._known[instance.number] = _Known(instance, BOOTING, since)
@@ -155,7 +159,8 @@ class Autoscaler:
         proposal = self.spec.policy.propose(view, self.memory)
         self.memory = proposal.memory
         desired, reason, limits = limited(self.spec, view, proposal)
-        changes = self._reconcile(now, desired - view.size, servers, samples, ended)
+        standby = self._standby(now, servers, samples, ended) if proposal.promotes else []
+        changes = self._reconcile(desired - view.size, servers, standby, ended)
         if changes:
             self.last_action = now
         actions = (*endings, *again, *changes)
@@ -187,8 +192,11 @@ class Autoscaler:
                 continue
             if known.instance.address in listed:
                 known.phase, known.since = READY, now
+                known.ready = now if known.watched else LONG_AGO
             elif sample is not None and sample.state == DRAINING:
                 known.phase, known.since = DRAINING, now
+            else:
+                known.watched = True
 
     def _endings(self, now: int, samples: Mapping[str, Sample]) -> tuple[Terminate, ...]:
         """Instances to terminate: drained, never booted, silent for too long."""
@@ -232,7 +240,7 @@ class Autoscaler:
 
     def _view(self, now: int, servers: Servers, samples: Mapping[str, Sample], ended: set[str]) -> FleetView:
         ready = {
-            known.instance.address: (known.since, number)
+            known.instance.address: (known.ready, number)
             for number, known in self._known.items()
             if known.phase == READY
         }
@@ -247,9 +255,11 @@ class Autoscaler:
             since, number = ready.get(address, (LONG_AGO, 0))
             views.append(ServerView(address, metrics, since, sampled, number))
         booting = tuple(sorted(self._known[one.number].since for one in self._booting(ended)))
+        standby = len(self._standby(now, servers, samples, ended))
         return FleetView(
-            now, tuple(views), booting, len(self._standby(now, servers, samples, ended)), self.last_action
-        )
+            now, tuple(views), booting, standby, self.last_action, self.spec.minimum, self.spec.maximum,
+            draining=len(self.draining()),
+        )  # fmt: skip
 
     def _standby(
         self, now: int, servers: Servers, samples: Mapping[str, Sample], ended: set[str]
@@ -262,11 +272,10 @@ class Autoscaler:
         ]
 
     def _reconcile(
-        self, now: int, missing: int, servers: Servers, samples: Mapping[str, Sample], ended: set[str]
+        self, missing: int, servers: Servers, standby: list[str], ended: set[str]
     ) -> tuple[Action, ...]:
         """Promote, then launch; or cancel what still boots, then drain: never a serving server while one boots in vain."""
         if missing >= 0:
-            standby = self._standby(now, servers, samples, ended)
             promoted = [Promote(address) for address in standby[:missing]]
             return (*promoted, *(Launch() for _ in range(missing - len(promoted))))
         cancelled = self._booting(ended)[:-missing]
@@ -303,17 +312,19 @@ def limited(spec: AutoscalerSpec, view: FleetView, proposal: Proposal) -> tuple[
 
     Bounds come first (a fleet outside them is corrected at once), then the cooldown.
     """
-    upper = spec.maximum if spec.maximum >= 0 else proposal.desired
+    maximum = NONE if MAXIMUM in proposal.waives else spec.maximum
+    upper = maximum if maximum >= 0 else proposal.desired
     desired = max(min(proposal.desired, max(upper, 0)), spec.minimum, 0)
     bound = MAXIMUM if desired < proposal.desired else MINIMUM
     limits = () if desired == proposal.desired else (bound,)
     if view.size < spec.minimum:
         return desired, "below minimum", limits
-    if 0 <= spec.maximum < view.size:
-        return spec.maximum, "above maximum", () if proposal.desired == spec.maximum else (MAXIMUM,)
+    if 0 <= maximum < view.size:
+        return maximum, "above maximum", () if proposal.desired == maximum else (MAXIMUM,)
     if desired == view.size:
         return desired, f"at {bound}" if limits else proposal.reason, limits
-    if view.last_action >= 0 and view.now - view.last_action < spec.cooldown:
+    cooldown = 0 if COOLDOWN in proposal.waives else spec.cooldown
+    if view.last_action >= 0 and view.now - view.last_action < cooldown:
         return view.size, "cooldown", (*limits, COOLDOWN)
     return desired, proposal.reason, limits
 

@@ -115,6 +115,7 @@ class _Own:
     last_action: int = -1
     serving: list[int] = field(default_factory=list)
     booting: list[int] = field(default_factory=list)
+    draining: list[int] = field(default_factory=list)
     standby: int = 0
     _before: Turn | None = None
 
@@ -128,16 +129,17 @@ class _Own:
             self.parts = turn.view.now
             self.serving = [server.since for server in view.servers]
             self.booting = list(view.booting)
+            self.draining = [view.now] * view.draining
             self.standby, self.last_action = view.standby, view.last_action
         if self.parts >= 0:
-            self._resize(desired - view.size, view.now)
+            self._resize(desired - view.size, view.now, proposal.promotes)
         self._before = turn
         return view.size, desired, reason
 
     def _view(self, turn: Turn) -> FleetView:
         if self.parts < 0:
             # In a dry run the time of the last action is of one that never was.
-            return replace(turn.view, last_action=-1) if turn.dry_run else turn.view
+            return _bounded(turn, self.spec, -1)
         before, now = self._before, turn.view.now
         assert before is not None
         if turn.failed > NEGLIGIBLE:
@@ -155,7 +157,13 @@ class _Own:
             ServerView(f"estimated {number}", _Shared(parts), since, sampled)
             for number, since in enumerate(self.serving, 1)
         )
-        return FleetView(now, servers, tuple(self.booting), self.standby, self.last_action)
+        # As in core.autoscaler: a drained server is seen up to the turn that ends it.
+        gone = self.spec.drain_grace + self.spec.interval
+        self.draining = [drained for drained in self.draining if now - drained < gone]
+        return FleetView(
+            now, servers, tuple(self.booting), self.standby, self.last_action, self.spec.minimum, self.spec.maximum,
+            len(self.draining),
+        )  # fmt: skip
 
     def _spread(self, view: FleetView, before: int) -> Mapping[str, float]:
         """The recorded sums, per own server. A server without a sample had nothing yet if it is new, else as much as the others."""
@@ -170,20 +178,22 @@ class _Own:
                 raise _Lost(f"its servers would be busier ({name}) than any that was recorded")
         return parts
 
-    def _resize(self, more: int, now: int) -> None:
+    def _resize(self, more: int, now: int, promotes: bool) -> None:
         """As core.autoscaler reconciles: promote, launch; cancel what boots, drain the youngest."""
         if more == 0:
             return
         self.last_action = now
         if more > 0:
-            promoted = min(more, self.standby)
+            promoted = min(more, self.standby) if promotes else 0
             self.standby -= promoted
             self.serving += [now] * promoted
             self.booting += [now] * (more - promoted)
             return
         cancelled = min(-more, len(self.booting))
         self.booting = sorted(self.booting)[: len(self.booting) - cancelled]
-        self.serving = sorted(self.serving)[: max(len(self.serving) + more + cancelled, 0)]
+        drained = min(-more - cancelled, len(self.serving))
+        self.serving = sorted(self.serving)[: len(self.serving) - drained]
+        self.draining += [now] * drained
 
 
 def backtest(turns: Iterable[Turn], spec: AutoscalerSpec, boot: int) -> Backtest:
@@ -215,13 +225,19 @@ class _Asked:
 
     def decide(self, turn: Turn) -> tuple[int, str]:
         """The size it decides on, and why."""
-        view = replace(turn.view, last_action=self.last_action) if turn.dry_run else turn.view
+        view = _bounded(turn, self.spec, self.last_action)
         proposal = self.spec.policy.propose(view, self.memory)
         self.memory = proposal.memory
         desired, reason, _ = limited(self.spec, view, proposal)
         if desired != view.size:
             self.last_action = view.now
         return desired, reason
+
+
+def _bounded(turn: Turn, spec: AutoscalerSpec, last_action: int) -> FleetView:
+    """The recorded view under the bounds of *spec*; in a dry run the *last_action* is the other policy's own."""
+    view = replace(turn.view, minimum=spec.minimum, maximum=spec.maximum)
+    return replace(view, last_action=last_action) if turn.dry_run else view
 
 
 def _learn(turns: Iterable[Turn]) -> tuple[list[int], Mapping[str, float]]:

@@ -30,6 +30,9 @@ VIEW = st.builds(
     st.lists(TIMES, max_size=3).map(sorted).map(tuple),
     st.integers(0, 5),
     st.one_of(st.just(-1), TIMES),
+    st.integers(0, 5),
+    st.integers(-1, 9),
+    st.integers(0, 5),
 )
 
 
@@ -53,9 +56,11 @@ def test_a_turn_that_decided_nothing_has_no_view() -> None:
 
 def test_whatever_a_policy_sees_is_recorded() -> None:
     """A new field must get a column in core.records, or be no part of what policies look at."""
-    assert {f.name for f in fields(FleetView)} == {"now", "servers", "booting", "standby", "last_action"}
+    assert {f.name for f in fields(FleetView)} == {"now", "servers", "booting", "standby", "last_action", "minimum", "maximum",
+                                                  "draining"}  # fmt: skip
     assert {f.name for f in fields(ServerView)} == {"address", "metrics", "since", "sampled", "number"}
-    assert {f.name for f in fields(Proposal)} == {"desired", "reason", "memory", "figures", "blind"}
+    assert {f.name for f in fields(Proposal)} == {"desired", "reason", "memory", "figures", "blind", "bounds", "promotes",
+                                                 "waives"}  # fmt: skip
 
 
 def test_actions_are_counted_or_named() -> None:

@@ -16,8 +16,7 @@ from windtunnel.backends.live.settings import ProxySettings
 from windtunnel.backends.local.options import Figures, FlightOptions
 from windtunnel.backends.registry import RedisRegistry
 from windtunnel.core.autoscaler import Autoscaler
-from windtunnel.core.model import SECOND, AutoscalerSpec
-from windtunnel.core.policies import Threshold
+from windtunnel.core.model import SECOND
 from windtunnel.core.ports import Sample, Servers
 from windtunnel.scenarios.build import compile_plan
 
@@ -120,14 +119,17 @@ def test_what_says_no_times_is_trusted_or_unknown(foreign: dict[str, str], redis
 
     samples: dict[str, Sample] = until(loads, "loads of both")
     assert {(sample.time, sample.memory) for sample in samples.values()} == {(None, 0.25)}
-    policy = Threshold(requests_high=0.5)
-    reasons = {
-        trusting: Autoscaler(AutoscalerSpec(policy, trust_foreign=trusting))
-        .tick(10**18, registry.servers(), samples)
-        .reason
-        for trusting in (True, False)
+    reasons = {}
+    for given in ("", ", foreign: trust", ", foreign: unknown"):
+        text = FILE.replace("10/s}}, interval: 1s, cooldown: 2s", "0.5/s}}" + given)
+        spec = compile_plan(Scenario.parse(text)).fleet.autoscaler
+        assert spec is not None
+        reasons[given] = Autoscaler(spec).tick(10**18, registry.servers(), samples).reason
+    assert reasons == {
+        "": "requests_high",
+        ", foreign: trust": "requests_high",
+        ", foreign: unknown": "unknown",
     }
-    assert reasons == {True: "requests_high", False: "unknown"}
 
 
 def test_their_proxy_before_our_app_servers_rotates_the_list_and_loses_nothing(
