@@ -10,13 +10,21 @@ from windtunnel.core.policies import (
     AnyPolicy,
     Combine,
     Panic,
+    Queue,
     Scheduled,
+    SimpleScaling,
     Step,
+    StepScaling,
     TargetTracking,
+    TargetTrackingAws,
     TargetTrackingHpa,
     Threshold,
 )
+from windtunnel.core.policies.adjustments import StepAdjustment
+from windtunnel.core.policies.alarms import Alarm
 from windtunnel.core.policies.hpa_metrics import HpaMetric
+from windtunnel.core.policies.simple import SimpleRule
+from windtunnel.core.policies.step import StepRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +38,9 @@ class Example:
     interval: int = 5 * SECOND
 
 
+_PERIOD = 15 * SECOND
+_HIGH, _LOW = Alarm(0.8, "cpu", period=_PERIOD), Alarm(0.3, "cpu", above=False, period=_PERIOD)
+
 EXAMPLES: dict[str, Example] = {
     "threshold": Example(Threshold(requests_high=80, requests_low=30, memory_high=0.9, memory_low=0.4)),
     "threshold of requests": Example(Threshold(requests_high=80, requests_low=39)),
@@ -37,6 +48,19 @@ EXAMPLES: dict[str, Example] = {
     "target_tracking": Example(TargetTracking(60.0)),
     "target_tracking of cpu": Example(TargetTracking(0.6, "cpu")),
     "target_tracking of in_flight": Example(TargetTracking(6.0, "in_flight")),
+    "step": Example(
+        StepScaling(
+            StepRule(_HIGH, (StepAdjustment(1, 0.0, 0.1), StepAdjustment(2, 0.1))),
+            StepRule(_LOW, (StepAdjustment(-1, None, 0.0),)),
+            warmup=_PERIOD,
+        )
+    ),
+    "simple": Example(
+        SimpleScaling(SimpleRule(_HIGH, 1, cooldown=_PERIOD), SimpleRule(_LOW, -1, cooldown=_PERIOD)),
+        minutes=60,
+    ),
+    "target_tracking_aws": Example(TargetTrackingAws(0.6, "cpu", _PERIOD, 1, 3, warmup=_PERIOD)),
+    "queue": Example(Queue(60.0, polling=_PERIOD)),
     "target_tracking_hpa": Example(
         TargetTrackingHpa((HpaMetric(0.6, "cpu"), HpaMetric(60.0))), interval=15 * SECOND
     ),
