@@ -85,8 +85,6 @@ async def _serve(settings: ProxySettings, link: RoleLink, registry: Registry, de
     )  # fmt: skip
     admin = await start_admin(proxy, settings.admin_port) if settings.admin_port >= 0 else None
     refresher.start()
-    report = LoadReport(proxy, listener, registry, link)
-    report.start()
     if proxy.spec.health is not None:
         proxy.spawn(check_forever(proxy))
     proxy.spawn(_clean(proxy))
@@ -94,6 +92,8 @@ async def _serve(settings: ProxySettings, link: RoleLink, registry: Registry, de
     listener = Listener(proxy, settings.host, settings.port)
     link.subscribe(lambda command: _obey(command, proxy, listener, link))
     gc.freeze()
+    report = LoadReport(proxy, listener, registry, link)
+    report.start()
     host, port = listener.address
     link.status("up", {"address": url(host, port), "admin": admin.url if admin else ""})
     await ended.wait()

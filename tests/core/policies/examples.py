@@ -38,8 +38,8 @@ class Example:
     interval: int = 5 * SECOND
 
 
-_PERIOD = 15 * SECOND
-_HIGH, _LOW = Alarm(0.8, "cpu", period=_PERIOD), Alarm(0.3, "cpu", above=False, period=_PERIOD)
+HIGH, LOW = Alarm(80.0), Alarm(30.0, above=False)
+OUT = (StepAdjustment(1, 0.0, 40.0), StepAdjustment(3, 40.0, None))
 
 EXAMPLES: dict[str, Example] = {
     "threshold": Example(Threshold(requests_high=80, requests_low=30, memory_high=0.9, memory_low=0.4)),
@@ -48,27 +48,29 @@ EXAMPLES: dict[str, Example] = {
     "target_tracking": Example(TargetTracking(60.0)),
     "target_tracking of cpu": Example(TargetTracking(0.6, "cpu")),
     "target_tracking of in_flight": Example(TargetTracking(6.0, "in_flight")),
-    "step": Example(
-        StepScaling(
-            StepRule(_HIGH, (StepAdjustment(1, 0.0, 0.1), StepAdjustment(2, 0.1))),
-            StepRule(_LOW, (StepAdjustment(-1, None, 0.0),)),
-            warmup=_PERIOD,
-        )
-    ),
-    "simple": Example(
-        SimpleScaling(SimpleRule(_HIGH, 1, cooldown=_PERIOD), SimpleRule(_LOW, -1, cooldown=_PERIOD)),
-        minutes=60,
-    ),
-    "target_tracking_aws": Example(TargetTrackingAws(0.6, "cpu", _PERIOD, 1, 3, warmup=_PERIOD)),
-    "queue": Example(Queue(60.0, polling=_PERIOD)),
     "target_tracking_hpa": Example(
         TargetTrackingHpa((HpaMetric(0.6, "cpu"), HpaMetric(60.0))), interval=15 * SECOND
     ),
-    "panic": Example(Panic(100.0), interval=2 * SECOND),
-    "panic that waits": Example(Panic(100.0, scale_down_delay=30 * SECOND), interval=2 * SECOND),
-    "scheduled": Example(Scheduled((Step(0, size=3), Step(600 * SECOND, minimum=2, maximum=5)))),
-    "combine": Example(Combine((TargetTracking(60.0), TargetTracking(6.0, "in_flight")))),
-    "combine in bounds": Example(
-        Combine((Panic(100.0), TargetTracking(0.6, "cpu"), Scheduled((Step(0, minimum=2),))), "mean")
+    "queue": Example(Queue(60.0, polling=15 * SECOND)),
+    "panic": Example(Panic(80.0)),
+    "panic of in_flight": Example(
+        Panic(10.0, "in_flight", 0.6, max_scale_up_rate=3.0, scale_down_delay=60 * SECOND, activation_scale=3)
     ),
+    "scheduled": Example(
+        Scheduled((Step(0, size=2), Step(300 * SECOND, minimum=3), Step(900 * SECOND, maximum=6)))
+    ),
+    "combine by max": Example(
+        Combine((Panic(80.0), TargetTracking(0.6, "cpu"), Scheduled((Step(0, minimum=2),))))
+    ),
+    "combine by min": Example(Combine((Panic(80.0), TargetTracking(60.0)), "min")),
+    "combine by mean": Example(Combine((Scheduled((Step(0, size=5),)), TargetTracking(60.0)), "mean")),
+    "step": Example(
+        StepScaling(StepRule(HIGH, OUT), StepRule(LOW, (StepAdjustment(-1, None, 0.0),)), warmup=60 * SECOND),
+        minutes=60,
+    ),
+    "simple": Example(
+        SimpleScaling(SimpleRule(HIGH, 1, cooldown=60 * SECOND), SimpleRule(LOW, -1, cooldown=60 * SECOND)),
+        minutes=60,
+    ),
+    "target_tracking_aws": Example(TargetTrackingAws(60.0), minutes=120),
 }
