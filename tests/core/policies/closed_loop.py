@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from windtunnel.core.autoscaler import Autoscaler, Decision, Drain, Launch, Promote, Terminate
 from windtunnel.core.model import NONE, SECOND, AutoscalerSpec
-from windtunnel.core.ports import CloudInstance, Sample, Servers
+from windtunnel.core.ports import CloudInstance, ProxyLoad, Sample, Servers
 
 CAPACITY = 100.0
 """Requests per second that fill a server of these fleets: its CPU, and most of its memory."""
@@ -21,6 +21,13 @@ def metrics(requests: float) -> dict[str, float]:
         "in_flight": requests / 10,
         "queue": requests / 5,
     }
+
+
+def proxy_load(now: int, load: float) -> ProxyLoad:
+    """What the proxy says at *now* (ns) of *load* requests a second."""
+    return ProxyLoad(
+        time=now, requests=round(load), unserved=0, in_flight=round(load / 10), waiting=round(load / 5)
+    )
 
 
 @dataclass(slots=True)
@@ -78,7 +85,7 @@ class ClosedLoop:
         lists = Servers(
             tuple(sorted(map(_address, self._serving))), (), tuple(sorted(map(_address, self._standby)))
         )
-        decision = self.engine.tick(self.now, lists, samples)
+        decision = self.engine.tick(self.now, lists, samples, proxy_load(self.now, load))
         for action in decision.actions:
             self._do(action)
         self.sizes.append(self.size)

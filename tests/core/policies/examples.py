@@ -10,6 +10,7 @@ from windtunnel.core.policies import (
     AnyPolicy,
     Combine,
     Panic,
+    Queue,
     Scheduled,
     SimpleScaling,
     Step,
@@ -47,6 +48,10 @@ EXAMPLES: dict[str, Example] = {
     "target_tracking": Example(TargetTracking(60.0)),
     "target_tracking of cpu": Example(TargetTracking(0.6, "cpu")),
     "target_tracking of in_flight": Example(TargetTracking(6.0, "in_flight")),
+    "target_tracking_hpa": Example(
+        TargetTrackingHpa((HpaMetric(0.6, "cpu"), HpaMetric(60.0))), interval=15 * SECOND
+    ),
+    "queue": Example(Queue(60.0, polling=15 * SECOND)),
     "panic": Example(Panic(80.0)),
     "panic of in_flight": Example(
         Panic(10.0, "in_flight", 0.6, max_scale_up_rate=3.0, scale_down_delay=60 * SECOND, activation_scale=3)
@@ -68,9 +73,6 @@ EXAMPLES: dict[str, Example] = {
         minutes=60,
     ),
     "target_tracking_aws": Example(TargetTrackingAws(60.0), minutes=120),
-    "target_tracking_hpa": Example(
-        TargetTrackingHpa((HpaMetric(0.6, "cpu"), HpaMetric(60.0))), interval=15 * SECOND
-    ),
     "combine in bounds": Example(
         Combine((Panic(100.0), TargetTracking(0.6, "cpu"), Scheduled((Step(0, minimum=2),))), "mean")
     ),

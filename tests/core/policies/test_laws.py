@@ -1,6 +1,6 @@
 """Laws that every scaling policy obeys, over random fleets and loads; the policies are in examples.py."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import get_args
 
 import pytest
@@ -10,7 +10,7 @@ from windtunnel.core.model import SECOND
 from windtunnel.core.policies import AnyPolicy
 from windtunnel.core.policies.memory import read_memory, write_memory
 from windtunnel.core.policies.view import NOTHING, FleetView, Memory, Proposal, ServerView
-from windtunnel.tests.core.policies.closed_loop import CAPACITY, ClosedLoop, metrics, spec
+from windtunnel.tests.core.policies.closed_loop import CAPACITY, ClosedLoop, metrics, proxy_load, spec
 from windtunnel.tests.core.policies.examples import EXAMPLES, Example
 
 EACH = pytest.mark.parametrize("example", EXAMPLES.values(), ids=EXAMPLES.keys())
@@ -64,7 +64,9 @@ def seen(
         for n, requests in enumerate(load, 1)
     )
     launched = tuple(now - (k + 1) * SECOND for k in reversed(range(booting)))
-    return FleetView(now, servers, launched, standby, 900 * SECOND)
+    said = proxy_load(now, sum(r for r in load if r is not None))
+    proxy = {name: number(getattr(said, name)) for name in ("requests", "unserved", "in_flight", "waiting")}
+    return FleetView(now, servers, launched, standby, 900 * SECOND, proxy=proxy)
 
 
 def proposals(
@@ -91,16 +93,7 @@ def test_the_order_of_the_servers_does_not_matter(
     example: Example, history: History, data: st.DataObject
 ) -> None:
     views = [seen(turn, example, *shown) for turn, shown in enumerate(history)]
-    shuffled = [
-        FleetView(
-            view.now,
-            tuple(data.draw(st.permutations(view.servers))),
-            view.booting,
-            view.standby,
-            view.last_action,
-        )
-        for view in views
-    ]
+    shuffled = [replace(view, servers=tuple(data.draw(st.permutations(view.servers)))) for view in views]
     assert proposals(example.policy, shuffled) == proposals(example.policy, views)
 
 
