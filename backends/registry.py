@@ -6,7 +6,8 @@ Keys are those of the classic fleet (an optional prefix before each), so that fo
   order means nothing (a classic proxy rotates them by RPOPLPUSH), readers deduplicate;
 - hashes ``request_load`` (requests in the last second) and ``memory_load`` (0 to 1), fields ``http://IP[:port]``;
 - a hash per server named by its bare address ``IP[:port]``; a plain string there is a foreign server's request count;
-- list ``aws_instanceid``; and, ours alone, ``windtunnel:*`` (instance numbers, lease, fence, roles' state).
+- list ``aws_instanceid``; and, ours alone, ``windtunnel:*`` (instance numbers, lease, fence, roles' state, and the hash ``windtunnel:proxy``: the
+  proxy's own sample, without which nothing could ask for the first server).
 
 No blocking command, no Lua, no set: nothing whose order or timing a fake could not keep.
 """
@@ -18,7 +19,7 @@ from typing import Any, TypeVar
 
 import redis
 
-from ..core.ports import RegistryError, Sample, Servers, State
+from ..core.ports import ProxyLoad, RegistryError, Sample, Servers, State
 
 LISTS = {"serving": "serving_servers", "canary": "canary_servers", "standby": "active_servers"}
 REQUEST_LOAD = "request_load"
@@ -28,6 +29,7 @@ NUMBERS = "windtunnel:instances"
 LEASE = "windtunnel:lease"
 FENCE = "windtunnel:fence"
 STATE = "windtunnel:state:"
+PROXY = "windtunnel:proxy"
 
 _OWN_FIELDS = {"requests", "memory", "cpu", "in_flight", "version", "state", "time"}
 _NANOS_PER_MS = 1_000_000
@@ -177,6 +179,21 @@ class RedisRegistry:
             pipe.get(self._key(bare(address)))
         found: list[Any] = pipe.execute(raise_on_error=False)
         return found
+
+    def write_proxy_load(self, load: ProxyLoad) -> None:
+        """See core.ports.Registry."""
+        _guard(lambda: self._redis.hset(self._key(PROXY), mapping=load._asdict()))
+
+    def read_proxy_load(self) -> ProxyLoad | None:
+        """See core.ports.Registry."""
+
+        def run() -> ProxyLoad | None:
+            found = self._redis.hgetall(self._key(PROXY))
+            if "time" not in found:
+                return None
+            return ProxyLoad(*(int(_number(found.get(name))) for name in ProxyLoad._fields))
+
+        return _guard(run)
 
     def next_number(self, above: int = 0) -> int:
         """See core.ports.Registry."""

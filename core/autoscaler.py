@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 
 from .model import NONE, SECOND, AutoscalerSpec
 from .policies.view import LONG_AGO, FleetView, Memory, Proposal, ServerView
-from .ports import CloudInstance, Sample, Servers
+from .ports import CloudInstance, ProxyLoad, Sample, Servers
 
 BOOTING = "booting"
 READY = "ready"
@@ -148,14 +148,16 @@ class Autoscaler:
         """A termination succeeded."""
         self._known.pop(number, None)
 
-    def tick(self, now: int, servers: Servers, samples: Mapping[str, Sample]) -> Decision:
-        """Decide at *now* (ns) from the registry's lists and the samples of all listed or draining servers."""
+    def tick(
+        self, now: int, servers: Servers, samples: Mapping[str, Sample], proxy: ProxyLoad | None = None
+    ) -> Decision:
+        """Decide at *now* (ns) from the registry's lists, the samples of all listed or draining servers, and the proxy's if the policy needs it."""
         self._follow_registry(now, servers, samples)
         endings = self._endings(now, samples)
         ended = {ending.address for ending in endings}
         again = self._drained_again(servers, ended)
         ended |= {drain.address for drain in again}
-        view = self._view(now, servers, samples, ended)
+        view = self._view(now, servers, samples, ended, proxy)
         proposal = self.spec.policy.propose(view, self.memory)
         self.memory = proposal.memory
         desired, reason, limits = limited(self.spec, view, proposal)
@@ -236,9 +238,15 @@ class Autoscaler:
     def _fresh(self, now: int, sample: Sample) -> bool:
         if sample.time is None:
             return self.spec.trust_foreign
-        return now - sample.time <= self.spec.max_sample_age
+        return self._recent(now, sample.time)
 
-    def _view(self, now: int, servers: Servers, samples: Mapping[str, Sample], ended: set[str]) -> FleetView:
+    def _recent(self, now: int, time: int) -> bool:
+        return now - time <= self.spec.max_sample_age
+
+    def _view(
+        self, now: int, servers: Servers, samples: Mapping[str, Sample], ended: set[str],
+        proxy: ProxyLoad | None,
+    ) -> FleetView:  # fmt: skip
         ready = {
             known.instance.address: (known.ready, number)
             for number, known in self._known.items()
@@ -256,9 +264,10 @@ class Autoscaler:
             views.append(ServerView(address, metrics, since, sampled, number))
         booting = tuple(sorted(self._known[one.number].since for one in self._booting(ended)))
         standby = len(self._standby(now, servers, samples, ended))
+        load = _load(proxy) if proxy is not None and self._recent(now, proxy.time) else None
         return FleetView(
             now, tuple(views), booting, standby, self.last_action, self.spec.minimum, self.spec.maximum,
-            draining=len(self.draining()),
+            draining=len(self.draining()), proxy=load,
         )  # fmt: skip
 
     def _standby(
@@ -336,4 +345,13 @@ def _metrics(sample: Sample) -> dict[str, float]:
         "cpu": sample.cpu,
         "in_flight": float(sample.in_flight),
         **sample.custom,
+    }
+
+
+def _load(proxy: ProxyLoad) -> dict[str, float]:
+    return {
+        "requests": float(proxy.requests),
+        "unserved": float(proxy.unserved),
+        "in_flight": float(proxy.in_flight),
+        "waiting": float(proxy.waiting),
     }

@@ -162,7 +162,7 @@ class _Own:
         self.draining = [drained for drained in self.draining if now - drained < gone]
         return FleetView(
             now, servers, tuple(self.booting), self.standby, self.last_action, self.spec.minimum, self.spec.maximum,
-            len(self.draining),
+            len(self.draining), _arrivals(turn.view.proxy),
         )  # fmt: skip
 
     def _spread(self, view: FleetView, before: int) -> Mapping[str, float]:
@@ -194,6 +194,11 @@ class _Own:
         drained = min(-more - cancelled, len(self.serving))
         self.serving = sorted(self.serving)[: len(self.serving) - drained]
         self.draining += [now] * drained
+
+
+def _arrivals(proxy: Mapping[str, float] | None) -> Mapping[str, float] | None:
+    """What of the proxy's sample another fleet would not have changed."""
+    return None if proxy is None else _Shared({"requests": proxy["requests"]})
 
 
 def backtest(turns: Iterable[Turn], spec: AutoscalerSpec, boot: int) -> Backtest:

@@ -41,6 +41,18 @@ class Sample(NamedTuple):
     custom: Mapping[str, float] = MappingProxyType({})
 
 
+class ProxyLoad(NamedTuple):
+    """What the proxy said of itself. *requests*: arrived in the last second; *unserved*: of those answered in it, by the proxy itself for want of a server
+    (no_server, shed); *in_flight*: requests under way; *waiting*: connections in the accept queue. *time* as in Sample.
+    """
+
+    time: int
+    requests: int
+    unserved: int = 0
+    in_flight: int = 0
+    waiting: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class CloudInstance:
     """An instance as the cloud lists it; *number* is ours, from a tag, *provider_id* theirs."""
@@ -95,6 +107,14 @@ class Registry(Protocol):
 
     def read_samples(self, addresses: Sequence[str]) -> dict[str, Sample]:
         """The latest sample of each address that has one; foreign servers' included."""
+        ...
+
+    def write_proxy_load(self, load: ProxyLoad) -> None:
+        """Write the proxy's own sample."""
+        ...
+
+    def read_proxy_load(self) -> ProxyLoad | None:
+        """The proxy's latest sample, if it has ever written one."""
         ...
 
     def next_number(self, above: int = 0) -> int:

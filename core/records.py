@@ -28,6 +28,7 @@ DECISIONS: Final = (
     ("proposal_reason", TEXT),
     ("blind", FLAG),
     ("figures", TEXT),
+    ("proxy", TEXT),
     ("limits", TEXT),
     ("desired", COUNT),
     ("reason", TEXT),
@@ -65,10 +66,30 @@ def rows_of(now: int, decision: Decision, dry_run: bool) -> tuple[Row, list[Row]
     """The rows of what was decided at *now*."""
     view, proposal = decision.view, decision.proposal
     if view is None or proposal is None:
-        return (now, -1, -1, -1, -1, -1, -1, -1, -1, "", False, "", "", -1, decision.reason, "", dry_run), []
+        return (
+            now,
+            -1,
+            -1,
+            -1,
+            -1,
+            -1,
+            -1,
+            -1,
+            -1,
+            "",
+            False,
+            "",
+            "",
+            "",
+            -1,
+            decision.reason,
+            "",
+            dry_run,
+        ), []
     row = (
         now, len(view.servers), len(view.booting), view.standby, view.draining, view.minimum, view.maximum,
-        view.last_action, proposal.desired, proposal.reason, proposal.blind, _text(proposal.figures), " ".join(decision.limits), decision.desired, decision.reason,
+        view.last_action, proposal.desired, proposal.reason, proposal.blind, _text(proposal.figures),
+        _text(view.proxy or {}), " ".join(decision.limits), decision.desired, decision.reason,
         actions_text(decision.actions), dry_run,
     )  # fmt: skip
     seen = [_observation(now, server) for server in view.servers]
@@ -97,7 +118,7 @@ def view_of(decision: Mapping[str, Any], observations: Sequence[Mapping[str, Any
     booting = tuple(row["since_ns"] for row in observations if row["state"] == BOOTING)
     return FleetView(
         decision["time_ns"], tuple(servers), booting, decision["standby"], decision["last_action_ns"],
-        decision["minimum"], decision["maximum"], decision["draining"],
+        decision["minimum"], decision["maximum"], decision["draining"], figures_of(decision["proxy"]) or None,
     )  # fmt: skip
 
 

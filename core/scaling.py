@@ -24,6 +24,7 @@ from typing import Any, Protocol
 from .autoscaler import Autoscaler, Decision, Drain, Launch, Promote, Terminate
 from .model import NONE, SECOND, AutoscalerSpec
 from .policies.memory import read_memory, write_memory
+from .policies.needs import needs_proxy
 from .policies.view import NOTHING
 from .ports import Cloud, CloudError, CloudInstance, Registry, RegistryError, Servers, State
 
@@ -108,6 +109,7 @@ class ScalingDriver:
         self._run = zlib.crc32(launches.encode())
         self._dry_run = dry_run
         self._lease = max(LEASE_TTL, 3 * spec.interval)
+        self._needs_proxy = needs_proxy(spec.policy)
         self._reason = ""
         self._proposed: tuple[object, ...] = ()
         self._begin_anew()
@@ -163,7 +165,8 @@ class ScalingDriver:
         servers = self._without_the_ended(now, self._registry.servers())
         addresses = {*servers.serving, *servers.canary, *servers.standby, *self.engine.watched()}
         samples = self._registry.read_samples(sorted(addresses))
-        decision = self.engine.tick(now, servers, samples)
+        proxy = self._registry.read_proxy_load() if self._needs_proxy else None
+        decision = self.engine.tick(now, servers, samples, proxy)
         self._world.decided(now, decision)
         if self._dry_run:
             self._log_proposal(decision)

@@ -10,6 +10,7 @@ from .schema_base import Model
 from .schema_metrics import Target
 from .schema_policy_combine import CombinePolicy
 from .schema_policy_panic import PanicPolicy
+from .schema_policy_queue import QueuePolicy
 from .schema_policy_scheduled import ScheduledPolicy
 from .schema_policy_simple import SimplePolicy
 from .schema_policy_step import StepPolicy
@@ -38,6 +39,7 @@ Leaf = (
     | TargetTrackingAwsPolicy
     | PanicPolicy
     | ScheduledPolicy
+    | QueuePolicy
 )
 Settings = Leaf | CombinePolicy
 
@@ -57,6 +59,9 @@ class Policy(Model):
     )
     panic: PanicPolicy | None = Field(None, description="an average over a long and a short window (Knative)")
     scheduled: ScheduledPolicy | None = Field(None, description="sizes and bounds at given times")
+    queue: QueuePolicy | None = Field(
+        None, description="a total over the fleet, down to no server and up again"
+    )
     combine: CombinePolicy | None = Field(None, description="several policies at once")
 
     @model_validator(mode="before")

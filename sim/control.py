@@ -14,7 +14,8 @@ from ..core.draws import BOOT_FAILURE, BOOT_TIME, draw, key, uniform
 from ..core.lifecycle import ALIVE, READY, State
 from ..core.model import SECOND, FleetSpec
 from ..core.order import Kind
-from ..core.ports import Cloud, CloudInstance, Registry, RegistryError, Sample, Sink
+from ..core.policies.needs import needs_proxy
+from ..core.ports import Cloud, CloudInstance, ProxyLoad, Registry, RegistryError, Sample, Sink
 from ..core.table import CANARY, SERVING
 from .embedded_cloud import number_of
 from .instances import Instance, Instances
@@ -54,6 +55,8 @@ class ControlPlane:
         self._restart_after = fleet.proxy.restart_after
         self._boot_stream = key(fleet.seed, "boot")
         self._reachable = True
+        # Nobody else would read it.
+        self._proxy_writes = fleet.autoscaler is not None and needs_proxy(fleet.autoscaler.policy)
         plane.lost = self._lost
         plane.proxy_down = self._proxy_down
 
@@ -207,11 +210,14 @@ class ControlPlane:
             if instance.state in ALIVE and self.troubles.writes_samples(number):
                 written.append(self._registry_sample(now, instance, self._shown(sample)))
         self.sink.metrics(rows)
+        load = None
+        if self._proxy_writes and not self.plane.down:
+            load = ProxyLoad(now, proxy.requests, proxy.unserved, proxy.in_flight, proxy.queued)
         late = self.troubles.registry_latency
         if 0 < late < REGISTRY_TIMEOUT:
-            self.timeline.env.process(self._write_later(now + late, written))
+            self.timeline.env.process(self._write_later(now + late, written, load))
         else:
-            self._write(written)
+            self._write(written, load)
 
     def _shown(self, sample: ServerSample) -> ServerSample:
         """What the server's monitor writes: what it sees, unless it is stuck."""
@@ -219,14 +225,21 @@ class ControlPlane:
             self._frozen[sample.server] = sample
         return self._frozen.setdefault(sample.server, sample)
 
-    def _write_later(self, time: int, samples: list[Sample]) -> Process:
+    def _write_later(self, time: int, samples: list[Sample], load: ProxyLoad | None) -> Process:
         yield self.timeline.until(time, Kind.MONITOR, LATER)
-        self._write(samples)
+        self._write(samples, load)
 
-    def _write(self, samples: list[Sample]) -> None:
+    def _write(self, samples: list[Sample], load: ProxyLoad | None) -> None:
         try:
             self.troubles.reach_registry("monitors")
             self.registry.write_samples(samples)
+        except RegistryError as error:
+            self._unreachable(error)
+        if load is None:
+            return
+        try:
+            self.troubles.reach_registry("proxy")
+            self.registry.write_proxy_load(load)
         except RegistryError as error:
             self._unreachable(error)
 

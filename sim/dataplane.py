@@ -151,13 +151,14 @@ class DataPlane:
         proxy = self.proxy
         own = ProxySample(
             proxy.requests,
+            proxy.unserved,
             self.forwarding.active,
             len(proxy.accept_queue),
             self.fleet.proxy.memory.base + self.fleet.proxy.memory.each * proxy.connections,
             proxy.connections,
             proxy.descriptors,
         )
-        proxy.requests = 0
+        proxy.requests = proxy.unserved = 0
         rows = []
         for number, server in self.servers.items():
             if server.alive:

@@ -77,6 +77,8 @@ class Forwarding:
         role = routing.wanted_role(self.sequence, self.spec.canary_every)
         failure = self._forward(attempt, role, 0)
         if failure:
+            if failure in (NO_SERVER, SHED):
+                self.proxy.unserved += 1
             self._respond(attempt, failure, _STATUS[failure])
 
     def _forward(self, attempt: Attempt, role: int, exclude: int) -> int:

@@ -19,9 +19,10 @@ class ServerSample(NamedTuple):
 
 
 class ProxySample(NamedTuple):
-    """The proxy's own figures; requests since the last sample."""
+    """The proxy's own figures; since the last sample: requests, and how many it answered itself for want of a server (no_server, shed)."""
 
     requests: int
+    unserved: int
     in_flight: int
     queued: int
     memory: int

@@ -40,6 +40,7 @@ class Proxy:
         self.descriptors = 0
         self.connections = 0
         self.requests = 0
+        self.unserved = 0
         self.loop = EventLoop(plane.host, timeline)
         self.slow = 1.0
         self.accept_queue: deque[Connection] = deque()

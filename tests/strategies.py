@@ -182,6 +182,9 @@ AUTOSCALER = st.one_of(
     st.just(
         {"policy": {"target_tracking": {"metric": "in_flight", "target": 3}}, "cooldown": "1s", "dead_after": "3s", "drain_grace": "1500ms", "drain_timeout": "3s", "reconcile_interval": "2s"}
     ),
+    st.just(
+        {"policy": {"queue": {"target": "20/s", "activation": "5/s", "polling": "1s", "sync": "1s", "cooldown": "1s", "downscale_stabilization": "2s"}}}
+    ),
 )  # fmt: skip
 
 KILL = st.builds(

@@ -7,7 +7,7 @@ fleet. *advance* lets at least so many ns pass, really or virtually.
 from collections.abc import Callable
 from typing import Any
 
-from ...core.ports import Registry, Sample
+from ...core.ports import ProxyLoad, Registry, Sample
 
 Advance = Callable[[int], None]
 Check = Callable[[Registry, Any, Advance], None]
@@ -47,6 +47,20 @@ def samples_come_back(registry: Registry, raw: Any, advance: Advance) -> None:
     assert raw.hgetall("request_load") == {A: "312"}
     assert float(raw.hgetall("memory_load")[A]) == 0.4375
     assert raw.hgetall("10.0.0.1")["requests"] == "312"
+
+
+def the_proxys_sample_comes_back(registry: Registry, raw: Any, advance: Advance) -> None:
+    """The latest one, under a key of ours; nothing before the first; numbers that are none count as 0."""
+    assert registry.read_proxy_load() is None
+    registry.write_proxy_load(ProxyLoad(4_000_000_000, 7, 7, 1, 3))
+    registry.write_proxy_load(ProxyLoad(5_000_000_000, 250, 12, 31, 0))
+    assert registry.read_proxy_load() == ProxyLoad(5_000_000_000, 250, 12, 31, 0)
+    assert raw.hgetall("windtunnel:proxy")["requests"] == "250"
+    raw.hset("windtunnel:proxy", "in_flight", "many")
+    assert registry.read_proxy_load() == ProxyLoad(5_000_000_000, 250, 12, 0, 0)
+    registry.write_samples([Sample(A, 1, 1, 0.5)])
+    registry.forget(A)
+    assert registry.read_proxy_load() is not None
 
 
 def forgetting_deletes_everything(registry: Registry, raw: Any, advance: Advance) -> None:
@@ -150,6 +164,7 @@ CHECKS: tuple[Check, ...] = (
     lists_are_edited,
     newest_server_is_first,
     samples_come_back,
+    the_proxys_sample_comes_back,
     forgetting_deletes_everything,
     foreign_fleet_is_understood,
     wrong_types_do_not_crash,

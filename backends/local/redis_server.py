@@ -13,7 +13,7 @@ import redis
 from ...core.ports import RegistryError
 from ..connection import redis_client
 from ..live.addresses import LOOPBACK
-from ..registry import FENCE, INSTANCES, LEASE, LISTS, NUMBERS, STATE, RedisRegistry
+from ..registry import FENCE, INSTANCES, LEASE, LISTS, NUMBERS, PROXY, STATE, RedisRegistry
 from .process import BackendFailure, die_with_parent
 
 _START_SECONDS = 15.0
@@ -110,7 +110,7 @@ def sweep(url: str, prefix: str, addresses: Iterable[str]) -> None:
         registry = RedisRegistry(client, prefix)
         for address in addresses:
             registry.forget(address)
-        own = [prefix + name for name in (INSTANCES, NUMBERS, LEASE, FENCE)]
+        own = [prefix + name for name in (INSTANCES, NUMBERS, LEASE, FENCE, PROXY)]
         client.delete(*own, *client.scan_iter(match=f"{prefix}{STATE}*"))
     except (redis.RedisError, RegistryError):
         return

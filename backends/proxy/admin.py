@@ -24,6 +24,7 @@ async def start_admin(proxy: Proxy, port: int) -> Admin:
         return web.json_response(
             {
                 "requests": proxy.requests,
+                "unserved": proxy.unserved,
                 "in_flight": proxy.active,
                 "retrying": proxy.retrying,
                 "connections": proxy.connections,

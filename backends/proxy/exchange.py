@@ -128,6 +128,8 @@ class Exchange:
         role = routing.wanted_role(proxy.sequence, proxy.spec.canary_every)
         failure = self._forward(role, 0)
         if failure:
+            if failure in (NO_SERVER, SHED):
+                proxy.unserved += 1
             self._fail(failure)
 
     def _forward(self, role: int, exclude: int) -> int:

@@ -18,6 +18,7 @@ from ..live.settings import ProxySettings
 from .admin import start_admin
 from .health_checks import check_forever
 from .listener import Listener
+from .load_report import LoadReport
 from .proxy import SPARE_DESCRIPTORS, Proxy
 from .refresh import Refresher
 
@@ -82,18 +83,22 @@ async def _serve(settings: ProxySettings, link: RoleLink, registry: Registry, de
         lambda error: link.emit("registry_unreachable", {"error": error}),
         lambda: link.emit("registry_reachable"),
     )  # fmt: skip
-    listener = Listener(proxy, settings.host, settings.port)
     admin = await start_admin(proxy, settings.admin_port) if settings.admin_port >= 0 else None
     refresher.start()
     if proxy.spec.health is not None:
         proxy.spawn(check_forever(proxy))
     proxy.spawn(_clean(proxy))
+    # From here on there is no await before it is up: what a connection brings about comes after that.
+    listener = Listener(proxy, settings.host, settings.port)
     link.subscribe(lambda command: _obey(command, proxy, listener, link))
     gc.freeze()
+    report = LoadReport(proxy, listener, registry, link)
+    report.start()
     host, port = listener.address
     link.status("up", {"address": url(host, port), "admin": admin.url if admin else ""})
     await ended.wait()
     refresher.stop()
+    report.stop()
     listener.close()
     if crashes:
         return True

@@ -46,6 +46,7 @@ class Proxy:
         self.foreign = 0
         self.sequence = 0
         self.requests = 0
+        self.unserved = 0
         self.active = 0
         self.retrying = 0
         self.descriptors = 0

@@ -2,6 +2,7 @@
 
 from .combine import Combine
 from .panic import Panic
+from .queue import Queue
 from .scheduled import Scheduled, Step
 from .simple import SimpleScaling
 from .single import SinglePolicy
@@ -15,6 +16,6 @@ AnyPolicy = SinglePolicy | Combine
 """One of the policies. They are told apart by ``kind``, also in JSON."""
 
 __all__ = [
-    "AnyPolicy", "Combine", "Panic", "Scheduled", "SimpleScaling", "SinglePolicy", "Step", "StepScaling",
+    "AnyPolicy", "Combine", "Panic", "Queue", "Scheduled", "SimpleScaling", "SinglePolicy", "Step", "StepScaling",
     "TargetTracking", "TargetTrackingAws", "TargetTrackingHpa", "Threshold", "ThresholdFaults",
 ]  # fmt: skip

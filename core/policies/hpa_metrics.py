@@ -138,12 +138,15 @@ def _of_total(metric: HpaMetric, view: FleetView, tolerances: Tolerances) -> Rec
     values = [metrics[metric.metric] for metrics in view.known if metric.metric in metrics]
     if len(values) < len(view.servers) or (view.booting and not view.servers):
         return None
-    usage = _whole(_MILLI * math.fsum(values))
-    target = max(round(metric.target * _MILLI), 1)
-    size = view.size
-    if not size or not tolerances.within(usage / (target * size)):
-        size = math.ceil(usage / target)
-    return Recommendation(size, usage / _MILLI, target / _MILLI)
+    return recommend_for_total(math.fsum(values), metric.target, view.size, tolerances)
+
+
+def recommend_for_total(total: float, target: float, current: int, tolerances: Tolerances) -> Recommendation:
+    """What a *total* asks for of which each server is to have *target*, when there are *current* servers."""
+    usage, each, size = _whole(_MILLI * total), max(round(target * _MILLI), 1), current
+    if not size or not tolerances.within(usage / (each * size)):
+        size = math.ceil(usage / each)
+    return Recommendation(size, usage / _MILLI, each / _MILLI)
 
 
 def _whole(units: float) -> int:

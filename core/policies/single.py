@@ -1,6 +1,7 @@
 """The policies that stand alone: all but those made of others."""
 
 from .panic import Panic
+from .queue import Queue
 from .scheduled import Scheduled
 from .simple import SimpleScaling
 from .step import StepScaling
@@ -18,5 +19,6 @@ SinglePolicy = (
     | TargetTrackingAws
     | Panic
     | Scheduled
+    | Queue
 )
 """One that is not made of others. They are told apart by ``kind``, also in JSON."""

@@ -51,6 +51,8 @@ class FleetView:
     """The bounds that the autoscaler holds (-1: no upper one): for a policy whose order of steps or memory needs them."""
     draining: int = 0
     """How many instances end what they have in flight; not in *servers*, and not in :attr:`size`."""
+    proxy: Mapping[str, float] | None = None
+    """The proxy's own sample (requests and unserved per second, in_flight, waiting), for policies that need it (core.policies.needs); None: missing or too old."""
 
     @property
     def size(self) -> int:

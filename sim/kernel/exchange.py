@@ -12,6 +12,7 @@ from .slots import drop_job
 
 OK = int(Outcome.OK)
 NO_SERVER = int(Outcome.NO_SERVER)
+SHED = int(Outcome.SHED)
 UPSTREAM_TIMEOUT = int(Outcome.UPSTREAM_TIMEOUT)
 CONNECT_FAILED = int(Outcome.CONNECT_FAILED)
 SERVING = table.SERVING
@@ -25,6 +26,8 @@ def route_request(w: World, a: int) -> None:
         return
     failure = route_attempt(w, a)
     if failure != 0:
+        if failure in (NO_SERVER, SHED):
+            w.state[0]["unserved"] += 1
         leave(w, a)
         respond(w, a, failure, 502 if failure == CONNECT_FAILED else 503)
 

@@ -26,7 +26,7 @@ STATE = _row(
     # Clients.
     "rows connections_made unfinished block_next block_rows block_more window_from late_requests late_attempts "
     # Proxy.
-    "down descriptors connections requests cpu_free loop_head loop_tail queue_head queue_tail queue_length "
+    "down descriptors connections requests unserved cpu_free loop_head loop_tail queue_head queue_tail queue_length "
     "active retrying sequence last_serving last_canary table_rows toxics "
     # What the control plane must hear.
     "log_rows signal capacity"

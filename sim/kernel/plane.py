@@ -192,13 +192,14 @@ class KernelPlane:
         connections = int(state["connections"])
         own = ProxySample(
             int(state["requests"]),
+            int(state["unserved"]),
             int(state["active"]),
             int(state["queue_length"]),
             spec.proxy.memory.base + spec.proxy.memory.each * connections,
             connections,
             int(state["descriptors"]),
         )
-        state["requests"] = 0
+        state["requests"] = state["unserved"] = 0
         rows = [ServerSample(*row) for row in self._kernel.world.samples[:count].tolist()]
         if self.sink.due():
             self._hand_over()

@@ -20,7 +20,7 @@ from windtunnel.core.model import SECOND
 from windtunnel.core.ports import Sample, Servers
 from windtunnel.scenarios.build import compile_plan
 
-from ..app.running import app_settings, ask, running, until
+from ..app.running import Role, app_settings, ask, running, until
 from ..redis_fixture import RedisServer, free_port
 from .node import node_executable
 
@@ -36,7 +36,7 @@ fleet:
 endpoints:
   - {path: /, cpu: {constant: 2ms}, response_size: 100B}
 traffic:
-  - {name: users, stages: [{for: 4s, rate: 60/s}], client: {timeout: 3s, connections: {pool: 10}}}
+  - {name: users, stages: [{for: 4s, rate: 60/s}], client: {timeout: 10s, connections: {pool: 10}}}
 autoscaler: {policy: {threshold: {requests_high: 10/s}}, interval: 1s, cooldown: 2s}
 slo: [{name: answered, indicator: availability, above: 99.9%}]
 """
@@ -169,7 +169,12 @@ def test_their_proxy_before_our_app_servers_rotates_the_list_and_loses_nothing(
         finally:
             ended.set()
             reader.join()
-        served = [sum(line["requests"] for line in role.said("second")) for role in roles]
+
+        def served_by(role: Role) -> int:
+            return sum(line["requests"] for line in role.said("second"))
+
+        until(lambda: sum(map(served_by, roles)) >= run.summary["planned"], "every request counted")
+        served = [served_by(role) for role in roles]
     assert run.summary["outcomes"] == {"ok": run.summary["planned"]}
     # However it turns, readers see one list: all of it, and then what is left.
     both = tuple(sorted((first, second)))
@@ -177,7 +182,6 @@ def test_their_proxy_before_our_app_servers_rotates_the_list_and_loses_nothing(
     changes = [one.serving for one, other in itertools.pairwise(looks) if one != other]
     assert changes == [both]
     assert 0 < served[0] < served[1]
-    assert sum(served) >= 0.8 * run.summary["planned"]
     names = [event["event"] for event in run.events]
     assert (names.count("ready"), names.count("unlisted")) == (2, 1)
     assert "registry_unreachable" not in names

@@ -122,8 +122,19 @@ def test_the_role_from_beginning_to_end() -> None:
         await app.start()
         with redis_server() as url, role(url) as proxy:
             client = await proxy.client()
-            assert (await client.ask(GET)).cause == "no_server"
-            registry_at(url, "test:").register(app.address, "serving")
+            registry = registry_at(url, "test:")
+            end = time.monotonic() + 20
+
+            async def told() -> bool:
+                """Whether the registry has heard of requests without a server."""
+                assert (await client.ask(GET)).cause == "no_server"
+                load = registry.read_proxy_load()
+                return load is not None and load.requests >= load.unserved >= 1
+
+            while not await told():
+                assert time.monotonic() < end
+                await asyncio.sleep(0.02)
+            registry.register(app.address, "serving")
 
             async def served() -> bool:
                 return (await client.ask(GET)).status == 200
