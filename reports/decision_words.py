@@ -110,6 +110,6 @@ def done_words(row: Row) -> str:
     return f"{verb}: {row['actions']}"
 
 
-def figures_words(row: Row) -> str:
-    """The numbers that led the policy to its proposal."""
-    return ", ".join(f"{name} {value:.4g}" for name, value in figures_of(row["figures"]).items())
+def figures_words(text: str) -> str:
+    """A column of figures: ``average 80.2, ratio 1.34``."""
+    return ", ".join(f"{name} {value:.4g}" for name, value in figures_of(text).items())

@@ -236,7 +236,9 @@ def _decided(row: Row, seen: list[Row], spec: AutoscalerSpec) -> Iterator[str]:
         + (f" ({compared})." if compared else ".")
     )
     if row["figures"]:
-        yield f"Its figures: {figures_words(row)}."
+        yield f"Its figures: {figures_words(row['figures'])}."
+    if row["proxy"]:
+        yield f"The proxy's own sample: {figures_words(row['proxy'])}."
     missing = sum(one["state"] == "serving" and one["requests"] is None for one in seen)
     if missing:
         yield f"Of {plural(missing, 'server')} it had no usable sample (older than {duration(spec.max_sample_age)}, or none)."
