@@ -58,6 +58,8 @@ METRICS: Final = ("requests", "memory", "cpu", "in_flight")
 
 SERVING, BOOTING = "serving", "booting"
 
+_COUNTS_END: Final = [name for name, _ in DECISIONS].index("proposal_reason")
+
 Row = Sequence[Any]
 _PLACE = {table: {name: n for n, (name, _) in enumerate(columns)} for table, columns in RECORDS.items()}
 
@@ -66,26 +68,8 @@ def rows_of(now: int, decision: Decision, dry_run: bool) -> tuple[Row, list[Row]
     """The rows of what was decided at *now*."""
     view, proposal = decision.view, decision.proposal
     if view is None or proposal is None:
-        return (
-            now,
-            -1,
-            -1,
-            -1,
-            -1,
-            -1,
-            -1,
-            -1,
-            -1,
-            "",
-            False,
-            "",
-            "",
-            "",
-            -1,
-            decision.reason,
-            "",
-            dry_run,
-        ), []
+        counts = (-1,) * (_COUNTS_END - 1)
+        return (now, *counts, "", False, "", "", "", -1, decision.reason, "", dry_run), []
     row = (
         now, len(view.servers), len(view.booting), view.standby, view.draining, view.minimum, view.maximum,
         view.last_action, proposal.desired, proposal.reason, proposal.blind, _text(proposal.figures),

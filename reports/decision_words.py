@@ -21,6 +21,17 @@ REASONS = {
     "within": "what it looks at was where it should be",
     "above target": "the average was above the target",
     "below target": "the average was below the target",
+    "insufficient data": "its alarms had too few data",
+    "warming up": "new servers were warming up",
+    "panic": "the load of the last seconds was far above the target",
+    "scheduled size": "its schedule said so",
+    "within schedule": "the size was within its schedule",
+    "scale-out stabilized": "it keeps to the lowest size asked for of late",
+    "scale-in stabilized": "it keeps to the highest size asked for of late",
+    "scale-out limited": "it adds no more at once",
+    "scale-in limited": "it removes no more at once",
+    "at maximum": "the fleet was at its maximum",
+    "at minimum": "the fleet was at its minimum",
     "below minimum": "the fleet was below its minimum",
     "above maximum": "the fleet was above its maximum",
 }
@@ -99,6 +110,6 @@ def done_words(row: Row) -> str:
     return f"{verb}: {row['actions']}"
 
 
-def figures_words(row: Row) -> str:
-    """The numbers that led the policy to its proposal."""
-    return ", ".join(f"{name} {value:.4g}" for name, value in figures_of(row["figures"]).items())
+def figures_words(text: str) -> str:
+    """A column of figures: ``average 80.2, ratio 1.34``."""
+    return ", ".join(f"{name} {value:.4g}" for name, value in figures_of(text).items())

@@ -63,7 +63,11 @@ class _Spell:
                     f"the policy asked for {wanted}, because {because(first['proposal_reason'])}."
                 )
             case _:
-                text = f"No usable sample of {_unheard(log.seen(self.turn))}; the policy asked for {wanted}."
+                silent = _unheard(log.seen(self.turn))
+                lacking = (
+                    f"No usable sample of {silent}" if silent else "Something that it looks at was missing"
+                )
+                text = f"{lacking}; the policy asked for {wanted}."
         return Sentence(first["time_ns"], last["time_ns"], text)
 
 
@@ -112,10 +116,10 @@ def _key(row: Row) -> tuple[Any, ...]:
 
 
 def _unheard(seen: list[Row]) -> str:
-    """Servers without a usable sample."""
+    """Servers without a usable sample; empty if all have one."""
     silent = [row for row in seen if row["state"] == "serving" and row["requests"] is None]
     names = [f"server {row['number']}" if row["number"] else row["server"] for row in silent]
-    return listed(names, 3) or "what it looks at"
+    return listed(names, 3)
 
 
 def _between(before: Row, row: Row, spec: AutoscalerSpec) -> Iterator[Sentence]:
@@ -232,7 +236,9 @@ def _decided(row: Row, seen: list[Row], spec: AutoscalerSpec) -> Iterator[str]:
         + (f" ({compared})." if compared else ".")
     )
     if row["figures"]:
-        yield f"Its figures: {figures_words(row)}."
+        yield f"Its figures: {figures_words(row['figures'])}."
+    if row["proxy"]:
+        yield f"The proxy's own sample: {figures_words(row['proxy'])}."
     missing = sum(one["state"] == "serving" and one["requests"] is None for one in seen)
     if missing:
         yield f"Of {plural(missing, 'server')} it had no usable sample (older than {duration(spec.max_sample_age)}, or none)."
