@@ -13,6 +13,7 @@ from .backends.local.calibration import (
     Demand,
     Measured,
     ProxySeconds,
+    autoscaler_delay,
     latencies,
     proxy_time,
     start_up,
@@ -27,6 +28,9 @@ from .scenarios.scenario import Scenario
 
 ENDPOINTS = ("/cpu", "/io", "/call")
 DEMAND = Demand(cpu=1_000_000, io=2_000_000, service=2_000_000)
+INTERVAL = SECOND
+"""Of the calibration scenario's autoscaler (ns)."""
+
 _SCENARIO = """
 scenario: calibration
 duration: {duration}s
@@ -55,6 +59,7 @@ _ORDER = (
     "cpu_overhead",
     "timer_slack",
     "start_up",
+    "autoscaler_delay",
 )
 
 
@@ -119,11 +124,12 @@ def measure(run: Run, stages: Stages) -> dict[str, Measured]:
     failed = {name: count for name, count in run.summary["outcomes"].items() if name != "ok" and count}
     if failed:
         raise ValueError(f"expected every request to be answered, got {failed}")
-    begun = start_up(run.events)
+    begun, decided = start_up(run.events), autoscaler_delay(run.events, INTERVAL)
     proxy = proxy_time(proxy_seconds(run, stages))
     first, last = stages.start * SECOND + SECOND // 2, (stages.start + stages.slow) * SECOND
     return {
         **latencies(columns_of(run, first, last), DEMAND, proxy.value), "proxy_cpu": proxy, "start_up": begun,
+        "autoscaler_delay": decided,
     }  # fmt: skip
 
 

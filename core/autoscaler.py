@@ -13,13 +13,13 @@ whether another takes its place.
 Servers that it did not launch are counted and never touched.
 
 A scale-in first cancels what is still booting, then drains the youngest serving instances (highest number). Standby servers
-whose monitors speak are promoted before any is launched.
+whose monitors speak are promoted before any is launched, if the proposal lets them be.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .model import SECOND, AutoscalerSpec
+from .model import NONE, SECOND, AutoscalerSpec
 from .policies.view import LONG_AGO, FleetView, Memory, Proposal, ServerView
 from .ports import CloudInstance, ProxyLoad, Sample, Servers
 
@@ -80,6 +80,9 @@ class _Known:
     phase: str
     since: int
     heard: int = -1
+    watched: bool = False
+    """Whether it was seen before it was ready."""
+    ready: int = LONG_AGO
 
 
 @dataclass(slots=True)
@@ -115,6 +118,7 @@ class Autoscaler:
     def launched(self, now: int, instance: CloudInstance) -> None:
         """A launch succeeded."""
         self._enter(instance, now)
+        self._known[instance.number].watched = True
 
     def _enter(self, instance: CloudInstance, since: int) -> None:
         self._known[instance.number] = _Known(instance, BOOTING, since)
@@ -147,7 +151,8 @@ class Autoscaler:
         proposal = self.spec.policy.propose(view, self.memory)
         self.memory = proposal.memory
         desired, reason = self._limit(now, view, proposal)
-        changes = self._reconcile(now, desired - view.size, servers, samples, ended)
+        standby = self._standby(now, servers, samples, ended) if proposal.promotes else []
+        changes = self._reconcile(desired - view.size, servers, standby, ended)
         if changes:
             self.last_action = now
         return Decision(desired, view.size, reason, (*endings, *again, *changes))
@@ -178,8 +183,11 @@ class Autoscaler:
                 continue
             if known.instance.address in listed:
                 known.phase, known.since = READY, now
+                known.ready = now if known.watched else LONG_AGO
             elif sample is not None and sample.state == DRAINING:
                 known.phase, known.since = DRAINING, now
+            else:
+                known.watched = True
 
     def _endings(self, now: int, samples: Mapping[str, Sample]) -> tuple[Terminate, ...]:
         """Instances to terminate: drained, never booted, silent for too long."""
@@ -229,7 +237,7 @@ class Autoscaler:
         proxy: ProxyLoad | None,
     ) -> FleetView:  # fmt: skip
         since = {
-            known.instance.address: known.since for known in self._known.values() if known.phase == READY
+            known.instance.address: known.ready for known in self._known.values() if known.phase == READY
         }
         views = []
         for address in servers.serving:
@@ -244,8 +252,9 @@ class Autoscaler:
         standby = len(self._standby(now, servers, samples, ended))
         load = _load(proxy) if proxy is not None and self._recent(now, proxy.time) else None
         return FleetView(
-            now, tuple(views), booting, standby, self.last_action, self.spec.minimum, self.spec.maximum, load
-        )
+            now, tuple(views), booting, standby, self.last_action, self.spec.minimum, self.spec.maximum,
+            draining=len(self.draining()), proxy=load,
+        )  # fmt: skip
 
     def _standby(
         self, now: int, servers: Servers, samples: Mapping[str, Sample], ended: set[str]
@@ -259,12 +268,13 @@ class Autoscaler:
 
     def _limit(self, now: int, view: FleetView, proposal: Proposal) -> tuple[int, str]:
         """Bounds first (they are corrected at once), then the cooldown."""
-        upper = self.spec.maximum if self.spec.maximum >= 0 else proposal.desired
+        maximum = NONE if "maximum" in proposal.waives else self.spec.maximum
+        upper = maximum if maximum >= 0 else proposal.desired
         desired = max(min(proposal.desired, max(upper, 0)), self.spec.minimum, 0)
         if view.size < self.spec.minimum:
             return max(desired, self.spec.minimum), "below minimum"
-        if 0 <= self.spec.maximum < view.size:
-            return self.spec.maximum, "above maximum"
+        if 0 <= maximum < view.size:
+            return maximum, "above maximum"
         if desired == view.size:
             reason = proposal.reason
             if proposal.desired > desired:
@@ -272,16 +282,16 @@ class Autoscaler:
             elif proposal.desired < desired:
                 reason = "at minimum"
             return desired, reason
-        if self.last_action >= 0 and now - self.last_action < self.spec.cooldown:
+        cooldown = 0 if "cooldown" in proposal.waives else self.spec.cooldown
+        if self.last_action >= 0 and now - self.last_action < cooldown:
             return view.size, "cooldown"
         return desired, proposal.reason
 
     def _reconcile(
-        self, now: int, missing: int, servers: Servers, samples: Mapping[str, Sample], ended: set[str]
+        self, missing: int, servers: Servers, standby: list[str], ended: set[str]
     ) -> tuple[Action, ...]:
         """Promote, then launch; or cancel what still boots, then drain: never a serving server while one boots in vain."""
         if missing >= 0:
-            standby = self._standby(now, servers, samples, ended)
             promoted = [Promote(address) for address in standby[:missing]]
             return (*promoted, *(Launch() for _ in range(missing - len(promoted))))
         cancelled = self._booting(ended)[:-missing]

@@ -171,10 +171,15 @@ class SourceSpec:
     maximum: int = NONE
     body: Distribution | None = None
 
+    @property
+    def method(self) -> str:
+        """The method of its requests: with a body they are POSTs."""
+        return "GET" if self.body is None else "POST"
+
 
 @dataclass(frozen=True, slots=True)
 class AutoscalerSpec:
-    """The autoscaler around the policy; see docs/scenarios.md for each field."""
+    """The autoscaler around the policy; see docs/scenarios.md for each field. *delay*: how much later than its turn it looks and acts."""
 
     policy: AnyPolicy
     interval: int = SECOND
@@ -188,6 +193,7 @@ class AutoscalerSpec:
     drain_timeout: int = 30 * SECOND
     reconcile_interval: int = 60 * SECOND
     trust_foreign: bool = True
+    delay: int = 0
 
 
 @dataclass(frozen=True, slots=True)

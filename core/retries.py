@@ -9,6 +9,12 @@ from .draws import uniform
 from .outcomes import Outcome
 
 BUDGET_FLOOR = 3
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+"""Methods that may be repeated without being asked (RFC 9110, section 9.2.2)."""
+
+REPLAY_LIMIT = 65_536
+"""Bytes of a request's content that the proxy keeps, so that it can be sent again."""
+
 BACKOFF_LIMIT = 16
 """Doublings after which the backoff grows no more."""
 
@@ -25,15 +31,33 @@ def backoff(base: int, jitter: float, retry: int, bits: int) -> int:
 
 
 @decision
-def proxy_retries(outcome: int, tries: int, attempts: int, active: int, retrying: int, budget: float) -> bool:
+def keeps_content(outcome: int, body: int) -> bool:
+    """Whether the proxy still has all of a request with *body* bytes of content when a try ends with *outcome*: without a connection none of it was passed on."""
+    return outcome == _CONNECT_FAILED or body <= REPLAY_LIMIT
+
+
+@decision
+def proxy_retries(
+    outcome: int,
+    idempotent: bool,
+    kept: bool,
+    tries: int,
+    attempts: int,
+    active: int,
+    retrying: int,
+    budget: float,
+) -> bool:
     """Whether the proxy sends a failed request to another server.
 
-    Only what surely did no harm or had no answer is repeated: connection failures, resets and full queues.
-    *tries* is how often it was sent, *attempts* how many retries are allowed, *active* and *retrying* count requests and
+    Only what surely did no harm is repeated: connection failures and full queues, for no server has begun with the request; resets if its method is *idempotent*.
+    *kept*: the proxy still has all of its content. *tries* is how often it was sent, *attempts* how many retries are allowed, *active* and *retrying* count requests and
     retries under way, *budget* is the allowed share (negative: no budget).
     """
-    if tries > attempts:
+    if tries > attempts or not kept:
         return False
-    if outcome != _QUEUE_FULL and outcome != _CONNECT_FAILED and outcome != _UPSTREAM_RESET:
+    if outcome == _UPSTREAM_RESET:
+        if not idempotent:
+            return False
+    elif outcome != _QUEUE_FULL and outcome != _CONNECT_FAILED:
         return False
     return budget < 0 or retrying < max(float(BUDGET_FLOOR), budget * active)

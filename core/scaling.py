@@ -214,7 +214,9 @@ class ScalingDriver:
 
     def _log(self, decision: Decision) -> None:
         """A line for each decision that does something, or that something begins to prevent."""
-        news = decision.reason in HINDRANCES and decision.reason != self._reason
+        # Of a combined policy the part comes first: "panic: unknown".
+        hinders = decision.reason.rpartition(": ")[2] in HINDRANCES
+        news = hinders and decision.reason != self._reason
         self._reason = decision.reason
         if decision.actions or news:
             self._world.emit(

@@ -65,7 +65,8 @@ class Table:
             return
         block = rows if isinstance(rows, np.ndarray) else np.array(rows, dtype=self._dtype)
         first = block[ORDER[self.name][0]]
-        self.ordered = self.ordered and int(first[0]) >= self._last
+        # Rows of a flight come as their requests end.
+        self.ordered = self.ordered and int(first[0]) >= self._last and bool((first[1:] >= first[:-1]).all())
         self._last = int(first[-1])
         self._blocks.append(block)
         self._length += len(block)

@@ -143,7 +143,7 @@ def _autoscaler(document: Document) -> AutoscalerSpec | None:
     if scaler is None:
         return None
     return AutoscalerSpec(
-        policy=scaler.policy.resolve(),
+        policy=scaler.policy.resolve(document.duration),
         interval=scaler.interval,
         minimum=document.fleet.app.min,
         maximum=or_none(document.fleet.app.max),
@@ -154,6 +154,7 @@ def _autoscaler(document: Document) -> AutoscalerSpec | None:
         drain_grace=scaler.drain_grace,
         drain_timeout=scaler.drain_timeout,
         reconcile_interval=scaler.reconcile_interval,
+        trust_foreign=scaler.foreign == "trust",
     )
 
 

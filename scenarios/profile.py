@@ -51,6 +51,10 @@ class Profile(Model):
         0,
         description="from the launch of an app server's process until it is registered: no instance is ready sooner, for the process starts while its machine is pending and boots",
     )
+    autoscaler_delay: Duration = Field(
+        0,
+        description="how much later than its turn the autoscaler looks and acts, for it lets the monitors' samples come in; cooldowns and graces count from the turn",
+    )
     host_cores: Positive | None = Field(
         None,
         description="cores of the machine, which everything shares when the demand is burnt; omitted: not known",
@@ -91,6 +95,9 @@ def on_machine(fleet: FleetSpec, profile: Profile | None) -> FleetSpec:
     cpu = fleet.proxy.cpu_per_request if profile.proxy_cpu is None else profile.proxy_cpu
     away = 2 * hop + profile.call_overhead
     # Boot times are drawn in the run; with the mean this is exact for constant ones and for those that are far longer than a process starts.
+    scaler = fleet.autoscaler
+    if scaler is not None:
+        scaler = replace(scaler, delay=profile.autoscaler_delay)
     short = profile.start_up - fleet.pending - round(fleet.app.boot_time.mean)
     return replace(
         fleet,
@@ -101,4 +108,5 @@ def on_machine(fleet: FleetSpec, profile: Profile | None) -> FleetSpec:
         pending=fleet.pending + max(0, short),
         dependencies=tuple(replace(one, timer_slack=slack, round_trip=away) for one in fleet.dependencies),
         host_cores=profile.shared_cores or NONE,
+        autoscaler=scaler,
     )

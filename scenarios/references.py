@@ -14,9 +14,13 @@ from .problems import Path, nearest
 from .rate_file import RateFileError, read_rates
 from .schema import Document
 from .schema_base import StageRate
-from .schema_policies import ThresholdPolicy
+from .schema_policy_simple import SimplePolicy
+from .schema_policy_step import StepPolicy
+from .schema_policy_target_tracking_aws import TargetTrackingAwsPolicy
+from .schema_policy_threshold import ThresholdPolicy
 from .schema_traffic import Traffic
 from .shapes import CHANGES_LIMIT, expected_changes
+from .units import format_duration
 
 FILE_FIELDS = ("rate_csv", "access_log", "loadtest")
 
@@ -197,6 +201,26 @@ def _autoscaler(document: Document) -> Iterator[Found]:
         )
     if scaler and scaler.drain_timeout < scaler.drain_grace:
         yield ("autoscaler", "drain_timeout"), "expected no less than drain_grace"
+    if scaler:
+        try:
+            scaler.policy.resolve(document.duration)
+        except ValueError as error:
+            yield ("autoscaler", "policy"), str(error)
+    periods = (
+        [
+            one.shortest_period
+            for one in scaler.policy.leaves()
+            if isinstance(one, (StepPolicy, SimplePolicy, TargetTrackingAwsPolicy))
+        ]
+        if scaler
+        else []
+    )
+    if scaler and periods and min(periods) < scaler.interval:
+        yield (
+            ("autoscaler", "interval"),
+            f"expected at most the shortest period of the policy's alarms ({format_duration(min(periods))}): "
+            "a period without a look has no datapoint",
+        )
 
 
 def warnings(document: Document) -> list[str]:

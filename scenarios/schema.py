@@ -1,6 +1,6 @@
 """The scenario file's schema: autoscaler, faults, objectives, and the whole document."""
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import (
     Field,
@@ -35,6 +35,10 @@ class AutoscalerModel(Model):
     cooldown: Duration = Field(0, description="time after an action without another")
     max_sample_age: Duration = Field(
         5_000_000_000, gt=0, description="older samples make their server unknown, never idle"
+    )
+    foreign: Literal["trust", "unknown"] = Field(
+        "trust",
+        description="samples without a time, as app servers of the classic design write them (in flight only): `trust` takes them as they are, `unknown` makes their server unknown",
     )
     dead_after: DurationOrNever = Field(
         30_000_000_000,

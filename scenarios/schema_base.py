@@ -33,7 +33,7 @@ class FieldError(ValueError):
     """
 
     def __init__(
-        self, message: str, at: tuple[str, ...] = (), without: tuple[tuple[str, ...], ...] = ()
+        self, message: str, at: tuple[str | int, ...] = (), without: tuple[tuple[str, ...], ...] = ()
     ) -> None:
         super().__init__(message)
         self.at = at

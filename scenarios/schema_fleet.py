@@ -88,7 +88,7 @@ class ProxyMemory(Model):
 
 
 class ProxyRetries(Model):
-    """Requests that the proxy sends again, to another server: after a failed connection, a reset or a full queue."""
+    """Requests that the proxy sends again, to another server: after a failed connection or a full queue; after a reset only what is idempotent (RFC 9110, section 9.2.2), which requests with a body (POSTs) are not. A body of more than 64 KiB of which a server has had some is not sent again."""
 
     attempts: int = Field(0, ge=0, le=14, description="retries per request")
     budget: Share | None = Field(

@@ -1,4 +1,4 @@
-"""Metrics that scaling policies look at, and what they should be on average."""
+"""The metrics that policies and alerts look at, and values of them, in the scenario schema."""
 
 from typing import Any, Literal
 
@@ -8,6 +8,24 @@ from .schema_base import Model, Positive
 from .units import Rate, Share, format_rate, format_share, parse_rate, parse_share, show
 
 Metric = Literal["requests", "memory", "cpu", "in_flight"]
+
+
+def parse_level(metric: str, value: Any) -> float:
+    """A value of *metric*: a rate (requests), a percentage (memory, cpu) or a whole number (in_flight)."""
+    if metric == "requests":
+        return parse_rate(value)
+    if metric == "in_flight":
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError(f"expected a whole number for metric in_flight, got {show(value)}")
+        return value
+    return parse_share(value)
+
+
+def format_level(metric: str, value: float) -> Any:
+    """What :func:`parse_level` reads."""
+    if metric == "requests":
+        return format_rate(value)
+    return int(value) if metric == "in_flight" else format_share(value)
 
 
 class Target(Model):
@@ -22,16 +40,9 @@ class Target(Model):
     @classmethod
     def _of_the_metric(cls, value: Any, handler: Any, info: ValidationInfo) -> Any:
         metric = info.data.get("metric")
-        if metric == "requests":
-            parsed: float = parse_rate(value)
-        elif metric == "in_flight":
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise ValueError(f"expected a whole number for metric in_flight, got {show(value)}")
-            parsed = value
-        elif metric is None:
+        if metric is None:
             return value
-        else:
-            parsed = parse_share(value)
+        parsed = parse_level(metric, value)
         if parsed <= 0:
             raise ValueError(f"expected a target above 0, got {show(value)}")
         return parsed
@@ -39,8 +50,5 @@ class Target(Model):
     @model_serializer(mode="wrap")
     def _serialize(self, handler: SerializerFunctionWrapHandler) -> Any:
         data = handler(self)
-        if self.metric == "requests":
-            data["target"] = format_rate(self.target)
-        elif self.metric != "in_flight":
-            data["target"] = format_share(self.target)
+        data["target"] = format_level(self.metric, self.target)
         return data

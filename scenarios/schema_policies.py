@@ -1,47 +1,23 @@
 """The scaling policies' part of the scenario schema: each mapping resolves to the policy of core.policies."""
 
+from collections.abc import Iterator
 from typing import Any, Self
 
 from pydantic import Field, model_validator
 
 from ..core import policies as core
-from ..core.policies.threshold import OFF
-from .schema_base import FieldError, Model
+from .schema_base import Model
 from .schema_metrics import Target
+from .schema_policy_combine import CombinePolicy
+from .schema_policy_panic import PanicPolicy
 from .schema_policy_queue import QueuePolicy
+from .schema_policy_scheduled import ScheduledPolicy
+from .schema_policy_simple import SimplePolicy
+from .schema_policy_step import StepPolicy
+from .schema_policy_target_tracking_aws import TargetTrackingAwsPolicy
 from .schema_policy_target_tracking_hpa import TargetTrackingHpaPolicy
-from .units import Rate, Share, show
-
-
-class ThresholdPolicy(Model):
-    """The simple rule: one more when any server is too busy, one fewer when all are idle enough, one action at a time."""
-
-    requests_high: Rate | None = Field(
-        None, description="any server at or above adds one; omitted: not looked at"
-    )
-    requests_low: Rate | None = Field(
-        None, description="all servers at or below (and at or below memory_low) remove one"
-    )
-    memory_high: Share | None = Field(None, description="any server at or above adds one")
-    memory_low: Share | None = Field(None, description="see requests_low")
-
-    @model_validator(mode="after")
-    def _looks_at_something(self) -> Self:
-        if self.requests_high is None and self.memory_high is None:
-            raise FieldError(
-                "expected requests_high or memory_high, got neither",
-                without=(("requests_high",), ("memory_high",)),
-            )
-        return self
-
-    def resolve(self) -> core.Threshold:
-        """The engine's policy."""
-        return core.Threshold(
-            requests_high=_mark(self.requests_high),
-            requests_low=_mark(self.requests_low),
-            memory_high=_mark(self.memory_high),
-            memory_low=_mark(self.memory_low),
-        )
+from .schema_policy_threshold import ThresholdPolicy
+from .units import Share, show
 
 
 class TargetTrackingPolicy(Target):
@@ -54,17 +30,39 @@ class TargetTrackingPolicy(Target):
         return core.TargetTracking(float(self.target), self.metric, self.tolerance)
 
 
+Leaf = (
+    ThresholdPolicy
+    | StepPolicy
+    | SimplePolicy
+    | TargetTrackingPolicy
+    | TargetTrackingHpaPolicy
+    | TargetTrackingAwsPolicy
+    | PanicPolicy
+    | ScheduledPolicy
+    | QueuePolicy
+)
+Settings = Leaf | CombinePolicy
+
+
 class Policy(Model):
     """A scaling policy: exactly one of its fields."""
 
     threshold: ThresholdPolicy | None = Field(None, description="marks per server")
+    step: StepPolicy | None = Field(None, description="EC2 Auto Scaling's step scaling")
+    simple: SimplePolicy | None = Field(None, description="EC2 Auto Scaling's simple scaling")
     target_tracking: TargetTrackingPolicy | None = Field(None, description="an average on target")
     target_tracking_hpa: TargetTrackingHpaPolicy | None = Field(
         None, description="Kubernetes' HorizontalPodAutoscaler"
     )
+    target_tracking_aws: TargetTrackingAwsPolicy | None = Field(
+        None, description="EC2 Auto Scaling's target tracking"
+    )
+    panic: PanicPolicy | None = Field(None, description="an average over a long and a short window (Knative)")
+    scheduled: ScheduledPolicy | None = Field(None, description="sizes and bounds at given times")
     queue: QueuePolicy | None = Field(
         None, description="a total over the fleet, down to no server and up again"
     )
+    combine: CombinePolicy | None = Field(None, description="several policies at once")
 
     @model_validator(mode="before")
     @classmethod
@@ -85,18 +83,28 @@ class Policy(Model):
         return self
 
     @property
-    def settings(self) -> ThresholdPolicy | TargetTrackingPolicy | TargetTrackingHpaPolicy | QueuePolicy:
+    def settings(self) -> Settings:
         """Those of the one that is given."""
         (name,) = self.model_fields_set
-        found: ThresholdPolicy | TargetTrackingPolicy | TargetTrackingHpaPolicy | QueuePolicy = getattr(
-            self, name
-        )
+        found: Settings = getattr(self, name)
         return found
 
-    def resolve(self) -> core.AnyPolicy:
-        """The engine's policy."""
-        return self.settings.resolve()
+    def leaves(self) -> Iterator[Leaf]:
+        """The settings of the policies that it comes to: its own, or its parts'."""
+        settings = self.settings
+        if isinstance(settings, CombinePolicy):
+            for part in settings.of:
+                yield from part.leaves()
+        else:
+            yield settings
+
+    def resolve(self, duration: int) -> core.AnyPolicy:
+        """The engine's policy, for a run so long (ns). Raises ValueError if a schedule has too many changes in it."""
+        settings = self.settings
+        if isinstance(settings, (ScheduledPolicy, CombinePolicy)):
+            return settings.resolve(duration)
+        return settings.resolve()
 
 
-def _mark(value: float | None) -> float:
-    return OFF if value is None else value
+CombinePolicy.model_rebuild(_types_namespace={"Policy": Policy})
+Policy.model_rebuild()

@@ -182,7 +182,7 @@ class Traffic(Model):
 
     body: SizeDistribution | None = Field(
         None,
-        description="size of the requests' bodies, drawn for each: held in the app server's memory while the request is in flight there; omitted: none, but for `loadtest` entries with a `body` of their own",
+        description="size of the requests' bodies, drawn for each, which makes them POSTs: held in the app server's memory while the request is in flight there; omitted: none, but for `loadtest` entries with a `body` of their own",
     )
 
     @model_validator(mode="after")

@@ -11,7 +11,7 @@ from ..core.network import link_delay
 from ..core.order import Kind, lane
 from ..core.outcomes import STATUS, Outcome
 from ..core.toxics import check_time, disturbance, healthy
-from .entities import Attempt, Connection, Job
+from .entities import Attempt, Connection, Job, Request
 from .timeline import Timeline
 
 if TYPE_CHECKING:
@@ -115,9 +115,7 @@ class Forwarding:
         if attempt.number > 1:
             cpu, io = self.proxy.clients.demand(request, attempt.number)
         job = Job(attempt, endpoint, server, cpu, io)
-        body = request.spec.body
-        if body is not None:
-            job.body = body_size(body.kind, body.a, body.b, request.stream, request.index)
+        job.body = _body(request)
         self.timeline.at(
             now + self.delay(job, draws.UPSTREAM_LATENCY), Kind.APP_ARRIVE, server, request.number,
             tries, self.plane.arrive, job,
@@ -167,9 +165,13 @@ class Forwarding:
     def _settle(self, attempt: Attempt, outcome: int, status: int) -> None:
         """Try another server if the rules allow and there is one; else the client gets the outcome."""
         spec = self.spec
+        request = attempt.request
+        idempotent = request.spec.method in retries.IDEMPOTENT
+        kept = retries.keeps_content(outcome, _body(request))
         if retries.proxy_retries(
-            outcome, attempt.tries, spec.retry_attempts, self.active, self.retrying, spec.retry_budget
-        ):
+            outcome, idempotent, kept, attempt.tries, spec.retry_attempts, self.active, self.retrying,
+            spec.retry_budget,
+        ):  # fmt: skip
             slot = self.slot(attempt.server)
             role = int(self.servers["role"][slot]) if slot >= 0 else table.SERVING
             failed = attempt.server
@@ -265,3 +267,9 @@ class Forwarding:
             if change:
                 load_changed(self.servers, self.load, slot)
                 self.plane.emit("healthy" if change > 0 else "unhealthy", {"server": server})
+
+
+def _body(request: Request) -> int:
+    """Bytes of the request's content."""
+    body = request.spec.body
+    return 0 if body is None else body_size(body.kind, body.a, body.b, request.stream, request.index)

@@ -44,24 +44,25 @@ class Scaling:
         self._driver = self._new_driver()
 
     def process(self) -> Process:
-        """Decide at every interval."""
-        timeline = self.control.timeline
+        """Decide at every interval. A turn counts as its own time, however much later it takes place by the spec's delay."""
+        timeline, interval, delay = self.control.timeline, self.spec.interval, self.spec.delay
         turn = 0
         while True:
             turn += 1
-            yield timeline.until(turn * self.spec.interval, Kind.AUTOSCALER)
+            yield timeline.until(turn * interval + delay, Kind.AUTOSCALER)
             late = self.control.troubles.registry_latency
             if 0 < late < REGISTRY_TIMEOUT:
                 yield timeline.until(timeline.now() + late, Kind.AUTOSCALER)
-                turn = timeline.now() // self.spec.interval
+                turn = (timeline.now() - delay) // interval
             if self._down:
                 continue
+            now = timeline.now() - delay
             try:
                 self.control.troubles.reach_registry(OWNER)
             except RegistryError as error:
-                self._driver.unreachable(timeline.now(), str(error))
+                self._driver.unreachable(now, str(error))
             else:
-                self._driver.turn(timeline.now())
+                self._driver.turn(now)
 
     # The driver's world.
 

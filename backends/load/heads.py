@@ -76,7 +76,7 @@ class Heads:
             given["connection"] = ("connection", "close")
         _, host = given.pop("host", ("host", self._authority))
         lines = [
-            f"{'GET' if spec.body is None else 'POST'} {self._paths[endpoint]} HTTP/1.1",
+            f"{spec.method} {self._paths[endpoint]} HTTP/1.1",
             f"host: {host}",
         ]
         lines += [f"{name}: {value}" for lower, (name, value) in given.items() if lower not in _OURS]

@@ -44,15 +44,16 @@ def run(settings: LoadSettings, link: RoleLink) -> None:
     flight = _Flight(plan, clients, link)
     link.subscribe(flight.command)
     link.at_stop(flight.stop)
-    link.status("up", {
-        "rows": open_rows.count,
-        "clients": sum(len(share.clients(spec)) for spec in plan.fleet.sources),
-        "target": f"{target.address[0]}:{target.address[1]}",
-    })  # fmt: skip
     ask_for_short_slices()
     spent = time.process_time_ns()
     try:
+        # The first collection is a long one: it is over before anybody says when to start.
         with _few_collections():
+            link.status("up", {
+                "rows": open_rows.count,
+                "clients": sum(len(share.clients(spec)) for spec in plan.fleet.sources),
+                "target": f"{target.address[0]}:{target.address[1]}",
+            })  # fmt: skip
             clients.reactor.run()
         clients.end()
         clients.rows.finish()

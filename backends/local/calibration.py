@@ -147,6 +147,15 @@ def start_up(events: Sequence[Mapping[str, Any]]) -> Measured:
     return Measured(round(float(np.median(times))), min(times), max(times), len(times), how)
 
 
+def autoscaler_delay(events: Sequence[Mapping[str, Any]], interval: int) -> Measured:
+    """From an autoscaler's turn, each *interval* (ns), to the launch that it decides on (ns). Raises ValueError if there was none."""
+    times = [event["t"] % interval for event in events if event["event"] == "launched" and event["t"] > 0]
+    if not times:
+        raise ValueError("expected an app server that the autoscaler launches, got none")
+    how = "median from the autoscaler's turn to the launch that it decides on"
+    return Measured(round(float(np.median(times))), min(times), max(times), len(times), how)
+
+
 def warnings(
     figures: Mapping[str, Measured], load: float, cores: int, lateness: Mapping[str, float]
 ) -> list[str]:

@@ -264,7 +264,8 @@ class Conductor:
         self._proxy_second = {}
 
     def _proxy_back(self) -> None:
-        self._emit("proxy_up", {})
+        # By its own word: it may have gone down again before we hear of it.
+        self.recording.event(int(self._proxy.process.up["t"]), "proxy_up", {})
 
     # Samples and figures.
 

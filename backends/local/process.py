@@ -19,6 +19,7 @@ Line = Mapping[str, Any]
 _PR_SET_PDEATHSIG = 1
 _LONGEST_LINE = 1 << 20
 _KEPT_LINES = 20
+_LAST_WORDS_SECONDS = 1.0
 
 
 class BackendFailure(Exception):
@@ -81,6 +82,9 @@ class RoleProcess:
         ended = asyncio.create_task(self._process.wait())
         try:
             await asyncio.wait({serving, ended}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done() and not self._is_up.is_set():
+                # One that was up and ended at once may be gone before it is read.
+                await asyncio.wait(self._readers, timeout=_LAST_WORDS_SECONDS)
             if self._is_up.is_set():
                 return self.up
             if self.returncode is None:
@@ -92,7 +96,7 @@ class RoleProcess:
 
     async def obituary(self) -> str:
         """How it ended, with its last words."""
-        await asyncio.wait(self._readers, timeout=1)
+        await asyncio.wait(self._readers, timeout=_LAST_WORDS_SECONDS)
         words = "\n  ".join(self.last_words)
         return f"{self.label} ended with status {self.returncode}" + (f":\n  {words}" if words else "")
 

@@ -23,12 +23,11 @@ if TYPE_CHECKING:
     from .client import ClientConnection
     from .upstream import Upstream
 
-REPLAY_LIMIT = 65_536
+REPLAY_LIMIT = retries.REPLAY_LIMIT
 """Bytes of a request's content that are kept to be sent again, and that may wait for a connection."""
 CONNECT_TIMEOUT = 5.0
 
-IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"})
-"""Methods that may be repeated without being asked (RFC 9110, section 9.2.2)."""
+IDEMPOTENT = frozenset(method.encode() for method in retries.IDEMPOTENT)
 
 SHED = int(Outcome.SHED)
 NO_SERVER = int(Outcome.NO_SERVER)
@@ -347,11 +346,10 @@ class Exchange:
 
     def _may_retry(self, outcome: int) -> bool:
         proxy, spec = self.proxy, self.proxy.spec
-        if self._held is None or (outcome == UPSTREAM_RESET and self.head.method not in IDEMPOTENT):
-            return False
         return retries.proxy_retries(
-            outcome, self.tries, spec.retry_attempts, proxy.active, proxy.retrying, spec.retry_budget
-        )
+            outcome, self.head.method in IDEMPOTENT, self._held is not None, self.tries, spec.retry_attempts,
+            proxy.active, proxy.retrying, spec.retry_budget,
+        )  # fmt: skip
 
     def _retry(self) -> bool:
         """Send the request to another server than that which has just failed it; False if there is none."""

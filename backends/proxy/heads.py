@@ -173,21 +173,9 @@ def _read_request(block: bytes) -> RequestHead:
     head = RequestHead(start)
     if len(lines) > LINES_LIMIT:
         raise Malformed("too many header lines", 431)
-    plain = head.plain
-    known = known_fields.get
-    special = []
-    for line in lines[1:]:
-        field = known(line) or read_field(line)
-        if field[0]:
-            special.append(field)
-        else:
-            plain.append(field[1])
-    for field in special:
+    for field in _sort(lines, head.plain):
         _REQUEST_READERS[field.kind](head, field)
-    if head.closing:
-        head.keep_alive = False
-    if head.chunked and (head.length >= 0 or head.minor == 0):
-        raise Malformed("Transfer-Encoding beside Content-Length, or in HTTP/1.0")
+    _settle(head)
     authority = start.authority
     if not head.host:
         if head.minor == 1:
@@ -227,6 +215,22 @@ def _read_response(block: bytes) -> ResponseHead:
         raise Malformed("no HTTP/1 status line, or too many header lines")
     head = ResponseHead(match[1][0] - 48, int(match[2]), match[3] or b"")
     plain = head.plain
+    for field in _sort(lines, plain):
+        reader = _RESPONSE_READERS.get(field.kind)
+        if reader is not None:
+            reader(head, field)
+        elif field.kind in _PASSED_IN_ANSWERS:
+            plain.append(field.line)
+    _settle(head)
+    if head.status == 204 or head.status < 200:
+        if head.chunked or head.length > 0:
+            raise Malformed("an answer without content says that it has some")
+        head.length = -1
+    return head
+
+
+def _sort(lines: list[bytes], plain: list[bytes]) -> list[Field]:
+    """The fields in *lines* (the first is no header) that mean something to an intermediary; the others are added to *plain*. Raises Malformed."""
     known = known_fields.get
     special = []
     for line in lines[1:]:
@@ -235,21 +239,15 @@ def _read_response(block: bytes) -> ResponseHead:
             special.append(field)
         else:
             plain.append(field[1])
-    for field in special:
-        reader = _RESPONSE_READERS.get(field.kind)
-        if reader is not None:
-            reader(head, field)
-        elif field.kind in _PASSED_IN_ANSWERS:
-            plain.append(field.line)
+    return special
+
+
+def _settle(head: RequestHead | ResponseHead) -> None:
+    """What several fields say together. Raises Malformed."""
     if head.closing:
         head.keep_alive = False
     if head.chunked and (head.length >= 0 or head.minor == 0):
         raise Malformed("Transfer-Encoding beside Content-Length, or in HTTP/1.0")
-    if head.status == 204 or head.status < 200:
-        if head.chunked or head.length > 0:
-            raise Malformed("an answer without content says that it has some")
-        head.length = -1
-    return head
 
 
 def _read_start(line: bytes) -> Start:

@@ -83,7 +83,6 @@ async def _serve(settings: ProxySettings, link: RoleLink, registry: Registry, de
         lambda error: link.emit("registry_unreachable", {"error": error}),
         lambda: link.emit("registry_reachable"),
     )  # fmt: skip
-    listener = Listener(proxy, settings.host, settings.port)
     admin = await start_admin(proxy, settings.admin_port) if settings.admin_port >= 0 else None
     refresher.start()
     report = LoadReport(proxy, listener, registry, link)
@@ -91,6 +90,8 @@ async def _serve(settings: ProxySettings, link: RoleLink, registry: Registry, de
     if proxy.spec.health is not None:
         proxy.spawn(check_forever(proxy))
     proxy.spawn(_clean(proxy))
+    # From here on there is no await before it is up: what a connection brings about comes after that.
+    listener = Listener(proxy, settings.host, settings.port)
     link.subscribe(lambda command: _obey(command, proxy, listener, link))
     gc.freeze()
     host, port = listener.address

@@ -7,7 +7,8 @@ whole units first (percent of shares, thousandths of everything else; averages a
 Servers fall into four groups. *Counted* ones bear a usable sample. *Missing* ones serve without: in a scale-in they count as wholly
 busy (a share: 100%, or the target if that is more; else: exactly on target), in a scale-out as idle. *Unready* ones boot, or, for CPU alone,
 became ready within the initialisation period and have no sample yet whose whole window lies after that; they do not count in a scale-in, and are
-added back as idle in a scale-out. If what was filled in turns the direction, nothing changes. What is draining or dead is not seen at all.
+added back as idle in a scale-out. If what was filled in turns the direction, nothing changes. What is draining or dead is not seen at all. The size
+counts every server of these groups, so that upstream's last check, for a size on the wrong side of the replicas, has nothing to find here.
 """
 
 import math
@@ -117,10 +118,7 @@ def _size(
     filled = _whole(total / counted) / target
     if tolerances.within(filled) or (ratio < 1.0 < filled) or (filled < 1.0 < ratio):
         return current
-    size = math.ceil(filled * counted)
-    if (filled < 1.0 and size > current) or (filled > 1.0 and size < current):
-        return current
-    return size
+    return math.ceil(filled * counted)
 
 
 def _grouped(name: str, view: FleetView, youth: Youth) -> _Groups:

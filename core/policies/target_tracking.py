@@ -31,7 +31,7 @@ class TargetTracking:
         if not view.known:
             return Proposal(view.size, "unknown", blind=True)
         blind = view.unknown > 0
-        total = sum(metrics.get(self.metric, 0.0) for metrics in view.known)
+        total = math.fsum(metrics.get(self.metric, 0.0) for metrics in view.known)
         ratio = total / (self.target * len(view.known))
         figures = {"average": total / len(view.known), "target": self.target, "ratio": ratio}
         if abs(ratio - 1.0) <= self.tolerance + _EPSILON:

@@ -3,15 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol
+from typing import Literal, Protocol
 
 Memory = Mapping[str, tuple[float, ...]]
 """What a policy must know of earlier turns: named series of numbers. Times are whole ns. It survives a crash of the autoscaler."""
 
 NOTHING: Memory = MappingProxyType({})
 
+UNLIMITED = -1
+"""A bound that is none."""
+
 LONG_AGO = -1
 """The time since which a server serves that was there before the autoscaler looked."""
+
+
+Limit = Literal["cooldown", "maximum"]
+"""A limit of the autoscaler that a proposal can waive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,8 @@ class FleetView:
     minimum: int = 0
     maximum: int = -1
     """The bounds that the autoscaler holds (-1: no upper one): for a policy whose order of steps or memory needs them."""
+    draining: int = 0
+    """How many instances end what they have in flight; not in *servers*, and not in :attr:`size`."""
     proxy: Mapping[str, float] | None = None
     """The proxy's own sample (requests and unserved per second, in_flight, waiting), for policies that need it (core.policies.needs); None: missing or too old."""
 
@@ -65,6 +74,9 @@ class Proposal:
 
     *memory* is what the policy is to be handed at the next turn. *figures* are the numbers that led to it, for whoever asks why.
     *blind*: something that the policy wanted to know was not there (so that others do not take it for consent).
+    *bounds* (least, most or UNLIMITED): of a policy that has no wish of its own; *desired* is what there is within them, and who combines
+    policies bounds what the others wish.
+    *promotes*: standby servers may be promoted for it, before any is launched. *waives*: limits of the autoscaler that it disregards, as a faulty rule does.
     """
 
     desired: int
@@ -72,6 +84,9 @@ class Proposal:
     memory: Memory = field(default_factory=dict)
     figures: Mapping[str, float] = field(default_factory=dict)
     blind: bool = False
+    bounds: tuple[int, int] | None = None
+    promotes: bool = True
+    waives: tuple[Limit, ...] = ()
 
 
 class Policy(Protocol):

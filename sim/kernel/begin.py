@@ -10,6 +10,7 @@ from ...core.demand import MIX
 from ...core.distributions import Distribution
 from ...core.model import FleetSpec
 from ...core.order import Kind, major_key
+from ...core.retries import IDEMPOTENT
 from ...scenarios.plan import Plan
 from . import layout
 from .agenda import CLIENT_RINGS, SPARE
@@ -229,7 +230,7 @@ def _sources(plan: Plan) -> tuple[Rows, Rows, Rows]:
                 "stream": spec.stream, "mode": client.mode, "connections": client.connections,
                 "timeout": client.timeout, "retries": client.retries, "backoff": client.backoff,
                 "jitter": client.jitter, "concurrency": spec.concurrency, "end": spec.end,
-                "maximum": spec.maximum, "think": int(spec.think is not None), "body": int(spec.body is not None), "mix_from": mix_from,
+                "maximum": spec.maximum, "think": int(spec.think is not None), "body": int(spec.body is not None), "idempotent": int(spec.method in IDEMPOTENT), "mix_from": mix_from,
                 "mix_to": mix_from + len(mix), "flood_from": flood_from, "idle": -1,
                 "waiting_head": -1, "waiting_tail": -1, **_distribution("think", spec.think),
                 **_distribution("body", spec.body),

@@ -2,9 +2,9 @@
 
 from ...core import table
 from ...core.outcomes import Outcome
-from ...core.retries import proxy_retries
+from ...core.retries import keeps_content, proxy_retries
 from .agenda import under_way
-from .forwarding import current, end_try, forward, leave, route_attempt
+from .forwarding import content, current, end_try, forward, leave, route_attempt
 from .layout import World
 from .proxy import respond
 from .routine import routine, subroutine
@@ -59,8 +59,9 @@ def settle(w: World, a: int, outcome: int, status: int) -> None:
     s, spec = w.state[0], w.config[0]
     attempt = w.attempts[a]
     if outcome != OK and proxy_retries(
-        outcome, attempt["tries"], spec["retry_attempts"], s["active"], s["retrying"], spec["retry_budget"]
-    ):
+        outcome, w.sources[attempt["source"]]["idempotent"] == 1, keeps_content(outcome, content(w, a)),
+        attempt["tries"], spec["retry_attempts"], s["active"], s["retrying"], spec["retry_budget"],
+    ):  # fmt: skip
         failed = attempt["server"]
         slot = w.apps[failed]["slot"]
         role = w.servers[slot]["role"] if slot >= 0 else SERVING

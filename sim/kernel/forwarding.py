@@ -133,14 +133,23 @@ def send_job(w: World, a: int) -> None:
             j["io"] = io_demand(e["io_kind"], e["io_a"], e["io_b"], stream, index, number)
     j["call"] = 0
     j["error"] = 0
-    j["body"] = 0
-    source = w.sources[attempt["source"]]
-    if source["body"] == 1:
-        j["body"] = body_size(source["body_kind"], source["body_a"], source["body_b"], stream, index)
+    j["body"] = content(w, a)
     j["server"] = attempt["server"]
     j["refs"] = 1
     time = w.state[0]["now"] + job_delay(w, slot, UPSTREAM_LATENCY)
     schedule(w, time, major_key(APP_ARRIVE, j["server"]), j["minor"], slot)
+
+
+@routine
+def content(w: World, a: int) -> int:
+    """Bytes of the content of attempt *a*."""
+    attempt = w.attempts[a]
+    source = w.sources[attempt["source"]]
+    if source["body"] == 0:
+        return 0
+    return body_size(
+        source["body_kind"], source["body_a"], source["body_b"], attempt["stream"], attempt["index"]
+    )
 
 
 @routine

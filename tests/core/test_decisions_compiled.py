@@ -14,6 +14,7 @@ import pytest
 import windtunnel.core
 from windtunnel.core import admission, demand, host, load_index, rates, table, toxics
 from windtunnel.core.decision import decisions, enable_compilation
+from windtunnel.core.retries import REPLAY_LIMIT
 
 for _module in pkgutil.iter_modules(windtunnel.core.__path__):
     importlib.import_module(f"windtunnel.core.{_module.name}")
@@ -131,6 +132,8 @@ def special(qualified: str, name: str, random: np.random.Generator, count: int) 
             return int(random.integers(0, 6))
     if name == "server" and qualified.endswith("check_time"):
         return int(random.integers(0, 6))
+    if name == "body":
+        return int(random.integers(0, 2 * REPLAY_LIMIT))
     if name == "retry":
         return int(random.integers(1, 20))
     if name == "avoid":

@@ -67,8 +67,16 @@ def test_backoff_doubles_and_spreads() -> None:
 
 
 def test_what_the_proxy_repeats() -> None:
-    def allowed(outcome: Outcome, tries: int = 1, retrying: int = 0, budget: float = 0.1) -> bool:
-        return retries.proxy_retries(outcome, tries, 1, 100, retrying, budget)
+    def allowed(
+        outcome: Outcome,
+        tries: int = 1,
+        retrying: int = 0,
+        budget: float = 0.1,
+        method: str = "GET",
+        body: int = 0,
+    ) -> bool:
+        idempotent, kept = method in retries.IDEMPOTENT, retries.keeps_content(outcome, body)
+        return retries.proxy_retries(outcome, idempotent, kept, tries, 1, 100, retrying, budget)
 
     assert allowed(Outcome.CONNECT_FAILED)
     assert allowed(Outcome.UPSTREAM_RESET)
@@ -81,6 +89,13 @@ def test_what_the_proxy_repeats() -> None:
     assert allowed(Outcome.CONNECT_FAILED, retrying=2, budget=0.0)
     assert not allowed(Outcome.CONNECT_FAILED, retrying=3, budget=0.0)
     assert allowed(Outcome.CONNECT_FAILED, retrying=10**6, budget=-1.0)
+    assert not allowed(Outcome.UPSTREAM_RESET, method="POST"), "a server may have done what it was asked"
+    assert allowed(Outcome.QUEUE_FULL, method="POST")
+    assert allowed(Outcome.UPSTREAM_RESET, method="PUT", body=retries.REPLAY_LIMIT)
+    too_much = retries.REPLAY_LIMIT + 1
+    assert not allowed(Outcome.UPSTREAM_RESET, body=too_much)
+    assert not allowed(Outcome.QUEUE_FULL, body=too_much)
+    assert allowed(Outcome.CONNECT_FAILED, method="POST", body=too_much), "nothing of it was passed on"
 
 
 def test_clients_repeat_failures_only() -> None:

@@ -8,14 +8,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas
 import polars
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from windtunnel import Run, RunError, Scenario, replay, verify
-from windtunnel.core.columns import ATTEMPTS, METRICS, REQUESTS
+from windtunnel.core.columns import ATTEMPT_ROW, ATTEMPTS, METRICS, REQUEST_ROW, REQUESTS
 from windtunnel.reports.figure import draw_figure
+from windtunnel.reports.sink import DirectorySink, MemorySink
+from windtunnel.reports.tables import names_of
 from windtunnel.scenarios.build import compile_plan
 
 TWINS: dict[str, Any] = {"registry": "memory", "cloud": "memory"}
@@ -26,6 +29,23 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("runs") / "run"
     replay(Scenario.load("server-dies", ["duration=35s"]), out=path, **TWINS)
     return path
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [1, 0, 2, 3], [3, 1, 2, 0]])
+def test_tables_are_in_order_however_their_rows_come(tmp_path: Path, order: list[int]) -> None:
+    """Those of a flight come as requests end, several in one block."""
+    block = np.zeros(4, REQUEST_ROW)
+    block["request"], block["latency_ns"] = order, np.array(order) * 5
+    sink = DirectorySink(tmp_path / "run", names_of(["users"], ["/"]), {})
+    kept = MemorySink(names_of(["users"], ["/"]))
+    for one in (sink, kept):
+        one.rows(block, np.zeros(0, ATTEMPT_ROW))
+    reference = MemorySink(names_of(["users"], ["/"]))
+    reference.rows(np.sort(block, order="request"), np.zeros(0, ATTEMPT_ROW))
+    assert sink.finish(9) == kept.finish(9) == reference.finish(9)
+    found = pq.read_table(tmp_path / "run" / "requests.parquet")
+    assert found["request"].to_pylist() == kept.table("requests")["request"].to_pylist() == [0, 1, 2, 3]
+    assert found["latency_ns"].to_pylist() == [0, 5, 10, 15]
 
 
 def test_files(directory: Path) -> None:

@@ -104,6 +104,18 @@ def test_legal_and_still_so_when_resolved(old: str, new: str) -> None:
     assert again.document.traffic[0].name == scenario.document.traffic[0].name
 
 
+def test_what_to_think_of_foreign_samples_is_in_the_scenario_and_not_in_its_hash() -> None:
+    """A rehearsal has none, so that it cannot change a result."""
+    text = GOOD + "autoscaler: {policy: {threshold: {requests_high: 9/s}}}\n"
+    one, two = (
+        Scenario.parse(text.replace("9/s}}", f"9/s}}}}, foreign: {word}")) for word in ("trust", "unknown")
+    )
+    assert one.fingerprint() == two.fingerprint() == Scenario.parse(text).fingerprint()
+    assert Scenario.parse(two.to_yaml()).resolved()["autoscaler"]["foreign"] == "unknown"
+    with pytest.raises(ScenarioError, match="foreign: expected 'trust' or 'unknown', got 'distrust'"):
+        Scenario.parse(text.replace("9/s}}", "9/s}}, foreign: distrust"))
+
+
 @pytest.mark.parametrize(
     "content",
     [GOOD.encode("utf-8-sig"), GOOD.replace("\n", "\r\n").encode(), GOOD.replace("\n", "\r").encode()],

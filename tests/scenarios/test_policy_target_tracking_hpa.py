@@ -26,8 +26,8 @@ def test_no_behavior_unless_a_direction_is_given() -> None:
 
 def test_defaults_of_a_behavior() -> None:
     """TestGenerateScaleUpRules, TestGenerateScaleDownRules (kubernetes/kubernetes, pkg/apis/autoscaling/v2/defaults_test.go)."""
-    for given in ({"scale_up": {}}, {"scale_down": {}}):
-        found = resolved(**given)
+    for direction in ("scale_up", "scale_down"):
+        found = resolved(**{direction: {}})
         assert (found.scale_out, found.scale_in) == (SCALE_OUT, SCALE_IN)
     found = resolved(scale_down={"policies": [{"pods": 2, "period": "1m"}]}, downscale_stabilization="10m")
     assert found.scale_in is not None

@@ -18,7 +18,7 @@ __all__ = ["both_engines"]
 US, MS = 1_000, 1_000_000
 MACHINE = {
     "description": "two cores", "proxy_cpu": "22us", "app_overhead": "400us", "hop_latency": "30us", "timer_slack": "60us",
-    "send_delay": "80us", "call_overhead": "150us", "cpu_overhead": "40us", "start_up": "450ms", "host_cores": 2,
+    "send_delay": "80us", "call_overhead": "150us", "cpu_overhead": "40us", "start_up": "450ms", "autoscaler_delay": "100ms", "host_cores": 2,
 }  # fmt: skip
 ALONE = steady("1/s", "5s", fleet={
     "proxy": {"cpu_per_request": "100us"},
@@ -104,6 +104,22 @@ def test_no_instance_is_ready_before_its_process_is(
     launched = next(event for event in events if event["event"] == "launched" and event["t"] > 0)
     got = next(e for e in events if e["event"] == "ready" and e["server"] == launched["server"])
     assert got["t"] - launched["t"] == ready * MS
+
+
+@pytest.mark.usefixtures("both_engines")
+def test_an_autoscaler_that_waits_for_samples_launches_later_and_keeps_its_cooldowns() -> None:
+    """A server that is launched later is ready later: here after the samples of a second instead of before them. A cooldown of four turns stays one of four."""
+    document = steady("100/s", "12s", fleet={"app": {"max": 4, "boot_time": {"constant": "1950ms"}}},
+                      autoscaler={"policy": {"threshold": {"requests_high": "20/s"}}, "cooldown": "4s"})  # fmt: skip
+    found: dict[str, list[tuple[str, int]]] = {}
+    for delay in ("0s", "100ms"):
+        events = run({**document, "profile": {"autoscaler_delay": delay}}).events
+        found[delay] = [
+            (e["event"], e["t"] // MS) for e in events if e["event"] in ("launched", "ready") and e["t"]
+        ]
+    turns = [1000, 5000, 9000]
+    assert found["0s"] == [one for t in turns for one in (("launched", t), ("ready", t + 1950))]
+    assert found["100ms"] == [one for t in turns for one in (("launched", t + 100), ("ready", t + 2050))]
 
 
 def test_what_a_profile_omits_is_the_scenarios() -> None:

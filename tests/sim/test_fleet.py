@@ -67,6 +67,39 @@ def test_a_kill_loses_what_is_in_flight_and_a_proxy_retry_hides_it() -> None:
     assert max(row["tries"] for row in app(hidden)) == 2
 
 
+def test_the_proxy_does_not_repeat_a_post_that_may_have_been_served() -> None:
+    """A body makes a POST: one that a killed server had is lost; one that found no connection goes elsewhere."""
+    document = steady("200/s", "6s", endpoints=[{"path": "/", "cpu": {"constant": "20ms"}}], faults=[kill("3s")],
+                      fleet={"app": {"initial": 3, "workers": 8}, "proxy": {"retries": {"attempts": 1}}})  # fmt: skip
+    document["traffic"][0]["body"] = {"constant": "1KiB"}
+    found = run(document)
+    assert outcomes(found)["upstream_reset"] == happened(found, "killed")[0]["lost"] > 0
+    assert set(outcomes(found)) == {"ok", "upstream_reset"}
+    assert max(row["tries"] for row in app(found)) == 2
+
+
+def test_the_proxy_repeats_no_content_that_it_has_not_kept() -> None:
+    """One of two servers is full: small bodies that come to it find the other one, larger ones than the proxy keeps do not."""
+    lost = {}
+    for size in ("64KiB", "65KiB"):
+        document = steady("1/s", "6s", fleet={
+            "app": {"initial": 2, "queue": 0}, "proxy": {"retries": {"attempts": 1}},
+        })  # fmt: skip
+        document["endpoints"] = [
+            {"path": "/long", "cpu": {"constant": "9s"}}, {"path": "/short", "cpu": {"constant": "1ms"}},
+        ]  # fmt: skip
+        document["traffic"] = [
+            {"name": "hog", "closed": {"concurrency": 1, "maximum": 1}, "endpoints": {"/long": 1}},
+            {"name": "posts", "start": "1s", "stages": [{"for": "4s", "rate": "1/s"}], "arrivals": "constant",
+             "body": {"constant": size}, "endpoints": {"/short": 1}},
+        ]  # fmt: skip
+        found = outcomes(run(document))
+        lost[size] = found.pop("queue_full", 0)
+        assert set(found) == {"ok"}
+    assert lost["64KiB"] == 0
+    assert lost["65KiB"] == 2, "round robin: each second one"
+
+
 def test_health_checks_and_ejection_take_a_dead_server_out() -> None:
     base = steady("200/s", "10s", endpoints=[{"path": "/", "cpu": {"constant": "5ms"}}], faults=[kill("3s")])
     fleet: dict[str, Any] = {"app": {"initial": 3, "workers": 8}}

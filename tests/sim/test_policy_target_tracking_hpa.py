@@ -1,5 +1,6 @@
 """The HorizontalPodAutoscaler at work, from the scenario file to the fleet."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ def test_rates_and_windows_shape_the_fleet() -> None:
     )
     launched = times(found, "launched")
     assert len(launched) == 4, "250/s at 50/s each are 5 servers"
-    assert all(later - earlier >= 10 for earlier, later in zip(launched, launched[1:], strict=False))
+    assert all(later - earlier >= 10 for earlier, later in pairwise(launched))
     drained = times(found, "draining")
     assert drained[0] >= 80 + 30, "the most of the last 30 s"
     assert len(drained) == 4

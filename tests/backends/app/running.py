@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psutil
@@ -110,10 +110,11 @@ class Role:
         return [process, *process.children(recursive=True)]
 
     def end(self) -> int:
-        """Tell it to stop; its exit code."""
+        """Tell it to stop; its exit code. Once it has ended it is only asked again."""
         assert self.process.stdin is not None
         try:
-            self.process.stdin.close()
+            with suppress(BrokenPipeError):
+                self.process.stdin.close()
             code = self.process.wait(DEADLINE)
         finally:
             if self.process.poll() is None:

@@ -9,7 +9,7 @@ from windtunnel.backends.live.headers import read_numbers
 from windtunnel.core.model import FleetSpec
 
 from ...support import plan
-from .running import Role, app_settings, ask, ask_together, dependency_settings, running, until
+from .running import DEADLINE, app_settings, ask, ask_together, dependency_settings, running, until
 
 
 def fleet(dependency: dict[str, Any], calls: int = 1) -> FleetSpec:
@@ -37,9 +37,10 @@ def test_calls_hold_the_worker_one_after_another_and_a_full_queue_is_a_500() -> 
             alone = ask(address, planned="0-0-1")
             assert alone.status == 200
             assert served(alone)[3] - served(alone)[2] > 600_000_000
-            answers = ask_together(address, 3, gap=0.05)
+            answers = sorted(ask_together(address, 3, gap=0.05), key=lambda answer: answer.status)
             assert [answer.status for answer in answers] == [200, 200, 500]
-            assert served(answers[2])[3] - served(answers[2])[2] < 250_000_000
+            *others, refused = (served(answer)[3] - served(answer)[2] for answer in answers)
+            assert refused < min(others)
             assert ask(addresses["db"]).status == 200
 
 
@@ -47,9 +48,8 @@ def test_a_dependency_that_is_not_there() -> None:
     spec = fleet({"service": {"constant": "1ms"}})
     with running("app", app_settings(spec, dependencies={"db": "http://127.0.0.1:1"})) as app:
         assert ask(app.wait("up")["address"], planned="0-0-1").status == 500
-    missing = Role("app", app_settings(spec))
-    assert missing.process.wait(20) == 1
-    missing.join()
+    with running("app", app_settings(spec)) as missing:
+        assert missing.process.wait(DEADLINE) == 1
     assert "expected the URL of dependency 'db'" in "".join(missing.log)
 
 
@@ -79,11 +79,11 @@ def test_calls_of_a_caller_that_left_are_not_served() -> None:
     spec = fleet({"concurrency": 1, "service": {"constant": "400ms"}})
     with running("dependencies", dependency_settings(spec)) as dependencies:
         address = dependencies.wait("up")["addresses"]["db"]
-        clients = [socket.create_connection(split(address)) for _ in range(6)]
+        clients = [socket.create_connection(split(address)) for _ in range(20)]
         for client in clients:
             client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         time.sleep(0.1)
         for client in clients:
             client.close()
-        # One call is under way; the five that waited would take 2 s.
-        assert ask(address).seconds < 1.6
+        # One call is under way; the others that waited would take 8 s.
+        assert ask(address).seconds < 6

@@ -14,7 +14,7 @@ from windtunnel.backends.live.headers import read_numbers
 from windtunnel.backends.registry import RedisRegistry
 
 from ..redis_fixture import RedisServer
-from .running import SECOND, Role, app_settings, ask, ask_together, fleet_of, running, until
+from .running import DEADLINE, SECOND, Role, app_settings, ask, ask_together, fleet_of, running, until
 
 MIB = 1 << 20
 
@@ -89,35 +89,33 @@ def test_a_large_answer_to_a_slow_reader() -> None:
         assert size < got + 1000 < size + 2000
 
 
-def test_workers_queue_and_health_over_http() -> None:
-    fleet = fleet_of({"cpu": {"constant": "600ms"}}, workers=1, queue=1)
+def test_workers_and_the_queue_over_http() -> None:
+    fleet = fleet_of({"cpu": {"constant": "900ms"}}, workers=1, queue=1)
     with running("app", app_settings(fleet)) as role:
-        address = address_of(role)
-        answers = ask_together(address, 3, gap=0.1)
+        answers = sorted(ask_together(address_of(role), 3), key=lambda answer: answer.status)
         assert [answer.status for answer in answers] == [200, 200, 503]
-        assert answers[2].headers["windtunnel-cause"] == "queue_full"
-        assert answers[2].headers["windtunnel-app"].endswith("-x-x-x")
-        assert int(answers[2].headers["retry-after"]) > 0
-        assert answers[2].seconds < 0.5
-        assert 0.6 < answers[0].seconds < answers[1].seconds
-        first, second = (read_numbers(answer.headers["windtunnel-app"], 4) for answer in answers[:2])
-        assert first is not None
-        assert second is not None
+        refused = answers.pop()
+        assert refused.headers["windtunnel-cause"] == "queue_full"
+        assert refused.headers["windtunnel-app"].endswith("-x-x-x")
+        assert int(refused.headers["retry-after"]) > 0
+        assert refused.seconds < min(answer.seconds for answer in answers)
+        first, second = sorted(read_numbers(answer.headers["windtunnel-app"], 4) or () for answer in answers)
+        assert first[3] - first[1] >= 899_000_000
         assert second[1] >= first[3]
 
 
 def test_health_takes_no_worker_and_a_client_that_leaves_ends_no_work() -> None:
-    fleet = fleet_of({"cpu": {"constant": "1s"}}, workers=1)
+    fleet = fleet_of({"cpu": {"constant": "1500ms"}}, workers=1)
     with running("app", app_settings(fleet)) as role:
         address = address_of(role)
         with socket.create_connection(split(address)) as gone:
             gone.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nwindtunnel-request: 0-0-1\r\n\r\n")
-            time.sleep(0.2)
-        health = ask(address, "/health")
-        assert (health.status, health.seconds < 0.7) == (200, True)
-        behind = read_numbers(ask(address, planned="0-1-1").headers["windtunnel-app"], 4)
+            time.sleep(0.1)
+        assert ask(address, "/health").status == 200
+        # Who comes after this answer still has to wait for the worker.
+        behind = read_numbers(ask(address, "/nowhere", planned="0-1-1").headers["windtunnel-app"], 4)
         assert behind is not None
-        assert behind[1] - behind[0] > 200_000_000
+        assert behind[1] - behind[0] > 100_000_000
 
 
 def test_registration_samples_and_commands(redis_server: RedisServer) -> None:
@@ -126,53 +124,63 @@ def test_registration_samples_and_commands(redis_server: RedisServer) -> None:
     )
     settings = app_settings(fleet, redis_server.url, role="standby")
     registry = RedisRegistry(redis_server.client)
-    role = Role("app", settings)
-    address = address_of(role)
-    assert role.wait("up")["number"] == 7
-    assert registry.servers().standby == (address,)
-    for index in range(5):
-        ask(address, planned=f"0-{index}-1")
-    until(lambda: sum(line["requests"] for line in role.said("second")) == 5, "requests counted")
-    assert sum(line["cpu_ns"] for line in role.said("second")) == pytest.approx(500_000_000, abs=60_000_000)
-    role.wait("second", 3)
-    for line in role.said("second"):
-        assert line["t"] % SECOND < SECOND // 2
-        assert line["memory"] == 200 * MIB
-    sample = until(lambda: registry.read_samples([address]).get(address), "a sample")
-    assert (sample.version, sample.state, sample.in_flight) == ("1", "standby", 0)
-    assert sample.memory == pytest.approx(0.5, abs=0.05)
-    assert abs(role.now() - sample.time) < 5 * SECOND
-    role.send("promote")
-    until(lambda: registry.read_samples([address])[address].state == "serving", "promoted")
-    role.send("drain")
-    until(lambda: registry.read_samples([address])[address].state == "draining", "draining")
-    assert registry.servers().standby == (address,)
-    assert role.end() == 0
+    with running("app", settings) as role:
+        address = address_of(role)
+        assert role.wait("up")["number"] == 7
+        assert registry.servers().standby == (address,)
+        times = [
+            read_numbers(ask(address, planned=f"0-{index}-1").headers["windtunnel-app"], 4) or ()
+            for index in range(5)
+        ]
+        role.wait("second", len(role.said("second")) + 2)
+        assert sum(line["requests"] for line in role.said("second")) == 5
+        # What it says it has used is how long the requests really were on its cores.
+        on_cores = sum(cpu_done - started for _, started, cpu_done, _ in times)
+        assert 5 * 99_000_000 < sum(line["cpu_ns"] for line in role.said("second")) <= on_cores
+        # A beat that was missed is left out: none comes twice.
+        seconds = [line["t"] // SECOND for line in role.said("second")]
+        assert seconds == sorted(set(seconds))
+        assert {line["memory"] for line in role.said("second")} == {200 * MIB}
+        sample = until(lambda: registry.read_samples([address]).get(address), "a sample")
+        assert (sample.version, sample.state, sample.in_flight) == ("1", "standby", 0)
+        assert sample.memory == pytest.approx(0.5, abs=0.05)
+        assert role.lines[0]["t"] < sample.time < role.now()
+        role.send("promote")
+        until(lambda: registry.read_samples([address])[address].state == "serving", "promoted")
+        role.send("drain")
+        until(lambda: registry.read_samples([address])[address].state == "draining", "draining")
+        assert registry.servers().standby == (address,)
+    assert role.process.returncode == 0
     assert registry.servers().standby == ()
 
 
 def test_a_stop_lets_requests_end(redis_server: RedisServer) -> None:
-    settings = app_settings(fleet_of({"cpu": {"constant": "1s"}}), redis_server.url)
-    role = Role("app", settings)
-    with socket.create_connection(split(address_of(role)), timeout=20) as client:
-        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nwindtunnel-request: 0-0-1\r\n\r\n")
-        time.sleep(0.3)
-        role.process.send_signal(signal.SIGTERM)
-        assert client.recv(1000).startswith(b"HTTP/1.1 200")
-    assert role.end() == 0
+    settings = app_settings(fleet_of({"cpu": {"constant": "2500ms"}}), redis_server.url)
+    with running("app", settings) as role:
+        with socket.create_connection(split(address_of(role)), timeout=20) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nwindtunnel-request: 0-0-1\r\n\r\n")
+            until(lambda: role.said("second") and role.said("second")[-1]["in_flight"], "a request under way")
+            role.process.send_signal(signal.SIGTERM)
+            assert client.recv(1000).startswith(b"HTTP/1.1 200")
+        assert role.end() == 0
 
 
 def test_nobody_listens_before_the_machine_has_booted() -> None:
-    settings = app_settings(fleet_of())
-    settings = settings.model_copy(update={"ready_at": 3 * SECOND})
+    settings = app_settings(fleet_of()).model_copy(update={"ready_at": 2 * SECOND})
+    refused = 0
     with running("app", settings) as role:
-        until(lambda: role.now() > 2 * SECOND, "the clock")
-        with pytest.raises(ConnectionRefusedError):
-            socket.create_connection((settings.host, settings.port))
-        assert role.wait("up")["t"] >= 3 * SECOND
+        while not role.said("up"):
+            try:
+                socket.create_connection((settings.host, settings.port)).close()
+                assert role.now() >= 2 * SECOND
+            except ConnectionRefusedError:
+                refused += 1
+            time.sleep(0.02)
+        assert role.wait("up")["t"] >= 2 * SECOND
         assert ask(address_of(role)).status == 200
-    late = Role("app", app_settings(fleet_of(), ready_at=10**15))
-    assert late.end() == 0
+    assert refused
+    with running("app", app_settings(fleet_of(), ready_at=10**15)) as late:
+        assert late.end() == 0
 
 
 def test_redis_goes_and_comes_back(redis_server: RedisServer) -> None:
@@ -201,29 +209,28 @@ def test_a_forgotten_server_registers_again_unless_it_drains(redis_server: Redis
         until(lambda: registry.read_samples([address])[address].state == "draining", "draining")
         registry.deregister(address)
         count = len(role.said("second"))
-        role.wait("second", count + 3)
+        role.wait("second", count + 2)
         assert registry.servers().serving == ()
 
 
 def test_out_of_memory_kills(redis_server: RedisServer) -> None:
     memory = {"total": "210MiB", "base": "150MiB", "per_request": "40MiB"}
     fleet = fleet_of({"cpu": {"constant": "20s"}}, workers=4, memory=memory)
-    role = Role("app", app_settings(fleet, redis_server.url))
-    host, port = split(address_of(role))
-    process = psutil.Process(role.process.pid)
-    with socket.create_connection((host, port)) as one, socket.create_connection((host, port)) as two:
-        one.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        until(lambda: abs(process.memory_info().rss - 190 * MIB) < 12 * MIB, "memory really held")
-        two.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert role.process.wait(20) == -signal.SIGKILL
-    role.join()
+    with running("app", app_settings(fleet, redis_server.url)) as role:
+        host, port = split(address_of(role))
+        process = psutil.Process(role.process.pid)
+        with socket.create_connection((host, port)) as one, socket.create_connection((host, port)) as two:
+            one.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            until(lambda: abs(process.memory_info().rss - 190 * MIB) < 12 * MIB, "memory really held")
+            two.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert role.process.wait(DEADLINE) == -signal.SIGKILL
     deaths = [line for line in role.lines if line.get("event") == "out_of_memory"]
     assert [(line["server"], line["memory"], line["lost"]) for line in deaths] == [(7, 230 * MIB, 2)]
     assert len(RedisRegistry(redis_server.client).servers().serving) == 1
 
 
 def test_memory_is_given_back() -> None:
-    fleet = fleet_of({"cpu": {"constant": "500ms"}}, memory={"base": "100MiB", "per_request": "100MiB"})
+    fleet = fleet_of({"cpu": {"constant": "1500ms"}}, memory={"base": "100MiB", "per_request": "100MiB"})
     with running("app", app_settings(fleet)) as role:
         address = address_of(role)
         process = psutil.Process(role.process.pid)
@@ -240,54 +247,47 @@ def test_memory_is_given_back() -> None:
 
 def test_burning_takes_the_cores_and_no_more() -> None:
     fleet = fleet_of({"cpu": {"constant": "150ms"}}, workers=8, cores=1)
-    role = Role("app", app_settings(fleet, demand="burn"))
-    try:
+    with running("app", app_settings(fleet, demand="burn")) as role:
         address = address_of(role)
         spinners = [one for one in role.tree() if any("spinner" in word for word in one.cmdline())]
         assert len(spinners) == 1
         before = sum(spinners[0].cpu_times()[:2])
         answers = ask_together(address, 6)
         burnt = sum(spinners[0].cpu_times()[:2]) - before
-        assert 0.88 < burnt < 1.0
+        assert 0.85 < burnt < 1.5
         times = sorted(read_numbers(answer.headers["windtunnel-app"], 4) or () for answer in answers)
         # First come first served, on one core.
         assert [one[2] for one in times] == sorted(one[2] for one in times)
         assert all(b[2] - a[2] > 140_000_000 for a, b in pairwise(times))
         until(lambda: sum(line["cpu_ns"] for line in role.said("second")) > 880_000_000, "counted")
         os.kill(role.process.pid, signal.SIGKILL)
-        _, alive = psutil.wait_procs(spinners, timeout=20)
-        assert not alive
-    finally:
-        role.end()
+        assert not psutil.wait_procs(spinners, timeout=DEADLINE)[1]
 
 
 def test_a_spinner_in_the_midst_of_its_work_ends_with_the_role() -> None:
     fleet = fleet_of({"cpu": {"constant": "60s"}}, workers=2, cores=2)
-    role = Role("app", app_settings(fleet, demand="burn"))
-    host, port = split(address_of(role))
-    spinners = role.tree()[1:]
-    with socket.create_connection((host, port)) as client:
-        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 1)
-        until(lambda: any(sum(one.cpu_times()[:2]) > 0.3 for one in spinners), "burning")
-        os.kill(role.process.pid, signal.SIGKILL)
-    role.end()
-    _, alive = psutil.wait_procs(spinners, timeout=20)
-    assert not alive
-    assert len(spinners) == 2
+    with running("app", app_settings(fleet, demand="burn")) as role:
+        host, port = split(address_of(role))
+        spinners = role.tree()[1:]
+        with socket.create_connection((host, port)) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            until(lambda: any(sum(one.cpu_times()[:2]) > 0.3 for one in spinners), "burning")
+            os.kill(role.process.pid, signal.SIGKILL)
+        assert not psutil.wait_procs(spinners, timeout=DEADLINE)[1]
+        assert len(spinners) == 2
 
 
 def test_a_spinner_that_dies_ends_the_role() -> None:
-    role = Role("app", app_settings(fleet_of({"cpu": {"constant": "1ms"}}, cores=1), demand="burn"))
-    address_of(role)
-    for spinner in role.tree()[1:]:
-        spinner.kill()
-    assert role.process.wait(20) == 1
-    role.end()
+    settings = app_settings(fleet_of({"cpu": {"constant": "1ms"}}, cores=1), demand="burn")
+    with running("app", settings) as role:
+        address_of(role)
+        for spinner in role.tree()[1:]:
+            spinner.kill()
+        assert role.process.wait(DEADLINE) == 1
     assert any("processes that burn CPU" in line for line in role.log)
 
 
 def test_settings_that_cannot_be_are_named() -> None:
-    role = Role("app", app_settings(fleet_of(), role="king"))
-    assert role.process.wait(20) == 1
-    role.join()
+    with running("app", app_settings(fleet_of(), role="king")) as role:
+        assert role.process.wait(DEADLINE) == 1
     assert "expected one of the roles serving, canary, standby, got 'king'" in "".join(role.log)

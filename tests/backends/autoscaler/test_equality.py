@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from windtunnel.backends.autoscaler.main import Role
+from windtunnel.backends.autoscaler.pace import SETTLE
 from windtunnel.backends.live.settings import AutoscalerSettings
 from windtunnel.core.lifecycle import State
 from windtunnel.core.model import SECOND, AppSpec, AutoscalerSpec, FleetSpec, ProxySpec
@@ -58,6 +59,7 @@ SPECS = st.builds(
         ]
     ),
     interval=st.just(INTERVAL),
+    delay=st.sampled_from([0, SETTLE]),
     minimum=st.integers(0, 2),
     maximum=st.sampled_from([-1, 3, 5]),
     cooldown=st.sampled_from([0, INTERVAL, 3 * INTERVAL]),
@@ -163,7 +165,7 @@ def rehearsed(spec: AutoscalerSpec, turns: list[dict[str, Any]]) -> list[Said]:
         terminate=lambda number, provider_id, reason: ports.terminate(provider_id),
     )  # fmt: skip
     timeline.env.process(Scaling(spec, control).process())
-    timeline.env.run(until=len(turns) * INTERVAL + 1)
+    timeline.env.run(until=len(turns) * INTERVAL + spec.delay + 1)
     return said
 
 

@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
 from moto.server import ThreadedMotoServer
 from windtunnel.backends.aws.client import ec2_client
 from windtunnel.backends.aws.settings import AwsSettings
@@ -38,8 +40,22 @@ def moto_url() -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    url = f"http://{host}:{port}"
+    try:
+        _warm(url)
+        yield url
+    finally:
+        server.stop()
+
+
+def _warm(url: str) -> None:
+    """The first launch takes the server seconds, on a busy machine longer than our clients wait."""
+    patient = boto3.client(
+        "ec2", "us-east-1", endpoint_url=url, aws_access_key_id=KEY_ID, aws_secret_access_key=SECRET,
+        config=Config(read_timeout=120),
+    )  # fmt: skip
+    made = patient.run_instances(ImageId="ami-12345678", InstanceType="t3.micro", MinCount=1, MaxCount=1)
+    patient.terminate_instances(InstanceIds=[one["InstanceId"] for one in made["Instances"]])
 
 
 @pytest.fixture

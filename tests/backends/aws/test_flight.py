@@ -47,7 +47,7 @@ fleet:
 endpoints:
   - {{path: /, cpu: {{constant: 4ms}}}}
 traffic:
-  - {{name: users, stages: [{{for: 6s, rate: 80/s}}, {{for: 6s, rate: 8/s}}], client: {{timeout: 8s}}}}
+  - {{name: users, stages: [{{for: 6s, rate: 80/s}}, {{for: 6s, rate: 8/s}}], client: {{timeout: 20s}}}}
 autoscaler: {{policy: {{threshold: {{requests_high: 50/s, requests_low: 10/s}}}}, interval: 1s, cooldown: 1s}}
 """
 
@@ -181,7 +181,7 @@ def test_an_interrupted_flight_leaves_what_the_janitor_ends(
     assert len(instances(ec2, name, "running")) >= 1
     flight.send_signal(sent)
     _, message = flight.communicate(timeout=PATIENCE)
-    assert not psutil.wait_procs(family, timeout=30)[1]
+    assert not psutil.wait_procs(family, timeout=PATIENCE)[1]
     if sent == signal.SIGINT:
         assert flight.returncode == 130
         assert "what was recorded until then is in run" in message

@@ -100,7 +100,6 @@ def test_an_evicted_connection_is_noticed_and_opened_again(tmp_path: Path) -> No
     assert server.accepted > 8
     gone = done.requests[done.requests["outcome"] == 12]
     assert (gone["latency_ns"] > 0).all()
-    assert (gone["latency_ns"] < 2 * SECOND).all()
 
 
 def test_a_refused_flood(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,7 +26,7 @@ from windtunnel.core.errors import UsageError
 from windtunnel.core.ports import RegistryError
 from windtunnel.scenarios.build import compile_plan
 
-from ..app.running import Role, app_settings, running, until
+from ..app.running import DEADLINE, Role, app_settings, running, until
 from ..redis_fixture import RedisServer, free_port
 
 FILE = """
@@ -40,11 +39,12 @@ fleet:
 endpoints:
   - {path: /, cpu: {constant: 2ms}, response_size: 100B}
 traffic:
-  - {name: users, stages: [{for: 4s, rate: 60/s}], client: {timeout: 3s, connections: {pool: 10}}}
+  - {name: users, stages: [{for: 4s, rate: 60/s}], client: {timeout: 10s, connections: {pool: 10}}}
 autoscaler: {policy: {threshold: {requests_high: 10/s}}, interval: 1s, cooldown: 2s, max_sample_age: 3s}
 slo: [{name: answered, indicator: availability, above: 99.9%}]
 """
 SECOND = 1_000_000_000
+PATIENCE = 120.0
 
 
 class Fleet:
@@ -91,20 +91,21 @@ def fleet(redis_server: RedisServer) -> Iterator[Fleet]:
         assert [role.process.poll() for role in (*apps, proxy)] == [None] * 3
 
 
-def children() -> list[psutil.Process]:
-    found: list[psutil.Process] = psutil.Process().children(recursive=True)
-    return found
+def children() -> set[psutil.Process]:
+    """Every process below this one."""
+    return set(psutil.Process().children(recursive=True))
 
 
 def test_a_fleet_with_a_registry_is_measured_watched_and_left_as_it_was(fleet: Fleet, tmp_path: Path) -> None:
     told: dict[str, Any] = {}
-    before = {one.pid for one in children()}
+    before = children()
     keys = set(fleet.redis.client.keys("*"))
     run = replay(
         Scenario.parse(FILE),
         backend="attach",
         flight=fleet.options(announce=told.update),
         out=tmp_path / "run",
+        figure=False,
     )
     assert run.passed
     assert run.summary["outcomes"] == {"ok": run.summary["planned"]}
@@ -120,12 +121,12 @@ def test_a_fleet_with_a_registry_is_measured_watched_and_left_as_it_was(fleet: F
     assert [event["address"] for event in ready] == sorted(fleet.addresses)
     # It decides by what the servers say of themselves, and carries nothing out.
     decisions = [event for event in run.events if event["event"] == "decision"]
-    assert decisions[0]["reason"] == "requests_high"
-    assert decisions[0]["desired"] > decisions[0]["actual"] == 2
+    busy = next(event for event in decisions if event["reason"] == "requests_high")
+    assert busy["desired"] > busy["actual"] == 2
     assert not {"launched", "terminated", "draining", "promoted"} & {event["event"] for event in run.events}
     assert set(fleet.registry.servers().serving) == set(fleet.addresses)
     assert set(fleet.redis.client.keys("*")) == keys
-    assert {one.pid for one in children()} == before
+    assert children() == before
     counted = sum(row["requests"] for row in run.metrics.to_pylist() if row["server"] > 0)
     assert counted > 100
     assert told == {"proxy": fleet.proxy, "redis": fleet.redis.url}
@@ -159,8 +160,7 @@ def test_a_server_that_says_nothing_any_more_is_unknown_and_one_that_leaves_is_g
 
 
 def test_a_registry_that_goes_away_and_comes_back(fleet: Fleet) -> None:
-    assert fleet.redis._process is not None
-    pid = fleet.redis._process.pid
+    pid = fleet.redis.pid
 
     def blink(figures: Figures) -> None:
         if figures.now == SECOND:
@@ -168,7 +168,7 @@ def test_a_registry_that_goes_away_and_comes_back(fleet: Fleet) -> None:
         elif figures.now == 4 * SECOND:
             os.kill(pid, signal.SIGCONT)
 
-    text = FILE.replace("4s", "7s")
+    text = FILE.replace("4s", "6s")
     try:
         run = replay(Scenario.parse(text), backend="attach", flight=fleet.options(watch=blink))
     finally:
@@ -182,28 +182,29 @@ def test_a_registry_that_goes_away_and_comes_back(fleet: Fleet) -> None:
     assert "unreachable" in reasons
 
 
-def start(folder: Path, *more: str) -> subprocess.Popen[str]:
-    (folder / "s.yaml").write_text(FILE.replace("4s", "60s"))
-    command = [
-        sys.executable, "-m", "windtunnel", "replay", "s.yaml", "--backend", "attach", "--out", "run", *more,
-    ]  # fmt: skip
-    return subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
-    )
-
-
 def test_ctrl_c_ends_the_watching_and_not_the_fleet(fleet: Fleet, tmp_path: Path) -> None:
-    watcher = start(tmp_path, "--proxy", fleet.proxy, "--redis-url", fleet.redis.url)
-    assert watcher.stderr is not None
-    first = watcher.stderr.readline()
-    assert first == f"proxy    {fleet.proxy}\n", first + watcher.stderr.read()
-    time.sleep(5)
-    family = psutil.Process(watcher.pid).children(recursive=True)
-    assert len(family) >= 2
-    watcher.send_signal(signal.SIGINT)
-    _, message = watcher.communicate(timeout=40)
+    (tmp_path / "s.yaml").write_text(FILE.replace("4s", "60s"))
+    command = [
+        sys.executable, "-m", "windtunnel", "replay", "s.yaml", "--backend", "attach", "--out", "run",
+        "--proxy", fleet.proxy, "--redis-url", fleet.redis.url,
+    ]  # fmt: skip
+    watcher = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    try:
+        assert watcher.stderr is not None
+        first = watcher.stderr.readline()
+        assert first == f"proxy    {fleet.proxy}\n", first + watcher.stderr.read()
+        until(
+            lambda: any((tmp_path / "run" / "parts").glob("requests-*.arrow")), "answers on record", PATIENCE
+        )
+        family = psutil.Process(watcher.pid).children(recursive=True)
+        assert len(family) >= 2
+        watcher.send_signal(signal.SIGINT)
+        _, message = watcher.communicate(timeout=PATIENCE)
+    finally:
+        watcher.kill()
+        watcher.communicate()
     assert watcher.returncode == 130, message
-    assert not psutil.wait_procs(family, timeout=20)[1]
+    assert not psutil.wait_procs(family, timeout=DEADLINE)[1]
     run = Run.open(tmp_path / "run")
     assert run.partial
     assert run.requests.num_rows > 0
@@ -231,15 +232,19 @@ def foreign() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Foreign)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_a_foreign_server_without_a_registry(foreign: str, tmp_path: Path) -> None:
     scenario = Scenario.parse(FILE.replace("4s", "2s"))
-    run = replay(scenario, backend="attach", flight=FlightOptions(proxy=foreign), out=tmp_path / "run")
+    run = replay(
+        scenario, backend="attach", flight=FlightOptions(proxy=foreign), out=tmp_path / "run", figure=False
+    )
     assert run.passed
     assert run.summary["outcomes"] == {"ok": run.summary["planned"]}
     rows = run.metrics.to_pylist()
@@ -265,9 +270,10 @@ def test_what_is_not_there_is_one_sentence(tmp_path: Path) -> None:
 
 def test_a_registry_that_is_not_there_is_one_sentence(foreign: str) -> None:
     options = FlightOptions(proxy=foreign, redis_url=f"redis://127.0.0.1:{free_port()}")
+    before = children()
     with pytest.raises(RegistryError):
         replay(Scenario.parse(FILE), backend="attach", flight=options)
-    assert not [one for one in children() if "windtunnel" in " ".join(one.cmdline())]
+    assert children() == before
 
 
 def test_a_registrys_address_is_checked() -> None:

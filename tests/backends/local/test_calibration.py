@@ -11,6 +11,7 @@ from windtunnel.backends.local.calibration import (
     Demand,
     Measured,
     ProxySeconds,
+    autoscaler_delay,
     latencies,
     proxy_time,
     start_up,
@@ -121,6 +122,15 @@ def test_start_up_is_of_the_servers_that_were_launched_in_the_run() -> None:
     assert (found.value, found.low, found.high, found.parts) == (800 * MS, 600 * MS, 1000 * MS, 2)
     with pytest.raises(ValueError, match="got 0 launched and none ready"):
         start_up(events[:2])
+
+
+def test_the_autoscalers_delay_is_from_its_turn_to_the_launch() -> None:
+    times = (0, 4 * SECOND + 103 * MS, 6 * SECOND + 110 * MS, 8 * SECOND + 120 * MS)
+    events = [{"t": t, "event": "launched", "server": n} for n, t in enumerate(times, 1)]
+    found = autoscaler_delay(events, 2 * SECOND)
+    assert (found.value, found.low, found.high, found.parts) == (110 * MS, 103 * MS, 120 * MS, 3)
+    with pytest.raises(ValueError, match="expected an app server that the autoscaler launches, got none"):
+        autoscaler_delay(events[:1], SECOND)
 
 
 def test_a_machine_that_is_not_quiet_is_warned_of() -> None:

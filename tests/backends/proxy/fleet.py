@@ -42,6 +42,14 @@ async def until(condition: Callable[[], Any]) -> None:
         await asyncio.sleep(0.005)
 
 
+async def settled(counted: list[int]) -> None:
+    """Wait until the first of *counted* grows no more: it is the same for several looks, so that a pause of the machine is not taken for it."""
+    same, before = 0, -1
+    while same < 4:
+        await asyncio.sleep(0.08)
+        same, before = (same + 1 if counted[0] == before else 0), counted[0]
+
+
 class Request:
     """What an app server was sent."""
 

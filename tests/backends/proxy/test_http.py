@@ -6,7 +6,7 @@ import pytest
 from windtunnel.backends.proxy import client as client_module
 from windtunnel.core.model import SECOND, ProxySpec
 
-from .fleet import Request, fleet, hello, play, until
+from .fleet import Request, fleet, hello, play, settled, until
 from .test_heads import REFUSED
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -337,10 +337,7 @@ def test_a_slow_reader_of_a_large_answer_keeps_memory_bounded() -> None:
             client = await world.client(limit=1 << 16)
             client.writer.write(GET)
             await until(lambda: world.proxy.active and written[0])
-            before = -1
-            while before != written[0]:
-                before = written[0]
-                await asyncio.sleep(0.3)
+            await settled(written)
             # What is under way fits into the buffers of three sockets and two transports.
             assert written[0] < 40 << 20
             (connection,) = world.proxy.open_connections()
@@ -370,10 +367,7 @@ def test_a_server_that_takes_nothing_stops_the_client() -> None:
 
             task = asyncio.create_task(send())
             await until(lambda: sent[0] > 0)
-            before = -1
-            while before != sent[0]:
-                before = sent[0]
-                await asyncio.sleep(0.3)
+            await settled(sent)
             assert sent[0] < 60_000_000
             task.cancel()
 
@@ -396,11 +390,11 @@ def test_an_early_answer_ends_the_connection() -> None:
 
 
 def test_timeouts_of_heads_content_and_idle_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "HEADER_TIMEOUT", 0.1)
-    monkeypatch.setattr(client_module, "CONTENT_TIMEOUT", 0.1)
+    monkeypatch.setattr(client_module, "HEADER_TIMEOUT", 0.5)
+    monkeypatch.setattr(client_module, "CONTENT_TIMEOUT", 0.5)
 
     async def story() -> None:
-        async with fleet(hello, spec=ProxySpec(keepalive_timeout=SECOND // 10)) as world:
+        async with fleet(hello, spec=ProxySpec(keepalive_timeout=SECOND // 2)) as world:
             half = await world.client()
             assert (await half.ask(b"GET / HT")).status == 408
             post = await world.client()

@@ -148,7 +148,7 @@ def test_no_answer_in_time() -> None:
 
 def test_servers_are_ejected_and_come_back() -> None:
     async def story() -> None:
-        spec = ProxySpec(outlier=OutlierSpec(2, 300 * MS, 50))
+        spec = ProxySpec(outlier=OutlierSpec(2, 1500 * MS, 50))
         async with fleet(broken, hello, spec=spec) as world:
             for _ in range(4):
                 await world.get()
@@ -240,8 +240,7 @@ def test_without_eviction_connections_wait_for_room() -> None:
             await until(lambda: world.proxy.connections == 2)
             third = await world.client()
             third.writer.write(GET)
-            await asyncio.sleep(0.1)
-            assert world.listener.queued() == 1
+            await until(lambda: world.listener.queued() == 1)
             assert world.proxy.connections == 2
             # The classic proxy has taken the last descriptor and has none for the app server.
             assert (await second.ask(GET)).cause == "connect_failed"
@@ -440,8 +439,9 @@ def test_delays_below_a_millisecond() -> None:
             delays.call_later(number * 300_000, lambda number=number: called.append(number))
         await until(lambda: len(called) == 4)
         assert called == [1, 1, 2, 3]
-        early = 0
-        for _ in range(200):
+        early = tried = 0
+        while early <= 20 and tried < 3000:
+            tried += 1
             done = asyncio.Event()
             begin = time.monotonic_ns()
             delays.call_later(500_000, done.set)

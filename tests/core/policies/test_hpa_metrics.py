@@ -78,6 +78,7 @@ def test_cpu(levels: list[float | str], target: int, expected: int, percent: int
 def test_what_boots_is_pending() -> None:
     """TestReplicaCalcResourceScale/scale down: exclude unscheduled pods; and added back as idle in a scale-out."""
     assert size(fleet("cpu", milli(100), booting=4), HpaMetric(0.5, "cpu")) == 1
+    assert size(fleet("cpu", milli(290, 290), booting=2), HpaMetric(0.3, "cpu")) == 4, "within, without them"
     assert size(fleet("cpu", milli(500, 700), booting=1), HpaMetric(0.3, "cpu")) == 4
     assert size(fleet("cpu", milli(500, 700)), HpaMetric(0.3, "cpu")) == 4
     assert size(fleet("cpu", milli(500, 700), booting=4), HpaMetric(0.3, "cpu")) == 6, "the direction turned"

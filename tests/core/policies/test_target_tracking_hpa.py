@@ -10,11 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
+from windtunnel.core.autoscaler import Autoscaler
+from windtunnel.core.model import AutoscalerSpec
 from windtunnel.core.policies import AnyPolicy, TargetTrackingHpa
 from windtunnel.core.policies.hpa_behavior import IN_WINDOW, ScalingRate, ScalingRules
 from windtunnel.core.policies.hpa_metrics import HpaMetric, Tolerances
 from windtunnel.core.policies.memory import read_memory, write_memory
 from windtunnel.core.policies.view import NOTHING, FleetView, Memory, Proposal, ServerView
+from windtunnel.core.ports import Sample, Servers
 
 SECOND = 1_000_000_000
 CPU, QPS = HpaMetric(0.3, "cpu"), HpaMetric(15, "in_flight")
@@ -123,6 +126,28 @@ def test_a_turn_without_usable_metrics_is_not_recorded() -> None:
     blind = policy.propose(view([None] * 4, 15), first.memory)
     assert blind.memory == first.memory
     assert (blind.desired, blind.reason, blind.blind) == (4, "unknown", True)
+
+
+def test_a_fresh_start_is_only_one() -> None:
+    """What is remembered may all be older than its window, and a window may be 0: the size is not recorded again."""
+    policy = TargetTrackingHpa((QPS,), downscale_stabilization=0)
+    first = policy.propose(load(6, 5), NOTHING)
+    assert [policy.propose(load(6, 5, now), first.memory).desired for now in (0, 15, 9000)] == [6, 2, 2]
+
+
+def test_the_autoscaler_tells_its_bounds_and_its_last_action() -> None:
+    """What the policy remembers is what became of its proposal, though bounds and actions are the autoscaler's."""
+    policy = TargetTrackingHpa((QPS,), scale_out=ScalingRules(0, (ScalingRate(8, "pods", 60 * SECOND),)))
+    engine = Autoscaler(AutoscalerSpec(policy, minimum=2, maximum=5))
+    servers = Servers(("s0", "s1", "s2"))
+
+    def turn(now: int) -> int:
+        samples = {one: Sample(one, now * SECOND, 0, 0.0, in_flight=50) for one in servers.serving}
+        return engine.tick(now * SECOND, servers, samples).desired
+
+    assert (turn(10), engine.memory["changed"]) == (5, (2,))
+    assert engine.last_action == 10 * SECOND
+    assert (turn(25), engine.memory["changed_at"]) == (5, (10 * SECOND, 25 * SECOND))
 
 
 def turns(
