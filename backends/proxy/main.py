@@ -85,13 +85,13 @@ async def _serve(settings: ProxySettings, link: RoleLink, registry: Registry, de
     )  # fmt: skip
     admin = await start_admin(proxy, settings.admin_port) if settings.admin_port >= 0 else None
     refresher.start()
-    report = LoadReport(proxy, listener, registry, link)
-    report.start()
     if proxy.spec.health is not None:
         proxy.spawn(check_forever(proxy))
     proxy.spawn(_clean(proxy))
     # From here on there is no await before it is up: what a connection brings about comes after that.
     listener = Listener(proxy, settings.host, settings.port)
+    report = LoadReport(proxy, listener, registry, link)
+    report.start()
     link.subscribe(lambda command: _obey(command, proxy, listener, link))
     gc.freeze()
     host, port = listener.address
