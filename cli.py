@@ -24,10 +24,12 @@ from .api import verify as verify_run
 from .backends.local.process import BackendFailure
 from .cli_aws import register as register_aws
 from .cli_aws import tell_dry_run
+from .cli_backtest import register as register_backtest
 from .cli_calibrate import register as register_calibrate
 from .cli_campaign import check_plain, replay_seeds
 from .cli_campaign import register as register_campaigns
 from .cli_compare import register as register_compare
+from .cli_explain import register as register_explain
 from .cli_flight import (
     AllowOption,
     BackendOption,
@@ -312,6 +314,8 @@ register_roles(app)
 register_aws(app)
 register_compare(app)
 register_calibrate(app)
+register_explain(app)
+register_backtest(app)
 
 
 @app.command(epilog="Example: windtunnel verify runs/monkey --engine simpy")

@@ -27,6 +27,9 @@ BOOTING = "booting"
 READY = "ready"
 DRAINING = "draining"
 
+MINIMUM, MAXIMUM, COOLDOWN = "minimum", "maximum", "cooldown"
+"""What may make something else of a proposal."""
+
 LIST_LAG = 30 * SECOND
 """So long an instance just launched may be missing in the cloud's list: EC2's is only eventually consistent."""
 
@@ -66,12 +69,19 @@ Action = Launch | Promote | Drain | Terminate
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What one tick decided: servers wanted, servers there (serving and booting), why, and what to do."""
+    """What one tick decided: servers wanted, servers there (serving and booting), why, and what to do.
+
+    Further what it came from: what the policy saw, what it proposed, which *limits* (MINIMUM, MAXIMUM, COOLDOWN) made something else of
+    that. *view* and *proposal* are None of a tick that could decide nothing.
+    """
 
     desired: int
     actual: int
     reason: str
     actions: tuple[Action, ...]
+    view: FleetView | None = None
+    proposal: Proposal | None = None
+    limits: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -150,12 +160,13 @@ class Autoscaler:
         view = self._view(now, servers, samples, ended, proxy)
         proposal = self.spec.policy.propose(view, self.memory)
         self.memory = proposal.memory
-        desired, reason = self._limit(now, view, proposal)
+        desired, reason, limits = limited(self.spec, view, proposal)
         standby = self._standby(now, servers, samples, ended) if proposal.promotes else []
         changes = self._reconcile(desired - view.size, servers, standby, ended)
         if changes:
             self.last_action = now
-        return Decision(desired, view.size, reason, (*endings, *again, *changes))
+        actions = (*endings, *again, *changes)
+        return Decision(desired, view.size, reason, actions, view, proposal, limits)
 
     def blind(self, now: int) -> None:
         """The registry could not be read at *now*: until then nobody's silence meant anything."""
@@ -236,8 +247,10 @@ class Autoscaler:
         self, now: int, servers: Servers, samples: Mapping[str, Sample], ended: set[str],
         proxy: ProxyLoad | None,
     ) -> FleetView:  # fmt: skip
-        since = {
-            known.instance.address: known.ready for known in self._known.values() if known.phase == READY
+        ready = {
+            known.instance.address: (known.ready, number)
+            for number, known in self._known.items()
+            if known.phase == READY
         }
         views = []
         for address in servers.serving:
@@ -247,7 +260,8 @@ class Autoscaler:
             usable = sample is not None and self._fresh(now, sample)
             sampled = -1 if sample is None or sample.time is None else sample.time
             metrics = _metrics(sample) if usable and sample else None
-            views.append(ServerView(address, metrics, since.get(address, LONG_AGO), sampled))
+            since, number = ready.get(address, (LONG_AGO, 0))
+            views.append(ServerView(address, metrics, since, sampled, number))
         booting = tuple(sorted(self._known[one.number].since for one in self._booting(ended)))
         standby = len(self._standby(now, servers, samples, ended))
         load = _load(proxy) if proxy is not None and self._recent(now, proxy.time) else None
@@ -265,27 +279,6 @@ class Autoscaler:
             for address in servers.standby
             if address not in ended and address in samples and self._fresh(now, samples[address])
         ]
-
-    def _limit(self, now: int, view: FleetView, proposal: Proposal) -> tuple[int, str]:
-        """Bounds first (they are corrected at once), then the cooldown."""
-        maximum = NONE if "maximum" in proposal.waives else self.spec.maximum
-        upper = maximum if maximum >= 0 else proposal.desired
-        desired = max(min(proposal.desired, max(upper, 0)), self.spec.minimum, 0)
-        if view.size < self.spec.minimum:
-            return max(desired, self.spec.minimum), "below minimum"
-        if 0 <= maximum < view.size:
-            return maximum, "above maximum"
-        if desired == view.size:
-            reason = proposal.reason
-            if proposal.desired > desired:
-                reason = "at maximum"
-            elif proposal.desired < desired:
-                reason = "at minimum"
-            return desired, reason
-        cooldown = 0 if "cooldown" in proposal.waives else self.spec.cooldown
-        if self.last_action >= 0 and now - self.last_action < cooldown:
-            return view.size, "cooldown"
-        return desired, proposal.reason
 
     def _reconcile(
         self, missing: int, servers: Servers, standby: list[str], ended: set[str]
@@ -321,6 +314,28 @@ class Autoscaler:
             ),
             reverse=True,
         )
+
+
+def limited(spec: AutoscalerSpec, view: FleetView, proposal: Proposal) -> tuple[int, str, tuple[str, ...]]:
+    """What bounds and cooldown make of *proposal*: the size to have, why, and which of them changed it.
+
+    Bounds come first (a fleet outside them is corrected at once), then the cooldown.
+    """
+    maximum = NONE if MAXIMUM in proposal.waives else spec.maximum
+    upper = maximum if maximum >= 0 else proposal.desired
+    desired = max(min(proposal.desired, max(upper, 0)), spec.minimum, 0)
+    bound = MAXIMUM if desired < proposal.desired else MINIMUM
+    limits = () if desired == proposal.desired else (bound,)
+    if view.size < spec.minimum:
+        return desired, "below minimum", limits
+    if 0 <= maximum < view.size:
+        return maximum, "above maximum", () if proposal.desired == maximum else (MAXIMUM,)
+    if desired == view.size:
+        return desired, f"at {bound}" if limits else proposal.reason, limits
+    cooldown = 0 if COOLDOWN in proposal.waives else spec.cooldown
+    if view.last_action >= 0 and view.now - view.last_action < cooldown:
+        return view.size, "cooldown", (*limits, COOLDOWN)
+    return desired, proposal.reason, limits
 
 
 def _metrics(sample: Sample) -> dict[str, float]:

@@ -181,6 +181,10 @@ class Sink(Protocol):
         """One second's metrics (columns.METRICS)."""
         ...
 
+    def decided(self, decision: Sequence[Any], observations: Sequence[Sequence[Any]]) -> None:
+        """One turn of the autoscaler and what it saw (records.DECISIONS, records.OBSERVATIONS)."""
+        ...
+
 
 class Evaluate(Protocol):
     """Judge one variation of a scenario: what search and campaigns are given."""

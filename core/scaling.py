@@ -80,6 +80,10 @@ class World(Protocol):
         """A server is out of the lists."""
         ...
 
+    def decided(self, now: int, decision: Decision) -> None:
+        """Keep what was decided at *now*, for whoever asks why: before anything of it is carried out. A turn that then fails says so in another one."""
+        ...
+
 
 class _Fenced(Exception):
     """Somebody else has the lease by now."""
@@ -131,7 +135,7 @@ class ScalingDriver:
             return self._turn(now)
         except _Fenced:
             self._begin_anew()
-            return _nothing(NO_LEASE)
+            return self._nothing(now, NO_LEASE)
         except RegistryError as error:
             # Whatever was under way may have had its effect, and a registry that comes back may have lost everything.
             self._renew = now
@@ -139,12 +143,12 @@ class ScalingDriver:
             self._saved = None
             return self.unreachable(now, str(error))
         except CloudError as error:
-            return self._hold(REFUSED, str(error))
+            return self._hold(now, REFUSED, str(error))
 
     def unreachable(self, now: int, error: str) -> Decision:
         """The registry cannot be reached at *now*: nobody's silence means anything."""
         self.engine.blind(now)
-        return self._hold(UNREACHABLE, error)
+        return self._hold(now, UNREACHABLE, error)
 
     def release(self) -> None:
         """Give the lease back, so that a successor need not wait for its end. Raises RegistryError."""
@@ -155,7 +159,7 @@ class ScalingDriver:
 
     def _turn(self, now: int) -> Decision:
         if not self._dry_run and now >= self._renew and not self._acquire(now):
-            return _nothing(NO_LEASE)
+            return self._nothing(now, NO_LEASE)
         if self._reconciled < 0 or now - self._reconciled >= self.spec.reconcile_interval:
             self._reconcile(now)
         servers = self._without_the_ended(now, self._registry.servers())
@@ -163,18 +167,25 @@ class ScalingDriver:
         samples = self._registry.read_samples(sorted(addresses))
         proxy = self._registry.read_proxy_load() if self._needs_proxy else None
         decision = self.engine.tick(now, servers, samples, proxy)
+        self._world.decided(now, decision)
         if self._dry_run:
             self._log_proposal(decision)
         else:
             self._act(now, decision)
         return decision
 
-    def _hold(self, reason: str, error: str) -> Decision:
+    def _hold(self, now: int, reason: str, error: str) -> Decision:
         """Without registry or cloud the autoscaler does nothing, and says so once."""
         if self._reason != reason:
             self._reason = reason
             self._world.emit("decision", {"reason": reason, "error": error})
-        return _nothing(reason)
+        return self._nothing(now, reason)
+
+    def _nothing(self, now: int, reason: str) -> Decision:
+        """A turn that decided nothing."""
+        decision = Decision(NONE, NONE, reason, ())
+        self._world.decided(now, decision)
+        return decision
 
     def _acquire(self, now: int) -> bool:
         """Take the lease, or renew it; False while somebody else has it."""
@@ -378,7 +389,3 @@ class ScalingDriver:
         self._world.emit("draining", {"server": number})
         self._world.draining(number)
         return True
-
-
-def _nothing(reason: str) -> Decision:
-    return Decision(NONE, NONE, reason, ())

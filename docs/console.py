@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PAGES = ("tutorial.md", "howto-ci.md", "compare.md")
+PAGES = ("tutorial.md", "howto-ci.md", "compare.md", "explain.md")
 OTHERS = ("source ", "make ", "cat ", "pip ", "pre-commit ", "git ")
 """Commands that `sh` blocks may show and that are not run."""
 

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..core.events import RollingDigest, run_digest
+from ..core.records import RECORDS
+from .record_table import RecordTable
 from .sink import read_parquet, read_parts
 from .tables import TABLES, Reader, Table, columns_digest, in_order, names_of
 
@@ -43,6 +45,30 @@ class Run:
     def metrics(self) -> pa.Table:
         """A row per second and server."""
         return self.table("metrics", None)
+
+    @cached_property
+    def decisions(self) -> pa.Table:
+        """A row per turn of the autoscaler. Raises RunError if none was recorded."""
+        return self._record("decisions")
+
+    @cached_property
+    def observations(self) -> pa.Table:
+        """A row per turn of the autoscaler and server that it saw. Raises RunError if none was recorded."""
+        return self._record("observations")
+
+    def _record(self, name: str) -> pa.Table:
+        try:
+            found = self.table(name, None)
+            if len(self.table("decisions", ("time_ns",))):
+                return found
+        except FileNotFoundError:
+            pass
+        except (OSError, pa.ArrowInvalid) as error:
+            raise RunError(f"{self.directory}: damaged run: {error}") from None
+        raise RunError(
+            f"{self.directory or 'the run'}: expected a run that recorded its autoscaler's decisions, got one without: "
+            f"its scenario has no autoscaler, no turn took place, or an earlier version recorded it"
+        )
 
     @cached_property
     def events(self) -> list[dict[str, Any]]:
@@ -97,8 +123,9 @@ class Run:
             if (folder / f"{name}.parquet").is_file():
                 return read_parquet(folder, name, columns)
             parts = list(read_parts(folder / "parts", name))
-            whole = pa.concat_tables(parts) if parts else Table(name, names_of([], [])).take()
-            ordered = in_order(name, whole)
+            empty = RecordTable(name) if name in RECORDS else Table(name, names_of([], []))
+            whole = pa.concat_tables(parts) if parts else empty.take()
+            ordered = whole if name in RECORDS else in_order(name, whole)
             return ordered if columns is None else ordered.select(columns)
 
         return cls(table, tuple(lines), {}, folder, partial=True)

@@ -18,6 +18,8 @@ import pyarrow.parquet as pq
 
 from ..core.columns import Rows
 from ..core.events import RollingDigest, encode, run_digest
+from ..core.records import RECORDS
+from .record_table import RecordTable, in_groups
 from .storage import StorageError, writing
 from .tables import Names, Table, combined_digest, in_order, table_digests
 
@@ -30,6 +32,7 @@ class MemorySink:
 
     def __init__(self, names: Names) -> None:
         self.tables = {name: Table(name, names) for name in ("requests", "attempts", "metrics")}
+        self.records = {name: RecordTable(name) for name in RECORDS}
         self.lines: list[str] = []
         self._names = names
         self._log = RollingDigest()
@@ -56,9 +59,16 @@ class MemorySink:
         """See core.ports.Sink."""
         self.tables["metrics"].add(rows)
 
+    def decided(self, decision: Sequence[Any], observations: Sequence[Sequence[Any]]) -> None:
+        """See core.ports.Sink."""
+        self.records["decisions"].add([decision])
+        self.records["observations"].add(observations)
+
     def finish(self, end: int) -> str:
         """Close the log at *end* ns with the digests of log and columns; the run's digest."""
         digests = {name: self._finish_table(table) for name, table in self.tables.items()}
+        for record in self.records.values():
+            self._finish_record(record)
         log, columns = self._log.hex(), combined_digest(digests)
         self._write(encode(end, "end", {"log": log, "columns": columns}))
         return run_digest(log, columns)
@@ -67,6 +77,9 @@ class MemorySink:
         whole = in_order(table.name, table.take())
         self._finished[table.name] = whole
         return table.digests() if table.ordered else table_digests(table.name, whole, self._names)
+
+    def _finish_record(self, record: RecordTable) -> None:
+        self._finished[record.name] = record.take()
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
         """A finished table, or some columns of it."""
@@ -85,7 +98,7 @@ class DirectorySink(MemorySink):
             raise FileExistsError(f"{directory}: expected a new or empty directory for the run")
         self._log_path = directory / "events.jsonl"
         self._parts = directory / "parts"
-        self._counts = dict.fromkeys(self.tables, 0)
+        self._counts = dict.fromkeys((*self.tables, *self.records), 0)
         self._cut_short: set[str] = set()
         self._log_file: TextIO = self._log_path.open("w", encoding="ascii", newline="\n")
         self._parts.mkdir()
@@ -119,7 +132,8 @@ class DirectorySink(MemorySink):
         """Write what is kept as parts, so that a kill loses nothing before this moment."""
         with writing(self._log_path):
             self._log_file.flush()
-        for name, table in self.tables.items():
+        kept: dict[str, Table | RecordTable] = {**self.tables, **self.records}
+        for name, table in kept.items():
             if len(table) and name not in self._cut_short:
                 self._write_part(name, table.take())
         self._flushed = wall.monotonic()
@@ -145,6 +159,18 @@ class DirectorySink(MemorySink):
         self._parts.rmdir()
         return digest
 
+    def _finish_record(self, record: RecordTable) -> None:
+        last = record.take()
+        if not len(last) and not self._counts[record.name]:
+            return
+        try:
+            parts = chain(read_parts(self._parts, record.name), [last])
+            self._write_parquet(record.name, in_groups(parts), record.schema)
+        except StorageError:
+            with suppress(StorageError):
+                self._write_part(record.name, last)
+            raise
+
     def _finish_table(self, table: Table) -> dict[str, str]:
         last = table.take()
         try:
@@ -165,10 +191,11 @@ class DirectorySink(MemorySink):
         return table_digests(table.name, whole, self._names)
 
     def _write_parquet(self, name: str, parts: Iterable[pa.Table], schema: pa.Schema) -> None:
-        """Whole numbers as differences, which are small; text by its codes."""
+        """Whole numbers as differences, which are small; text by its codes; other numbers byte by byte, the first ones of which are alike."""
         path, draft = self.directory / f"{name}.parquet", self.directory / f"{name}.draft"
-        coded = [field.name for field in schema if pa.types.is_dictionary(field.type)]
-        wide = {field.name: "DELTA_BINARY_PACKED" for field in schema if field.type == pa.int64()}
+        coded = [f.name for f in schema if pa.types.is_dictionary(f.type) or f.type == pa.string()]
+        packed = {pa.int64(): "DELTA_BINARY_PACKED", pa.float64(): "BYTE_STREAM_SPLIT"}
+        wide = {f.name: packed[f.type] for f in schema if f.type in packed}
         with writing(path, remove=draft):
             with pq.ParquetWriter(
                 draft, schema, compression="zstd", use_dictionary=coded, column_encoding=wide

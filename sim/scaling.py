@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ..core.autoscaler import Decision
 from ..core.lifecycle import READY, State
 from ..core.model import AutoscalerSpec
 from ..core.order import Kind
 from ..core.ports import CloudInstance, RegistryError
+from ..core.records import rows_of
 from ..core.scaling import ScalingDriver
 from .control import ControlPlane, Process
 from .troubles import REGISTRY_TIMEOUT
@@ -96,3 +98,7 @@ class Scaling:
         instance = self.control.instances.by_number[number]
         if instance.state in READY:
             instance.become(State.DRAINING)
+
+    def decided(self, now: int, decision: Decision) -> None:
+        """See core.scaling.World."""
+        self.control.sink.decided(*rows_of(now, decision, dry_run=False))

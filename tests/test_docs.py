@@ -17,7 +17,9 @@ DOCS = ROOT / "docs"
 EXAMPLES = sorted((DOCS / "examples").glob("*.py"))
 ELSEWHERE = {"howto-traffic.md", "howto-own-app.md"}
 """Run by test_howto_traffic and test_howto_own_app, beside files of their own."""
-GUIDES = sorted({"tutorial.md", "compare.md", *(path.name for path in DOCS.glob("howto-*.md"))} - ELSEWHERE)
+GUIDES = sorted(
+    {"tutorial.md", "compare.md", "explain.md", *(path.name for path in DOCS.glob("howto-*.md"))} - ELSEWHERE
+)
 
 
 @pytest.mark.parametrize("script", EXAMPLES, ids=lambda script: script.name)

@@ -13,6 +13,7 @@ from ...core.autoscaler import Decision
 from ...core.errors import UsageError
 from ...core.model import AutoscalerSpec
 from ...core.ports import Cloud, CloudInstance, Registry, RegistryError
+from ...core.records import rows_of
 from ...core.scaling import NO_LEASE, UNREACHABLE, ScalingDriver
 from ..connection import redis_client
 from ..live.role import RoleLink
@@ -55,6 +56,7 @@ class Role:
         fleet = settings.fleet
         self._cloud = cloud
         self._link = link
+        self._dry_run = settings.dry_run
         self._pace = Pace(settings.start, spec.interval)
         self._reason = ""
         self._driver = ScalingDriver(
@@ -131,3 +133,8 @@ class Role:
 
     def draining(self, number: int) -> None:
         """See core.scaling.World. The conductor hears the event."""
+
+    def decided(self, now: int, decision: Decision) -> None:
+        """See core.scaling.World. The conductor records it."""
+        row, seen = rows_of(now, decision, self._dry_run)
+        self._link.status("decided", {"decision": row, "observations": seen})

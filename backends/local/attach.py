@@ -83,6 +83,7 @@ class Attached:
             if options.announce is not None:
                 options.announce({"proxy": options.proxy, "redis": options.redis_url})
             end = await self._cruise(registry)
+            self._recording.close(end)
             await self._load.read_all()
         self._recording.end(end)
         return end, self._instance_ns, self._load.lateness()
@@ -173,6 +174,8 @@ class Attached:
     def _hear(self, process: RoleProcess, line: Line) -> None:
         if process.role == "load":
             self._load.heard(process, line)
+        elif process.role == "autoscaler" and line.get("status") == "decided":
+            self._recording.decided(line["decision"], line["observations"])
         if "event" not in line:
             return
         fields = {name: value for name, value in line.items() if name not in ("t", "event")}

@@ -93,6 +93,7 @@ class Conductor:
             if self.options.announce is not None:
                 self.options.announce(self._told(redis_url, api))
             end = await self._cruise()
+            self.recording.close(end)
             await self._load.read_all()
             if self.options.hold:
                 await self._hold()
@@ -227,6 +228,8 @@ class Conductor:
             self._load.heard(process, line)
         elif process.role == "proxy" and line.get("status") == "second":
             self._proxy_second = line
+        elif process.role == "autoscaler" and line.get("status") == "decided":
+            self.recording.decided(line["decision"], line["observations"])
 
     def _instance_of(self, process: RoleProcess) -> Instance | None:
         if process.role != "app":

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...core.columns import Rows
 from ...core.ports import Sink
+from ...core.records import field, moved
 
 _LATE = 1_000_000_000
 """Events are written when they are this old (ns), so that those of different processes come in order."""
@@ -23,6 +24,7 @@ class Recording:
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._start = -1
+        self._end = -1
         self._events: list[tuple[int, int, str, Mapping[str, Any]]] = []
         self._order = count()
 
@@ -37,6 +39,16 @@ class Recording:
     def scenario_time(self, time: int) -> int:
         """*time* of the live clock in the scenario; what came before its zero happens at 0."""
         return max(0, time - self._start)
+
+    def decided(self, decision: Sequence[Any], observations: Sequence[Sequence[Any]]) -> None:
+        """A turn of the autoscaler (core.records), on the live clock; those after the run's end are not of it."""
+        time = field("decisions", decision, "time_ns")
+        if self._start < 0 or 0 <= self._end < time - self._start:
+            return
+        self._sink.decided(
+            moved("decisions", decision, self.scenario_time),
+            [moved("observations", row, self.scenario_time) for row in observations],
+        )
 
     def flush(self, now: int) -> None:
         """Write the events that are old enough at *now* (ns, live clock)."""
@@ -57,6 +69,10 @@ class Recording:
     def metrics(self, rows: Sequence[tuple[int, ...]]) -> None:
         """One second's metrics, in the scenario's time."""
         self._sink.metrics(rows)
+
+    def close(self, end: int) -> None:
+        """The run ended at *end* (ns, the scenario's time), though its roles may go on."""
+        self._end = end
 
     def end(self, end: int) -> None:
         """Write all that is left up to *end* (ns, the scenario's time), which is when the run ended."""

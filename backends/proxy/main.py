@@ -94,6 +94,8 @@ async def _serve(settings: ProxySettings, link: RoleLink, registry: Registry, de
     report.start()
     link.subscribe(lambda command: _obey(command, proxy, listener, link))
     gc.freeze()
+    report = LoadReport(proxy, listener, registry, link)
+    report.start()
     host, port = listener.address
     link.status("up", {"address": url(host, port), "admin": admin.url if admin else ""})
     await ended.wait()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .single import SinglePolicy
-from .view import UNLIMITED, FleetView, Memory, Proposal
+from .view import UNLIMITED, FleetView, Limit, Memory, Proposal
 
 _EPSILON = 1e-9
 """Keeps ceil(3.0000000000000004) at 3."""
@@ -49,7 +49,8 @@ class Combine:
             for key, series in one.memory.items()
         }
         figures = {f"{name}.{key}": value for name, one in parts for key, value in _figures(one).items()}
-        return Proposal(desired, reason, kept, figures, bool(blind), bounds)
+        promotes, waives = _liberties([one for _, one in parts if one.bounds is None])
+        return Proposal(desired, reason, kept, figures, bool(blind), bounds, promotes, waives)
 
     def marks(self, metric: str) -> tuple[tuple[float, str], ...]:
         """See Policy: those of all parts."""
@@ -82,6 +83,14 @@ def _inside(memory: Memory, number: int) -> Memory:
 
 def _figures(proposal: Proposal) -> Mapping[str, float]:
     return {"desired": float(proposal.desired), **proposal.figures}
+
+
+def _liberties(wishes: list[Proposal]) -> tuple[bool, tuple[Limit, ...]]:
+    """Standby servers may be promoted if any part that wishes something lets them be; a limit is waived if all of them do."""
+    if not wishes:
+        return True, ()
+    waives = tuple(limit for limit in wishes[0].waives if all(limit in one.waives for one in wishes))
+    return any(one.promotes for one in wishes), waives
 
 
 def _common(bounding: list[tuple[str, tuple[int, int]]]) -> tuple[int, int]:

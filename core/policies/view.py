@@ -25,13 +25,15 @@ Limit = Literal["cooldown", "maximum"]
 class ServerView:
     """One serving server; *metrics* is None when its sample is missing or too old (unknown, never idle).
 
-    *since*: when it became ready (ns, or LONG_AGO). *sampled*: the sample's time (ns, -1: none, or it bears none).
+    *since*: when it became ready (ns, or LONG_AGO). *sampled*: the sample's time (ns, -1: none, or it bears none). *number*: the
+    instance's, for whoever asks why (0: none of ours).
     """
 
     address: str
     metrics: Mapping[str, float] | None
     since: int = LONG_AGO
     sampled: int = -1
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)

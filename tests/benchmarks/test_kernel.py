@@ -41,6 +41,9 @@ class Keep:
         if self.keep:
             self.kept += [requests, attempts]
 
+    def decided(self, decision: Any, observations: Any) -> None:
+        pass
+
     def due(self) -> bool:
         return False
 

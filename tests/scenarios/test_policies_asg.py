@@ -126,6 +126,9 @@ def test_the_autoscaler_looks_in_each_period() -> None:
     seldom["autoscaler"]["interval"] = "11s"
     with pytest.raises(ScenarioError, match=r"autoscaler.interval: expected at most .* \(10s\)"):
         scenario(seldom)
+    seldom["autoscaler"]["policy"] = {"combine": {"of": [seldom["autoscaler"]["policy"]]}}
+    with pytest.raises(ScenarioError, match=r"autoscaler.interval: expected at most .* \(10s\)"):
+        scenario(seldom)
     seldom["autoscaler"]["interval"] = "10s"
     assert plan(seldom).fleet.autoscaler
 

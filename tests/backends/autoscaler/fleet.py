@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from windtunnel.backends.registry import RedisRegistry
+from windtunnel.core.autoscaler import Decision
 from windtunnel.core.model import SECOND, AutoscalerSpec
 from windtunnel.core.policies import Threshold
 from windtunnel.core.ports import Cloud, CloudInstance, Registry, Sample
@@ -136,3 +137,5 @@ class _World:
     def promoted(self, number: int) -> None: ...
 
     def draining(self, number: int) -> None: ...
+
+    def decided(self, now: int, decision: Decision) -> None: ...

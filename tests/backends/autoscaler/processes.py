@@ -66,7 +66,7 @@ class Autoscaler:
                 self.events.append(line)
             elif line["status"] == "up":
                 self.up.set()
-            else:
+            elif line["status"] == "tick":
                 self.ticks.append(line)
 
     def _read_log(self) -> None:

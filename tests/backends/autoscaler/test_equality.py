@@ -13,6 +13,7 @@ from windtunnel.core.lifecycle import State
 from windtunnel.core.model import SECOND, AppSpec, AutoscalerSpec, FleetSpec, ProxySpec
 from windtunnel.core.policies import TargetTracking, Threshold
 from windtunnel.core.ports import CloudError, CloudInstance, RegistryError, Sample, Servers
+from windtunnel.core.records import moved
 from windtunnel.sim.instances import Instance
 from windtunnel.sim.scaling import Scaling
 from windtunnel.sim.timeline import Timeline
@@ -24,6 +25,8 @@ START = 7_300_000_000
 POOL = 6
 
 Said = tuple[int, str, dict[str, Any]]
+Kept = list[tuple[Any, list[Any]]]
+"""What is recorded of each turn: the decision, the observations."""
 
 
 def instance(number: int, launched: int, role: str = "serving") -> CloudInstance:
@@ -152,10 +155,11 @@ class Everybody(dict[int, Instance]):
         return self[number]
 
 
-def rehearsed(spec: AutoscalerSpec, turns: list[dict[str, Any]]) -> list[Said]:
-    """What the rehearsal's autoscaler says, with the turn."""
+def rehearsed(spec: AutoscalerSpec, turns: list[dict[str, Any]]) -> tuple[list[Said], Kept]:
+    """What the rehearsal's autoscaler says, with the turn, and what is kept of each turn."""
     timeline = Timeline()
     said: list[Said] = []
+    kept: Kept = []
     ports = Recorded(turns, timeline.now, 0)
     control: Any = SimpleNamespace(
         timeline=timeline, troubles=Troubles(), registry=ports, cloud=ports, launches="test",
@@ -163,10 +167,11 @@ def rehearsed(spec: AutoscalerSpec, turns: list[dict[str, Any]]) -> list[Said]:
         emit=lambda name, fields: said.append((timeline.now() // INTERVAL, name, dict(fields))),
         granted=lambda launched: launched, boot=ports.ignore, joined=ports.ignore,
         terminate=lambda number, provider_id, reason: ports.terminate(provider_id),
+        sink=SimpleNamespace(decided=lambda row, seen: kept.append((row, seen))),
     )  # fmt: skip
     timeline.env.process(Scaling(spec, control).process())
     timeline.env.run(until=len(turns) * INTERVAL + spec.delay + 1)
-    return said
+    return said, kept
 
 
 class HandLink:
@@ -174,6 +179,7 @@ class HandLink:
 
     def __init__(self, end: int, late: list[int]) -> None:
         self.said: list[Said] = []
+        self.kept: Kept = []
         self.ticks = 0
         self.clock = self.stopping = self
         self._end = end
@@ -197,6 +203,10 @@ class HandLink:
         self.said.append(((self._now - START) // INTERVAL, name, dict(fields)))
 
     def status(self, name: str, fields: Mapping[str, Any]) -> None:
+        if name == "decided":
+            row, seen = fields["decision"], fields["observations"]
+            self.kept.append((_shifted("decisions", row), [_shifted("observations", one) for one in seen]))
+            return
         assert set(fields) == {"desired", "actual", "reason"}
         self.ticks += 1
 
@@ -204,15 +214,19 @@ class HandLink:
         raise AssertionError(message)
 
 
-def flown(spec: AutoscalerSpec, turns: list[dict[str, Any]], late: list[int]) -> list[Said]:
-    """What the flight's autoscaler says, with the turn."""
+def _shifted(table: str, row: Any) -> Any:
+    return moved(table, row, lambda time: time - START)
+
+
+def flown(spec: AutoscalerSpec, turns: list[dict[str, Any]], late: list[int]) -> tuple[list[Said], Kept]:
+    """What the flight's autoscaler says, with the turn, and what is kept of each turn, in the rehearsal's time."""
     link: Any = HandLink(START + len(turns) * INTERVAL + INTERVAL // 2, late)
     fleet = FleetSpec("test", 1, 0, 0, AppSpec(), ProxySpec(), autoscaler=spec)
     ports: Any = Recorded(turns, link.now, START)
     role_settings = AutoscalerSettings(origin=0, fleet=fleet, redis_url="", start=START)
     Role(role_settings, spec, ports, ports, link).serve()
     assert link.ticks == len(turns)
-    return list(link.said)
+    return list(link.said), link.kept
 
 
 @settings(max_examples=100, deadline=None)
@@ -237,7 +251,8 @@ def test_the_recording_makes_them_say_something() -> None:
     away = {**busy, "list": "", "in_cloud": False, "requests": None}
     crowd = {"servers": [busy, busy, *[away] * 4], "trouble": ""}
     quiet = {"servers": [{**busy, "requests": 1}] * 3 + [away] * 3, "trouble": ""}
-    said = flown(spec, [crowd, {**crowd, "trouble": "registry"}, quiet, quiet], [0])
-    assert said == rehearsed(spec, [crowd, {**crowd, "trouble": "registry"}, quiet, quiet])
+    said, kept = flown(spec, [crowd, {**crowd, "trouble": "registry"}, quiet, quiet], [0])
+    assert (said, kept) == rehearsed(spec, [crowd, {**crowd, "trouble": "registry"}, quiet, quiet])
+    assert [len(seen) for _, seen in kept] == [2, 0, 4, 3]
     assert [(turn, name) for turn, name, _ in said][:2] == [(1, "decision"), (2, "decision")]
     assert {"draining", "decision"} <= {name for _, name, _ in said}

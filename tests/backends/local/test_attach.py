@@ -120,6 +120,8 @@ def test_a_fleet_with_a_registry_is_measured_watched_and_left_as_it_was(fleet: F
     ready = [event for event in run.events if event["event"] == "ready"]
     assert [event["address"] for event in ready] == sorted(fleet.addresses)
     # It decides by what the servers say of themselves, and carries nothing out.
+    assert set(run.decisions.column("dry_run").to_pylist()) == {True}
+    assert set(run.observations.column("server").to_pylist()) == set(fleet.addresses)
     decisions = [event for event in run.events if event["event"] == "decision"]
     busy = next(event for event in decisions if event["reason"] == "requests_high")
     assert busy["desired"] > busy["actual"] == 2

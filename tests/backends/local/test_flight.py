@@ -18,6 +18,7 @@ import psutil
 import pytest
 from windtunnel import Run, Scenario, replay, report
 from windtunnel.backends.local.options import Figures, FlightOptions
+from windtunnel.backtesting import backtest, explain
 
 from ..app.running import until
 from ..redis_fixture import RedisServer
@@ -282,6 +283,13 @@ slo: [{name: answered, indicator: availability, above: 99%}]
     sizes = flown.summary["fleet"]
     assert sizes["most"] >= 2
     assert sizes["last"] == 1
+    assert flown.decisions.column("time_ns").to_pylist()[0] == 10**9
+    told = [sentence.text for sentence in explain(tmp_path / "run").story()]
+    assert any("wanted: the policy asked for" in text and "Done: launch" in text for text in told), told
+    again = backtest(tmp_path / "run", ["autoscaler.cooldown=1s"])
+    assert (again.parts, again.otherwise) == (-1, 0)
+    other = backtest(tmp_path / "run", ["autoscaler.policy.target_tracking.target=90/s"])
+    assert 0 < other.parts <= 4 * 10**9
 
 
 def test_a_fleet_flies_from_no_server_to_one_and_back(tmp_path: Path) -> None:

@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
-from windtunnel.core.policies import AnyPolicy, TargetTrackingAws
+from windtunnel.core.policies import AnyPolicy, Combine, StepScaling, TargetTrackingAws
+from windtunnel.core.policies.adjustments import StepAdjustment
+from windtunnel.core.policies.alarms import Alarm
+from windtunnel.core.policies.step import StepRule
 from windtunnel.core.policies.view import NOTHING, FleetView, Memory, ServerView
 from windtunnel.tests.core.policies.groups import MINUTE, Group
 
@@ -116,3 +119,14 @@ def test_none_makes_one_marks_and_json() -> None:
     assert HALF.marks("requests") == ()
     adapter: TypeAdapter[AnyPolicy] = TypeAdapter(AnyPolicy)
     assert adapter.validate_json(adapter.dump_json(HALF)) == HALF
+
+
+def test_as_a_part_of_combine_a_decided_scale_in_waits_for_the_others_consent() -> None:
+    """What was decided at the end of a period stands in the next, so that parts need not agree at the same turn."""
+    below = StepRule(Alarm(0.3, "cpu", above=False), (StepAdjustment(-2, upper=0),))
+    step = StepScaling(scale_in=below, warmup=0)
+    assert Group(Combine((QUICK, step), "max"), 8).minutes([0.25]) == [6]
+    shifted = StepScaling(
+        scale_in=replace(below, alarm=replace(below.alarm, period=MINUTE // 2 * 3)), warmup=0
+    )
+    assert Group(Combine((QUICK, shifted), "max"), 8).minutes([0.25, 0.25]) == [8, 6], "at 90 s"

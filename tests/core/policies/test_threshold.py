@@ -6,7 +6,7 @@ import pytest
 from windtunnel import Scenario, replay
 from windtunnel.core.autoscaler import Autoscaler, Launch, Promote
 from windtunnel.core.model import SECOND
-from windtunnel.core.policies import Threshold, ThresholdFaults
+from windtunnel.core.policies import Combine, Threshold, ThresholdFaults
 from windtunnel.core.policies.view import NOTHING, FleetView, ServerView
 from windtunnel.core.ports import CloudInstance, Sample, Servers
 from windtunnel.scenarios.problems import ScenarioError
@@ -260,3 +260,14 @@ def test_bad_settings_get_one_clear_sentence(settings: dict[str, Any], complaint
     with pytest.raises(ScenarioError) as error:
         run(rush(autoscaler=scaler(**settings)))
     assert complaint in str(error.value)
+
+
+def test_parts_of_a_combination_promote_if_any_does_and_waive_if_all_do() -> None:
+    reserve = Threshold(**CLASSIC, standby_above=500)
+    hasty, boundless = rule(no_cooldown=True), rule(no_cooldown=True, no_maximum=True)
+    fleet = view((300, 0.2), standby=1)
+    found = [
+        Combine(parts).propose(fleet, NOTHING)
+        for parts in ((reserve,), (reserve, rule()), (hasty, boundless))
+    ]
+    assert [(one.promotes, one.waives) for one in found] == [(False, ()), (True, ()), (True, ("cooldown",))]
