@@ -90,8 +90,6 @@ async def _serve(settings: ProxySettings, link: RoleLink, registry: Registry, de
     proxy.spawn(_clean(proxy))
     # From here on there is no await before it is up: what a connection brings about comes after that.
     listener = Listener(proxy, settings.host, settings.port)
-    report = LoadReport(proxy, listener, registry, link)
-    report.start()
     link.subscribe(lambda command: _obey(command, proxy, listener, link))
     gc.freeze()
     report = LoadReport(proxy, listener, registry, link)
