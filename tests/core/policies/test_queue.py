@@ -251,7 +251,8 @@ def test_settings_survive_their_journey_and_policies_say_that_they_need_the_prox
     assert kind.validate_json(kind.dump_json(policy)) == policy
     assert json.loads(kind.dump_json(policy))["kind"] == "queue"
     assert needs_proxy(policy)
-    assert needs_proxy(((policies.Threshold(), policy), 1))
+    assert needs_proxy(policies.Combine((policies.Threshold(), policy)))
+    assert not needs_proxy(policies.Combine((policies.Threshold(),)))
     assert not needs_proxy(policies.Threshold())
     assert policy.marks("in_flight") == ((3.0, "target"),)
     assert policy.marks("cpu") == ()
