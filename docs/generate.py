@@ -40,8 +40,8 @@ def main() -> None:
                 as_run((DOCS / name).read_text(encoding="utf-8"), Path(folder)), encoding="utf-8"
             )
     for name in TABLES:
-        page = (DOCS / name).read_text(encoding="utf-8")
-        (DOCS / name).write_text(as_run(page, DOCS.parent), encoding="utf-8")
+        text = (DOCS / name).read_text(encoding="utf-8")
+        (DOCS / name).write_text(as_run(text, DOCS.parent), encoding="utf-8")
 
 
 if __name__ == "__main__":
