@@ -45,6 +45,7 @@ from .cli_flight import (
     flight,
 )
 from .cli_flight import register as register_roles
+from .cli_import import register as register_import
 from .cli_shared import (
     BACKEND,
     DIFFERS,
@@ -316,6 +317,7 @@ register_compare(app)
 register_calibrate(app)
 register_explain(app)
 register_backtest(app)
+register_import(app)
 
 
 @app.command(epilog="Example: windtunnel verify runs/monkey --engine simpy")
