@@ -41,9 +41,7 @@ def import_policy(files: Sequence[Path], meanings: Meanings, name: str | None = 
     outputs = [part for part in parts if any(key in part.data for key in _OUTPUTS)]
     for part in parts:
         if not any(part is one for one in (*hpas, *outputs)):
-            notes.append(
-                part.source.problem(part.path, f"{_called(part)}: not looked at, for it scales nothing")
-            )
+            _note_other(part)
     first = str(files[0])
     if hpas and outputs:
         raise ScenarioError([Problem(first, 0, 0, (), "expected the files of one autoscaler, got Kubernetes' and EC2's")])  # fmt: skip
@@ -111,6 +109,25 @@ def _read_json(text: str, name: str) -> Source:
         return read_yaml_documents(text, name, _WHAT)[0]
     except (RecursionError, ValueError):
         raise ScenarioError([Problem(name, 0, 0, (), "expected JSON of this world: it is nested too deeply or has a number too long")]) from None  # fmt: skip
+
+
+_OTHERS = {
+    "LifecycleHooks": "launches and terminations wait for nothing here; see fleet.app.boot_time and autoscaler.drain_timeout",
+    "ScheduledUpdateGroupActions": "the policy scheduled does the same; combine it with what is imported",
+    "ScaledObject": "the policies queue and scheduled do what KEDA's triggers do",
+    "VerticalPodAutoscaler": "servers here keep the size that fleet.app says",
+}
+"""What scales too, by its kind or its output's key, and what there is here for it."""
+
+
+def _note_other(part: Part) -> None:
+    found = [said for key, said in _OTHERS.items() if key in part.data or part.data.get("kind") == key]
+    said = (
+        f"not carried over: {found[0]}"
+        if found
+        else f"not looked at: it is no {KIND}, and no output that is read"
+    )
+    part.note("", f"{_called(part)}: {said}")
 
 
 def _called(part: Part) -> str:
