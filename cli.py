@@ -46,6 +46,7 @@ from .cli_flight import (
 )
 from .cli_flight import register as register_roles
 from .cli_import import register as register_import
+from .cli_policies import register as register_policies
 from .cli_shared import (
     BACKEND,
     DIFFERS,
@@ -314,6 +315,7 @@ register_campaigns(app)
 register_roles(app)
 register_aws(app)
 register_compare(app)
+register_policies(app)
 register_calibrate(app)
 register_explain(app)
 register_backtest(app)
