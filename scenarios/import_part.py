@@ -129,6 +129,8 @@ class Part:
 
     def note(self, key: str, message: str) -> None:
         """What became of *key* ("" for the whole), if it is not simply carried over."""
+        if not message.isprintable():
+            message = message.encode("unicode_escape").decode("ascii")
         self.notes.append(self.source.problem((*self.path, key) if key else self.path, message))
 
     def known(self, *keys: str) -> None:

@@ -204,7 +204,7 @@ def _text(settings: dict[str, Any], notes: Sequence[Problem], files: Sequence[Pa
     else:
         lines.append("# Everything was carried over.")
     body = yaml.dump({key: _inside(value) for key, value in settings.items()}, Dumper=_Dumper, sort_keys=False, width=_WIDTH)  # fmt: skip
-    return "\n".join(line if line.isprintable() else repr(line) for line in lines) + "\n" + body
+    return "\n".join(line if line.isprintable() else f"# {line!r}" for line in lines) + "\n" + body
 
 
 def _inside(section: Any) -> Any:

@@ -266,6 +266,13 @@ def test_of_several_groups_the_one_that_is_meant(tmp_path: Path) -> None:
         imported(tmp_path, both, name="third")
 
 
+def test_what_a_terminal_could_not_show_stays_in_its_comment(tmp_path: Path) -> None:
+    group = {**GROUP["AutoScalingGroups"][0], "TerminationPolicies": ["Oldest\nfleet: {}\x1b[2J"]}
+    found = imported(tmp_path, TWO, {"AutoScalingGroups": [group]})
+    assert all(str(note).isprintable() for note in found.notes)
+    assert settings_of(found)["fleet"] == {"app": {"initial": 2, "min": 1, "max": 5}}
+
+
 def test_outputs_in_yaml_are_read_too(tmp_path: Path) -> None:
     (tmp_path / "asg.yaml").write_text(yaml.safe_dump(TWO))
     assert "combine" in policy_of(import_policy([tmp_path / "asg.yaml"], {}))
@@ -324,3 +331,13 @@ def test_what_is_imported_runs(tmp_path: Path, outputs: list[Json], grows: bool)
     flown = run({**steady("100/s", length), **settings})
     assert flown.summary["fleet"]["most"] == (5 if grows else 2)
     assert flown.summary["outcomes"] == {"ok": flown.summary["planned"]}
+
+
+def test_a_part_that_only_scales_out_keeps_the_size_as_its_note_says(tmp_path: Path) -> None:
+    """Two servers with a request now and then: target tracking alone goes to one."""
+    track = tracking("cpu40", CPU, 40.0, EstimatedInstanceWarmup=0)
+    periods = [alarm("TargetTracking-my-asg-AlarmLow-cpu40", "LessThanThreshold", 36.0, Period=10, EvaluationPeriods=2)]  # fmt: skip
+    alarms = {"MetricAlarms": [*periods, *ALARMS["MetricAlarms"]]}
+    for policies, last in (([track], 1), ([track, STEPS["ScalingPolicies"][0]], 2)):
+        settings = settings_of(imported(tmp_path, {"ScalingPolicies": policies}, alarms, GROUP))
+        assert run({**steady("1/s", "60s"), **settings}).summary["fleet"]["last"] == last
