@@ -254,7 +254,8 @@ def directories(tmp_path_factory: pytest.TempPathFactory) -> Path:
         endpoints=[{"path": "/", "cpu": {"exponential": {"mean": "9ms"}}}],
         autoscaler={"policy": {"threshold": {"requests_high": "80/s", "requests_low": "10/s"}}, "cooldown": "20s"},
     )  # fmt: skip
-    other = {**document, "autoscaler": {**document["autoscaler"], "requests_high": "200/s"}}
+    policy = {"threshold": {"requests_high": "200/s", "requests_low": "10/s"}}
+    other = {**document, "autoscaler": {**document["autoscaler"], "policy": policy}}
     for name, one in (("a", document), ("b", other)):
         replay(scenario(one), out=folder / name, registry="memory", cloud="memory", figure=False)
     shutil.copytree(folder / "a", folder / "cut")

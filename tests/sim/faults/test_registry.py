@@ -55,7 +55,7 @@ def test_nobody_is_ended_for_a_silence_that_was_the_registrys() -> None:
         fault("registry_down", "1s", length="10300ms"),
         interval="700ms",
         dead_after="5s",
-        requests_high="1000/s",
+        policy={"threshold": {"requests_high": "1000/s", "requests_low": "10/s"}},
     )
     document["fleet"]["app"].update(initial=2, min=2)
     assert happened(run(document), "terminated") == []
