@@ -107,6 +107,10 @@ class AttachedFlight(Flight):
             raise UsageError(f"--proxy: {error}") from None
         check_target(host, port, self._options.allowed)
         check_receivers(plan.fleet.alerts, self._options.allowed)
+        if plan.fleet.alerts and not self._options.redis_url:
+            raise UsageError(
+                "--backend attach: expected --redis-url for a scenario with alerts: they are judged on samples"
+            )
         if plan.fleet.faults:
             names = ", ".join(fault.name for fault in plan.fleet.faults)
             raise UsageError(f"--backend attach: expected a scenario without faults, got {names}")
