@@ -21,7 +21,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from .alerts import Alerts, AlertSpec
+from .alerts import FIRED, Alerts, AlertSpec
 from .autoscaler import Autoscaler, Decision, Drain, Launch, Promote, Terminate
 from .model import NONE, SECOND, AutoscalerSpec
 from .policies.memory import read_memory, write_memory
@@ -176,8 +176,8 @@ class ScalingDriver:
         decision = self.engine.tick(now, servers, samples, proxy)
         self._world.decided(now, decision)
         if decision.view is not None:
-            for change in self._alerts.judge(decision.view, self._orphans):
-                self._world.emit(*change)
+            for event, fields in self._alerts.judge(decision.view, self._orphans):
+                self._world.emit("alert" if event == FIRED else "alert_over", fields)
             self._orphans = ()
         if self._dry_run:
             self._log_proposal(decision)
