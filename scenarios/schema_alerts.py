@@ -70,11 +70,11 @@ class BurnRateMark(Model):
     window: Duration = Field(60_000_000_000, gt=0, description="over the last so long")
 
 
-KINDS = ("metric", "custom", "standby", "serving", "fleet", "orphan", "proxy", "burn_rate")
+KINDS = ("metric", "custom", "standby", "serving", "fleet", "orphan", "proxy_sample", "burn_rate")
 
 
 class When(Model):
-    """A condition: exactly one of metric, custom, standby, serving, fleet, orphan, proxy and burn_rate."""
+    """A condition: exactly one of metric, custom, standby, serving, fleet, orphan, proxy_sample and burn_rate."""
 
     metric: Metric | None = Field(
         None, description="a metric of the servers, with `server` and `above` or `below`"
@@ -97,7 +97,7 @@ class When(Model):
     orphan: Literal["found"] | None = Field(
         None, description="a reconciliation found an instance of ours that nobody noted"
     )
-    proxy: ProxyMark | None = Field(None, description="the proxy's own sample")
+    proxy_sample: ProxyMark | None = Field(None, description="the proxy's own sample")
     burn_rate: BurnRateMark | None = Field(None, description="an error budget that is used up too fast")
 
     @model_validator(mode="after")
@@ -135,8 +135,8 @@ class When(Model):
         if self.burn_rate is not None:
             burn = self.burn_rate
             return core.BurnRate(burn.objective, budget, burn.above, burn.window)
-        if self.proxy is not None:
-            return self.proxy.resolve()
+        if self.proxy_sample is not None:
+            return self.proxy_sample.resolve()
         if self.standby is not None:
             return self.standby.resolve("standby")
         if self.serving is not None:
@@ -156,8 +156,8 @@ class When(Model):
             bounds: Bounds | None = getattr(self, name)
             if bounds is not None:
                 return f"{name} servers {_bound(bounds)}"
-        if self.proxy is not None:
-            return f"{self.proxy.metric} of the proxy {_bound(self.proxy)}"
+        if self.proxy_sample is not None:
+            return f"{self.proxy_sample.metric} of the proxy {_bound(self.proxy_sample)}"
         if self.burn_rate is not None:
             return f"error budget of {self.burn_rate.objective} burns more than {self.burn_rate.above:g} times too fast"
         return "fleet at its maximum" if self.fleet is not None else "an orphan was found"

@@ -90,7 +90,7 @@ def test_a_burnt_budget_is_seen_by_the_proxy(both_engines: None) -> None:
         faults=[{"name": "death", "type": "kill", "at": "12s"}],
         alerts=[
             {"name": "burn", "when": {"burn_rate": {"objective": "good", "above": 2, "window": "5s"}}},
-            {"name": "unserved", "when": {"proxy": {"metric": "unserved", "above": "1/s"}}},
+            {"name": "unserved", "when": {"proxy_sample": {"metric": "unserved", "above": "1/s"}}},
         ],
         expect=[
             {"alert": "burn", "within": "8s", "of": "death"},

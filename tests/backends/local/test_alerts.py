@@ -22,7 +22,7 @@ alerts:
   - {name: overload, when: {metric: requests, above: 40/s}, notify: [{webhook: "HOOK"}]}
   - {name: full, when: {fleet: at_maximum}}
   - {name: empty, when: {serving: {below: 1}}}
-  - {name: burn, when: {proxy: {metric: requests, above: 40/s}}}
+  - {name: burn, when: {proxy_sample: {metric: requests, above: 40/s}}}
 expect:
   - {alert: overload, within: 4s, of: 3s}
   - {alert: burn, within: 4s, of: 3s}
