@@ -86,12 +86,13 @@ def replay(
     finally:
         if isinstance(sink, DirectorySink):
             sink.close()
-    summary = summarise(fleet, sink.table, digest, ended.end, ended.instance_ns, plan.fingerprint)
-    if ended.generator:
-        summary["generator"] = dict(ended.generator)
     lines = tuple(sink.lines)
     if directory is not None:
         lines = tuple((directory / "events.jsonl").read_text(encoding="ascii").splitlines())
+    events = [json.loads(line) for line in lines] if fleet.expects else []
+    summary = summarise(fleet, sink.table, digest, ended.end, ended.instance_ns, plan.fingerprint, events)
+    if ended.generator:
+        summary["generator"] = dict(ended.generator)
     run = Run(sink.table, lines, summary, directory)
     if directory is not None:
         if figure:

@@ -132,9 +132,22 @@ def _result(variant: Variant, summaries: tuple[Summary, ...]) -> Result:
                 slo.name, rows[0]["objective"], rows[0]["unit"], rows[0]["bound"], verdict, interval, held
             )
         )
+    first = len(variant.scenario.document.slo)
+    for position in range(first, len(summaries[0]["slo"])):
+        objectives.append(_expectation([summary["slo"][position] for summary in summaries]))
     p99 = [float(s["latency_ns"]["p99"]) for s in summaries if s["latency_ns"]]
     cost = mean_interval([float(s["instance_hours"]) for s in summaries])
     return Result(variant.values, summaries, tuple(objectives), cost, mean_interval(p99) if p99 else None)
+
+
+def _expectation(rows: list[Summary]) -> Objective:
+    """What is expected of an alert is held if it came true under every seed; the mean is over those in which there is a figure."""
+    values = [float(row["value"]) for row in rows if row["value"] is not None]
+    held = sum(row["held"] for row in rows)
+    verdict = "held" if held == len(rows) else "violated"
+    row = rows[0]
+    interval = mean_interval(values) if values else None
+    return Objective(row["name"], row["objective"], row["unit"], row["bound"], verdict, interval, held)
 
 
 def campaign_json(results: Sequence[Result]) -> list[dict[str, Any]]:

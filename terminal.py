@@ -17,6 +17,7 @@ from .api import Progress as OnSecond
 from .campaign import Done, Objective, Result
 from .core.confidence import Interval
 from .core.model import SECOND
+from .reports.wording import measured
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -65,6 +66,8 @@ def _milliseconds(ns: float) -> str:
 
 
 def _value(slo: dict[str, Any], value: float | None) -> str:
+    if slo["unit"] in ("delay", "alerts"):
+        return measured(slo["unit"], value)
     if value is None:
         return "no data"
     if slo["unit"] == "ns":

@@ -6,6 +6,7 @@ integers (the numba subset has no None), an absent part is None. Nothing here va
 
 from dataclasses import dataclass, field
 
+from .alerts import AlertSpec, ExpectSpec
 from .distributions import Distribution, constant
 from .policies import AnyPolicy
 
@@ -266,4 +267,6 @@ class FleetSpec:
     autoscaler: AutoscalerSpec | None = None
     faults: tuple[FaultSpec, ...] = ()
     slos: tuple[SloSpec, ...] = ()
+    alerts: tuple[AlertSpec, ...] = ()
+    expects: tuple[ExpectSpec, ...] = ()
     header_sets: tuple[tuple[tuple[str, str], ...], ...] = field(default=((),))

@@ -21,6 +21,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from .alerts import FIRED, Alerts, AlertSpec
 from .autoscaler import Autoscaler, Decision, Drain, Launch, Promote, Terminate
 from .model import NONE, SECOND, AutoscalerSpec
 from .policies.memory import read_memory, write_memory
@@ -93,14 +94,15 @@ class ScalingDriver:
     """Drives core.autoscaler over the ports.
 
     *owner* is this process's name for the lease, *launches* the beginning of its launch tokens, the same after a crash and for no other run.
-    *dry_run*: observe, decide and say so, but take no lease, write nothing and touch no instance.
+    *dry_run*: observe, decide and say so, but take no lease, write nothing and touch no instance. *alerts* are judged on what each turn saw.
     """
 
     def __init__(
         self, spec: AutoscalerSpec, registry: Registry, cloud: Cloud, world: World, *,
-        owner: str, launches: str, dry_run: bool = False,
+        owner: str, launches: str, dry_run: bool = False, alerts: tuple[AlertSpec, ...] = (),
     ) -> None:  # fmt: skip
         self.spec = spec
+        self._alerts = Alerts(alerts)
         self._registry = registry
         self._cloud = cloud
         self._world = world
@@ -109,7 +111,7 @@ class ScalingDriver:
         self._run = zlib.crc32(launches.encode())
         self._dry_run = dry_run
         self._lease = max(LEASE_TTL, 3 * spec.interval)
-        self._needs_proxy = needs_proxy(spec.policy)
+        self._needs_proxy = needs_proxy((spec.policy, alerts))
         self._reason = ""
         self._proposed: tuple[object, ...] = ()
         self._begin_anew()
@@ -117,6 +119,8 @@ class ScalingDriver:
     def _begin_anew(self) -> None:
         """Know nothing, as after a start."""
         self.engine = Autoscaler(self.spec)
+        self._alerts = Alerts(self._alerts.specs)
+        self._orphans: tuple[int, ...] = ()
         self._token = -1
         self._renew = 0
         self._reconciled = -1
@@ -125,6 +129,7 @@ class ScalingDriver:
         self._recalled: dict[int, int] = {}
         self._endings: dict[tuple[str, str], int] = {}
         self._saved: State | None = None
+        self._begun = False
         self._remembered = NOTHING
 
     # What the world calls.
@@ -159,6 +164,8 @@ class ScalingDriver:
 
     def _turn(self, now: int) -> Decision:
         if not self._dry_run and now >= self._renew and not self._acquire(now):
+            # What fires by then is in the registry.
+            self._alerts = Alerts(self._alerts.specs)
             return self._nothing(now, NO_LEASE)
         if self._reconciled < 0 or now - self._reconciled >= self.spec.reconcile_interval:
             self._reconcile(now)
@@ -168,6 +175,10 @@ class ScalingDriver:
         proxy = self._registry.read_proxy_load() if self._needs_proxy else None
         decision = self.engine.tick(now, servers, samples, proxy)
         self._world.decided(now, decision)
+        if decision.view is not None:
+            for event, fields in self._alerts.judge(decision.view, self._orphans):
+                self._world.emit("alert" if event == FIRED else "alert_over", fields)
+            self._orphans = ()
         if self._dry_run:
             self._log_proposal(decision)
         else:
@@ -176,6 +187,7 @@ class ScalingDriver:
 
     def _hold(self, now: int, reason: str, error: str) -> Decision:
         """Without registry or cloud the autoscaler does nothing, and says so once."""
+        self._alerts.blind()
         if self._reason != reason:
             self._reason = reason
             self._world.emit("decision", {"reason": reason, "error": error})
@@ -207,20 +219,25 @@ class ScalingDriver:
     def _reconcile(self, now: int) -> None:
         """Compare the books with what the cloud lists, and carry to the end what was not."""
         listed = self._cloud.list()
+        books = {*self.engine.watched()}
         vanished = self.engine.adopt(now, listed)
         self._last_number = max(self._last_number, self.engine.highest)
         if not self._dry_run:
             for number, since in self._recalled.items():
                 self.engine.drained(since, number)
             self._recalled = {}
-            if any(instance.number == self._launching for instance in listed):
-                self._launching = 0
             self._endings.update({(gone.provider_id, gone.address): now for gone in vanished})
             self._drop_endings()
             for provider_id, address in sorted(self._endings):
                 self._bury(provider_id, address)
-            for provider_id in sorted({one.provider_id for one in listed} - {*self._registry.instances()}):
-                self._registry.add_instance(provider_id)
+            noted = {*self._registry.instances()}
+            for one in sorted((i for i in listed if i.provider_id not in noted), key=lambda i: i.provider_id):
+                # Whatever is there when it all begins is the first fleet, and a launch under way is no orphan.
+                if self._begun and one.address not in books and one.number != self._launching:
+                    self._orphans = (*self._orphans, one.number)
+                self._registry.add_instance(one.provider_id)
+            if any(instance.number == self._launching for instance in listed):
+                self._launching = 0
         self._reconciled = now
 
     def _log(self, decision: Decision) -> None:
@@ -230,32 +247,21 @@ class ScalingDriver:
         news = hinders and decision.reason != self._reason
         self._reason = decision.reason
         if decision.actions or news:
-            self._world.emit(
-                "decision",
-                {
-                    "desired": decision.desired,
-                    "actual": decision.actual,
-                    "reason": decision.reason,
-                    "actions": len(decision.actions),
-                },
-            )
+            fields = {"desired": decision.desired, "actual": decision.actual, "reason": decision.reason}
+            self._world.emit("decision", {**fields, "actions": len(decision.actions)})
 
     def _log_proposal(self, decision: Decision) -> None:
         """Nothing is carried out in a dry run, so that some is proposed at each tick: a line when it is another than before."""
-        proposed = (self.engine.last_action, decision.actions)
-        if proposed != self._proposed or not decision.actions:
+        before, self._proposed = self._proposed, (self.engine.last_action, decision.actions)
+        if self._proposed != before or not decision.actions:
             self._log(decision)
-        self._proposed = proposed
 
     # What is remembered.
 
     def _save(self, now: int) -> None:
         """Keep what a successor must know. Raises _Fenced if somebody else has acted since this one took the lease."""
-        state: dict[str, int | str] = {
-            _RUN: self._run,
-            _LAST_ACTION: self.engine.last_action,
-            _LAST_NUMBER: self._last_number,
-        }
+        state: dict[str, int | str] = {_RUN: self._run, _LAST_ACTION: self.engine.last_action}
+        state |= {_LAST_NUMBER: self._last_number, **self._alerts.state()}
         if self._launching:
             state[_LAUNCHING] = self._launching
         if self._remembered:
@@ -271,17 +277,19 @@ class ScalingDriver:
             alone = self._acquire(now) and self._reconciled == before
             if not (alone and self._registry.save_state(STATE, state, self._token)):
                 raise _Fenced
-        self._saved = state
+        self._saved, self._begun = state, True
 
     def _recall(self, state: State) -> None:
         """What the lease's holder before this one was about, if it was one of this run; what this one knows itself stays."""
         if state.get(_RUN) != self._run:
             return
+        self._begun = True
         numbers = {name: value for name, value in state.items() if isinstance(value, int)}
         self.engine.last_action = max(self.engine.last_action, numbers.get(_LAST_ACTION, NONE))
         self._last_number = max(self._last_number, numbers.get(_LAST_NUMBER, 0))
         self._launching = self._launching or numbers.get(_LAUNCHING, 0)
         self.engine.memory = self.engine.memory or read_memory(state.get(_POLICY, ""))
+        self._alerts.recall(numbers)
         for name, value in numbers.items():
             if name.startswith(_DRAINING):
                 self._recalled[int(name.removeprefix(_DRAINING))] = value

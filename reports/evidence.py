@@ -35,9 +35,13 @@ class Evidence:
             return cls(run, fleet)
         end = _last_moment(run)
         fleet = replace(fleet, slos=tuple(_cut(slo, end) for slo in fleet.slos))
+        # What was to come within a time that is not recorded has neither come nor failed to.
+        expects = tuple(one for one in fleet.expects if one.start + one.within <= end)
+        fleet = replace(fleet, expects=expects)
         fingerprint = str(run.events[0].get("scenario_hash", "")) if run.events else ""
         paid = paid_ns(lifelines(run.events, end))
-        return cls(replace(run, summary=summarise(fleet, run.table, "", end, paid, fingerprint)), fleet)
+        summary = summarise(fleet, run.table, "", end, paid, fingerprint, run.events)
+        return cls(replace(run, summary=summary), fleet)
 
     @cached_property
     def summary(self) -> dict[str, Any]:

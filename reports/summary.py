@@ -1,11 +1,12 @@
 """A run in figures: planned, sent, outcomes, percentiles, fleet, cost, verdict."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from ..core.alerts import FIRED, ExpectVerdict, judge_expectation
 from ..core.model import FLOOD, SECOND, FleetSpec
 from ..core.outcomes import NAMES, Outcome
 from ..core.slo import Verdict, judge, percentile, unit_of
@@ -23,13 +24,15 @@ def summarise(
     end: int,
     instance_ns: int,
     fingerprint: str,
+    events: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """The contents of summary.json."""
+    """The contents of summary.json. *events* are needed for what is expected of alerts."""
     requests = table("requests", ("time_ns", "latency_ns", "source", "outcome"))
     time, latency = numbers(requests, "time_ns"), numbers(requests, "latency_ns")
     source = codes(requests, "source", [spec.name for spec in fleet.sources])
     outcome = codes(requests, "outcome", NAMES)
     verdicts = [judge(slo, time, source, latency, outcome) for slo in fleet.slos]
+    expected = [judge_expectation(one, _fired(one.alert, events)) for one in fleet.expects]
     readers = [n for n, spec in enumerate(fleet.sources) if spec.client.mode != FLOOD]
     answered = np.sort(latency[(outcome == Outcome.OK) & np.isin(source, readers)])
     return {
@@ -37,10 +40,10 @@ def summarise(
         "scenario_hash": fingerprint,
         "seed": fleet.seed,
         "digest": digest,
-        "passed": all(verdict.held for verdict in verdicts),
+        "passed": all(one.held for one in verdicts) and all(one.held for one in expected),
         "duration_ns": fleet.duration,
         "end_ns": end,
-        "slo": [_slo(verdict) for verdict in verdicts],
+        "slo": [*(_slo(verdict) for verdict in verdicts), *(_expected(verdict) for verdict in expected)],
         "planned": len(time),
         "sent": table("attempts", ("attempt",)).num_rows,
         "outcomes": _counts(outcome),
@@ -69,6 +72,26 @@ def _slo(verdict: Verdict) -> dict[str, Any]:
         "value": verdict.value,
         "from_ns": slo.start,
         "to_ns": slo.end,
+        "held": verdict.held,
+    }
+
+
+def _fired(alert: str, events: Sequence[Mapping[str, Any]]) -> list[int]:
+    return [int(event["t"]) for event in events if event["event"] == FIRED and event["name"] == alert]
+
+
+def _expected(verdict: ExpectVerdict) -> dict[str, Any]:
+    """An expectation in the shape of an objective."""
+    spec = verdict.spec
+    return {
+        "name": f"alert {spec.alert}",
+        "objective": spec.text,
+        "indicator": "alert_delay" if spec.fires else "alert_count",
+        "unit": "delay" if spec.fires else "alerts",
+        "bound": spec.within if spec.fires else 0,
+        "value": verdict.value,
+        "from_ns": spec.start,
+        "to_ns": spec.start + spec.within,
         "held": verdict.held,
     }
 

@@ -46,11 +46,15 @@ def times(value: float) -> str:
 
 
 def measured(unit: str, value: float | None) -> str:
-    """A value of an objective, by the unit in summary.json (``ns``, ``1`` or ``1/s``)."""
+    """A value of an objective, by the unit in summary.json (``ns``, ``1``, ``1/s``; of alerts ``delay`` in ns, and ``alerts``)."""
+    if unit == "delay":
+        return "never" if value is None else duration(value)
     if value is None:
         return "no data"
     if unit == "ns":
         return f"{value / 1e6:,.2f} ms"
+    if unit == "alerts":
+        return plural(round(value), "time")
     return share(value) if unit == "1" else f"{value:,.1f}/s"
 
 

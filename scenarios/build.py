@@ -18,6 +18,7 @@ from ..core.model import (
     SloSpec,
 )
 from ..core.routing import ALGORITHMS
+from .alerting import alert_specs, expect_specs
 from .fault_timeline import fault_timeline
 from .plan import Plan, Program
 from .profile import on_machine
@@ -67,6 +68,8 @@ def _fleet(document: Document, traffic: Sources) -> FleetSpec:
         autoscaler=_autoscaler(document),
         faults=fault_timeline(document),
         slos=tuple(_slo(slo, document, traffic) for slo in document.slo),
+        alerts=alert_specs(document),
+        expects=expect_specs(document),
         header_sets=tuple(traffic.header_sets),
     )
 

@@ -6,6 +6,7 @@ from pathlib import Path as FilePath
 
 from ..core.model import SECOND
 from ..core.order import INDEX_BITS
+from . import alerting
 from .access_log import read_access_log
 from .effort import notes as effort_notes
 from .loadtest_file import LoadtestError, read_loadtest
@@ -47,6 +48,8 @@ def check(document: Document, folder: FilePath) -> list[Found]:
         *_slos(document),
         *_faults(document),
         *_autoscaler(document),
+        *_duplicates("alerts", [a.name for a in document.alerts], "name"),
+        *alerting.check(document),
     ]
 
 

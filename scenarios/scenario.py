@@ -121,7 +121,7 @@ class Scenario:
         """A hash of all that can change a result.
 
         Not in it: the seed, which is stated beside it, what is only told of a profile's machine, and which backends stand for Redis and EC2 (or the account to fly on), for those must not change anything,
-        a program of the user's own, which a rehearsal does not run, and what to think of samples without a time, which it does not have.
+        a program of the user's own, which a rehearsal does not run, who is told of alerts, and what to think of samples without a time, which it does not have.
         Files count by their (unpacked) content, not by their name.
         """
         data = self.resolved()
@@ -136,6 +136,12 @@ class Scenario:
         for told in ("command", "directory"):
             data["fleet"]["app"].pop(told, None)
         data.get("autoscaler", {}).pop("foreign", None)
+        for alert in data["alerts"]:
+            alert.pop("notify")
+        for empty in ("alerts", "expect"):
+            # Scenarios of before there were any keep their hashes.
+            if not data[empty]:
+                del data[empty]
         for source in data["traffic"]:
             for kind in references.FILE_FIELDS:
                 if kind in source:

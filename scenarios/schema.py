@@ -12,6 +12,7 @@ from pydantic import (
 from ..core.slo import SIMPLE_INDICATORS, is_indicator, unit_of
 from .problems import nearest
 from .profile import Profile
+from .schema_alerts import Alert, Expectation
 from .schema_base import Model, Name
 from .schema_faults import Fault
 from .schema_fleet import Endpoint, Fleet
@@ -138,3 +139,9 @@ class Document(Model):
     )
     faults: list[Fault] = Field([], description="faults")
     slo: list[Slo] = Field([], description="objectives; one that is violated makes the exit code 3")
+    alerts: list[Alert] = Field(
+        [], max_length=100, description="alerts, judged at the autoscaler's turns; they need an autoscaler"
+    )
+    expect: list[Expectation] = Field(
+        [], description="what is expected of alerts; what does not come true makes the exit code 3"
+    )

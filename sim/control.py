@@ -56,7 +56,9 @@ class ControlPlane:
         self._boot_stream = key(fleet.seed, "boot")
         self._reachable = True
         # Nobody else would read it.
-        self._proxy_writes = fleet.autoscaler is not None and needs_proxy(fleet.autoscaler.policy)
+        self._proxy_writes = fleet.autoscaler is not None and needs_proxy(
+            (fleet.autoscaler.policy, fleet.alerts)
+        )
         plane.lost = self._lost
         plane.proxy_down = self._proxy_down
 

@@ -30,7 +30,7 @@ class Scaling:
         control = self.control
         return ScalingDriver(
             self.spec, control.registry, control.cloud, self,
-            owner=f"{OWNER}-{self._crashes}", launches=control.launches,
+            owner=f"{OWNER}-{self._crashes}", launches=control.launches, alerts=control.fleet.alerts,
         )  # fmt: skip
 
     def crash(self) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from ...core.alerts import FIRED, OVER
 from ...core.autoscaler import Decision
 from ...core.errors import UsageError
 from ...core.model import AutoscalerSpec
@@ -21,6 +22,7 @@ from ..live.settings import AutoscalerSettings
 from ..local.cloud_client import LocalCloud
 from ..registry import RedisRegistry
 from .clouds import cloud_of
+from .notices import Notices
 from .pace import Pace
 
 
@@ -59,11 +61,15 @@ class Role:
         self._dry_run = settings.dry_run
         self._pace = Pace(settings.start, spec.interval)
         self._reason = ""
+        self._start = settings.start
+        self._notices = Notices(
+            fleet.name, fleet.alerts, settings.allowed, lambda text, fields: link.log("warning", text, fields)
+        )
         self._driver = ScalingDriver(
             spec, registry, cloud, self,
             owner=f"{socket.gethostname()}-{os.getpid()}-{link.clock.now()}",
             launches=f"{fleet.name}-{fleet.seed}-{settings.origin}",
-            dry_run=settings.dry_run,
+            dry_run=settings.dry_run, alerts=fleet.alerts,
         )  # fmt: skip
 
     def serve(self) -> None:
@@ -84,6 +90,7 @@ class Role:
         # A registry that is away has no use for its lease.
         with suppress(RegistryError):
             self._driver.release()
+        self._notices.close()
 
     def _take(self, turn: int, now: int) -> Decision:
         if self._pace.backs_off(turn):
@@ -108,6 +115,8 @@ class Role:
     def emit(self, name: str, fields: Mapping[str, Any]) -> None:
         """See core.scaling.World."""
         self._link.emit(name, fields)
+        if name in (FIRED, OVER):
+            self._notices.tell(max(0, self._link.clock.now() - self._start), name, fields)
 
     def last_number(self) -> int:
         """See core.scaling.World. The books and the registry know."""

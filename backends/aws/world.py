@@ -11,6 +11,7 @@ from ...core.errors import UsageError
 from ...core.model import FleetSpec
 from ...scenarios.plan import Plan
 from ...scenarios.scenario import Scenario
+from ..autoscaler.receivers import check_receivers
 from ..live.addresses import Addresses
 from ..live.clock import LiveClock
 from ..local.conductor import Conductor
@@ -62,6 +63,7 @@ def check_flight(plan: Plan, scenario: Scenario, options: FlightOptions) -> AwsS
     settings = flight_settings(scenario, options, run=run_name(scenario), epoch=0, registry=options.redis_url)
     if options.proxy:
         raise UsageError("--proxy: expected --backend attach; a flight on EC2 starts a proxy of its own")
+    check_receivers(plan.fleet.alerts, options.allowed)
     check_faults(plan.fleet, elsewhere=not settings.bridged)
     first = plan.fleet.app.initial + plan.fleet.app.canaries + plan.fleet.app.standby
     if settings.max_instances is not None and first > settings.max_instances:

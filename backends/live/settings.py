@@ -65,7 +65,7 @@ class DependencySettings(Settings):
 class AutoscalerSettings(Settings):
     """*start*: the scenario's zero on the live clock, from which ticks are counted. *cloud_url*: the control API of the local cloud. *aws*: for the cloud ``aws``.
 
-    *dry_run*: decide and say so, but launch, drain and terminate nothing.
+    *dry_run*: decide and say so, but launch, drain and terminate nothing. *allowed*: hosts besides loopback that news of alerts may go to.
     """
 
     start: int
@@ -73,6 +73,7 @@ class AutoscalerSettings(Settings):
     cloud_url: str = ""
     aws: AwsSettings | None = None
     dry_run: bool = False
+    allowed: tuple[str, ...] = ()
 
 
 class LoadSettings(Settings):

@@ -1,4 +1,4 @@
-"""Where load may go: to loopback, or to what the user has named. Checked on resolved addresses, before anything is sent."""
+"""Where load, and news of alerts, may go: to loopback, or to what the user has named. Checked on resolved addresses, before anything is sent."""
 
 import ipaddress
 import socket
@@ -19,8 +19,8 @@ class Target(NamedTuple):
     """``HOST:PORT`` as the user wrote it, for the Host header."""
 
 
-def check_target(host: str, port: int, allowed: Iterable[str] = ()) -> Target:
-    """The target at *host* and *port*. Raises UsageError unless every address of it is loopback or one of those of *allowed* (names or addresses)."""
+def check_target(host: str, port: int, allowed: Iterable[str] = (), what: str = "load is") -> Target:
+    """The target at *host* and *port*; *what* is to go there, for the error. Raises UsageError unless every address of it is loopback or one of those of *allowed* (names or addresses)."""
     found = _resolve(host, port)
     permitted: set[_Address] | None = None
     for _, address in found:
@@ -31,7 +31,7 @@ def check_target(host: str, port: int, allowed: Iterable[str] = ()) -> Target:
         if _plain(address[0]) not in permitted:
             raise UsageError(
                 f"expected a target on loopback or one that was allowed by name, got {host} ({address[0]}): "
-                "load is never sent to anyone else"
+                f"{what} never sent to anyone else"
             )
     family, address = found[0]
     name = f"[{host}]" if ":" in host else host

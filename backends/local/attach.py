@@ -75,7 +75,7 @@ class Attached:
             if registry is not None and fleet.autoscaler is not None:
                 scaler = Lasting(
                     lambda: factory.process("autoscaler"),
-                    lambda: factory.autoscaler(self.start, "", dry_run=True),
+                    lambda: factory.autoscaler(self.start, "", options.allowed, dry_run=True),
                 )
                 cleanup.push_async_callback(scaler.end)
                 await scaler.start()

@@ -167,7 +167,9 @@ class Conductor:
         if fleet.autoscaler is not None:
             self._scaler = Lasting(
                 lambda: self._factory.process("autoscaler"),
-                lambda: self._factory.autoscaler(self.start, api.url, aws=self._instances.aws),
+                lambda: self._factory.autoscaler(
+                    self.start, api.url, self.options.allowed, aws=self._instances.aws
+                ),
             )
             self._cleanup.push_async_callback(self._scaler.end)
             await self._scaler.start()

@@ -29,7 +29,7 @@ class FlightOptions:
     """Options of a flight; none of them changes the plan. Raises UsageError.
 
     *demand*: ``sleep`` for the CPU time of a request or ``burn`` it. *proxy*: address of a fleet's proxy to attach to. *redis_url*: a registry that is there already, else one is started. *hold*: keep the
-    fleet up after the plan until interrupted. *allowed*: hosts besides loopback that load may go to. *max_instances* and *max_hours* limit what a flight on EC2 may launch (at a time, and
+    fleet up after the plan until interrupted. *allowed*: hosts besides loopback that load, and news of alerts, may go to. *max_instances* and *max_hours* limit what a flight on EC2 may launch (at a time, and
     instance-hours in all). *announce* is told every address once the fleet is up, *watch* gets the figures of each second, *notice* what one must know.
     """
 

@@ -114,12 +114,13 @@ class RoleFactory:
         )  # fmt: skip
 
     def autoscaler(
-        self, start: int, cloud_url: str, dry_run: bool = False, aws: AwsSettings | None = None
-    ) -> AutoscalerSettings:
-        """Settings of the autoscaler. *aws*: it launches on EC2, and not by the control API at *cloud_url*."""
+        self, start: int, cloud_url: str, allowed: tuple[str, ...], dry_run: bool = False,
+        aws: AwsSettings | None = None,
+    ) -> AutoscalerSettings:  # fmt: skip
+        """Settings of the autoscaler, which may tell *allowed* hosts of alerts. *aws*: it launches on EC2, and not by the control API at *cloud_url*."""
         return AutoscalerSettings(
             start=start, cloud="local" if aws is None else "aws", cloud_url=cloud_url, aws=aws, dry_run=dry_run,
-            **self._common,
+            allowed=allowed, **self._common,
         )  # fmt: skip
 
     async def dependencies(self, demand: str) -> tuple[RoleProcess, dict[str, str]]:

@@ -15,6 +15,7 @@ from ...core.errors import UsageError
 from ...core.ports import Sink
 from ...scenarios.plan import BLOCK, Plan
 from ...scenarios.scenario import Scenario
+from ..autoscaler.receivers import check_receivers
 from ..live.addresses import split
 from ..load.targets import check_target
 from .attach import Attached
@@ -84,6 +85,7 @@ class LocalFlight(Flight):
             if value is not None:
                 raise UsageError(f"{name}: expected --backend aws; nothing else is launched on EC2")
         check_faults(plan.fleet)
+        check_receivers(plan.fleet.alerts, self._options.allowed)
         check_program(plan, self._options.demand)
         check_machine(plan, self._options.demand)
 
@@ -104,6 +106,11 @@ class AttachedFlight(Flight):
         except ValueError as error:
             raise UsageError(f"--proxy: {error}") from None
         check_target(host, port, self._options.allowed)
+        check_receivers(plan.fleet.alerts, self._options.allowed)
+        if plan.fleet.alerts and not self._options.redis_url:
+            raise UsageError(
+                "--backend attach: expected --redis-url for a scenario with alerts: they are judged on samples"
+            )
         if plan.fleet.faults:
             names = ", ".join(fault.name for fault in plan.fleet.faults)
             raise UsageError(f"--backend attach: expected a scenario without faults, got {names}")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from windtunnel.backends.registry import RedisRegistry
+from windtunnel.core.alerts import AlertSpec
 from windtunnel.core.autoscaler import Decision
 from windtunnel.core.model import SECOND, AutoscalerSpec
 from windtunnel.core.policies import Threshold
@@ -97,13 +98,21 @@ class Fleet:
             server.instance.address, self.now, self.load if serving else 0, 0.1, 0.1, 3 if serving else 0
         )
 
-    def driver(self, name: str, meddle: Meddle | None = None, spec: AutoscalerSpec = SPEC) -> ScalingDriver:
+    def driver(
+        self,
+        name: str,
+        meddle: Meddle | None = None,
+        spec: AutoscalerSpec = SPEC,
+        alerts: tuple[AlertSpec, ...] = (),
+    ) -> ScalingDriver:
         """An autoscaler's process."""
         registry: Registry = self.registry
         cloud: Cloud = self.cloud
         if meddle is not None:
             registry, cloud = Meddled(registry, meddle), Meddled(cloud, meddle)
-        return ScalingDriver(spec, registry, cloud, _World(self, cloud), owner=name, launches="test")
+        return ScalingDriver(
+            spec, registry, cloud, _World(self, cloud), owner=name, launches="test", alerts=alerts
+        )
 
     def books(self) -> dict[str, Any]:
         """What cloud and registry hold, for comparison."""

@@ -14,6 +14,7 @@ import redis
 from windtunnel.backends.live.clock import LiveClock
 from windtunnel.backends.live.settings import AutoscalerSettings
 from windtunnel.backends.registry import RedisRegistry
+from windtunnel.core.alerts import AlertSpec
 from windtunnel.core.model import SECOND, AppSpec, AutoscalerSpec, FleetSpec, ProxySpec
 from windtunnel.core.policies import Threshold
 from windtunnel.core.ports import RegistryError, Sample
@@ -111,6 +112,7 @@ class Flight:
     def __init__(self, initial: int = 1) -> None:
         self.load = 50
         self.boot = 0.3
+        self.alerts: tuple[AlertSpec, ...] = ()
         self.clock = LiveClock.begin()
         self.redis = RedisServer()
         self.api = ControlApi()
@@ -141,7 +143,7 @@ class Flight:
 
     def autoscaler(self, spec: AutoscalerSpec = SPEC, **more: Any) -> Autoscaler:
         """Start one."""
-        fleet = FleetSpec("test", 1, 0, 0, AppSpec(), ProxySpec(), autoscaler=spec)
+        fleet = FleetSpec("test", 1, 0, 0, AppSpec(), ProxySpec(), autoscaler=spec, alerts=self.alerts)
         settings = AutoscalerSettings(
             origin=self.clock.origin, fleet=fleet, redis_url=self.redis.url,
             **{"start": self.clock.now(), "cloud_url": self.api.url, **more},

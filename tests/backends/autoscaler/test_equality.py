@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from windtunnel.backends.autoscaler.main import Role
 from windtunnel.backends.autoscaler.pace import SETTLE
 from windtunnel.backends.live.settings import AutoscalerSettings
+from windtunnel.core.alerts import AlertSpec, AtMaximum, OrphanFound, ServerCount, ServerMetric
 from windtunnel.core.lifecycle import State
 from windtunnel.core.model import SECOND, AppSpec, AutoscalerSpec, FleetSpec, ProxySpec
 from windtunnel.core.policies import TargetTracking, Threshold
@@ -23,6 +24,13 @@ INTERVAL = 2 * SECOND
 """At this interval the flight tries a lost registry at every turn, as the rehearsal does."""
 START = 7_300_000_000
 POOL = 6
+ALERTS = (
+    AlertSpec("overload", ServerMetric("requests", 120.0), "", INTERVAL, INTERVAL),
+    AlertSpec("mean", ServerMetric("requests", 60.0, above=False, servers="mean"), ""),
+    AlertSpec("standby", ServerCount("standby", 1), "", 0, 2 * INTERVAL),
+    AlertSpec("full", AtMaximum(), ""),
+    AlertSpec("orphan", OrphanFound(), ""),
+)
 
 Said = tuple[int, str, dict[str, Any]]
 Kept = list[tuple[Any, list[Any]]]
@@ -163,6 +171,7 @@ def rehearsed(spec: AutoscalerSpec, turns: list[dict[str, Any]]) -> tuple[list[S
     ports = Recorded(turns, timeline.now, 0)
     control: Any = SimpleNamespace(
         timeline=timeline, troubles=Troubles(), registry=ports, cloud=ports, launches="test",
+        fleet=SimpleNamespace(alerts=ALERTS),
         instances=SimpleNamespace(by_number=Everybody()),
         emit=lambda name, fields: said.append((timeline.now() // INTERVAL, name, dict(fields))),
         granted=lambda launched: launched, boot=ports.ignore, joined=ports.ignore,
@@ -221,7 +230,7 @@ def _shifted(table: str, row: Any) -> Any:
 def flown(spec: AutoscalerSpec, turns: list[dict[str, Any]], late: list[int]) -> tuple[list[Said], Kept]:
     """What the flight's autoscaler says, with the turn, and what is kept of each turn, in the rehearsal's time."""
     link: Any = HandLink(START + len(turns) * INTERVAL + INTERVAL // 2, late)
-    fleet = FleetSpec("test", 1, 0, 0, AppSpec(), ProxySpec(), autoscaler=spec)
+    fleet = FleetSpec("test", 1, 0, 0, AppSpec(), ProxySpec(), autoscaler=spec, alerts=ALERTS)
     ports: Any = Recorded(turns, link.now, START)
     role_settings = AutoscalerSettings(origin=0, fleet=fleet, redis_url="", start=START)
     Role(role_settings, spec, ports, ports, link).serve()
@@ -254,5 +263,13 @@ def test_the_recording_makes_them_say_something() -> None:
     said, kept = flown(spec, [crowd, {**crowd, "trouble": "registry"}, quiet, quiet], [0])
     assert (said, kept) == rehearsed(spec, [crowd, {**crowd, "trouble": "registry"}, quiet, quiet])
     assert [len(seen) for _, seen in kept] == [2, 0, 4, 3]
-    assert [(turn, name) for turn, name, _ in said][:2] == [(1, "decision"), (2, "decision")]
+    assert [(turn, name) for turn, name, _ in said if name == "decision"][:2] == [
+        (1, "decision"),
+        (2, "decision"),
+    ]
+    # Turn 2 saw nothing, and at turn 3 nobody is overloaded; the third server came from nowhere.
+    changes = [(turn, name, fields["name"]) for turn, name, fields in said if name.startswith("alert")]
+    assert changes == [
+        (1, "alert", "standby"), (3, "alert", "mean"), (3, "alert", "full"), (3, "alert", "orphan"), (4, "alert_over", "orphan"),
+    ]  # fmt: skip
     assert {"draining", "decision"} <= {name for _, name, _ in said}
