@@ -7,6 +7,7 @@ from pathlib import Path as FilePath
 from ..core.model import SECOND
 from ..core.order import INDEX_BITS
 from .access_log import read_access_log
+from .cost import cost_problems
 from .effort import notes as effort_notes
 from .loadtest_file import LoadtestError, read_loadtest
 from .log_lines import AccessLogError
@@ -47,6 +48,7 @@ def check(document: Document, folder: FilePath) -> list[Found]:
         *_slos(document),
         *_faults(document),
         *_autoscaler(document),
+        *cost_problems(document),
     ]
 
 

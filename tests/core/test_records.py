@@ -58,7 +58,7 @@ def test_a_turn_that_decided_nothing_has_no_view() -> None:
 def test_whatever_a_policy_sees_is_recorded() -> None:
     """A new field must get a column in core.records, or be no part of what policies look at."""
     assert {f.name for f in fields(FleetView)} == {"now", "servers", "booting", "standby", "last_action", "minimum", "maximum",
-                                                  "draining", "proxy"}  # fmt: skip
+                                                  "draining", "proxy", "others", "launch_after"}  # fmt: skip
     assert {f.name for f in fields(ServerView)} == {"address", "metrics", "since", "sampled", "number"}
     assert {f.name for f in fields(Proposal)} == {"desired", "reason", "memory", "figures", "blind", "bounds", "promotes",
                                                  "waives"}  # fmt: skip
