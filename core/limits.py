@@ -30,7 +30,7 @@ def _cooled(spec: AutoscalerSpec, view: FleetView, proposal: Proposal) -> tuple[
     upper, above = _upper(spec, view, proposal, maximum)
     desired = max(proposal.desired, spec.minimum, 0)
     desired = desired if upper < 0 else min(desired, upper)
-    bound = above if desired < proposal.desired else MINIMUM
+    bound = above if desired < max(proposal.desired, spec.minimum, 0) else MINIMUM
     limits = () if desired == proposal.desired else (bound,)
     if view.size < spec.minimum and desired > view.size:
         return desired, "below minimum", limits

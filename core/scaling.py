@@ -51,7 +51,7 @@ NO_LEASE = "no lease"
 """Reasons of a turn that could decide nothing."""
 
 _RUN, _LAST_ACTION, _LAST_NUMBER, _LAUNCHING = "run", "last_action", "last_number", "launching"
-_POLICY, _REFUSALS, _LAUNCH_AFTER = "policy", "refusals", "launch_after"
+_POLICY, _REFUSALS, _LAUNCH_AFTER, _NOTED = "policy", "refusals", "launch_after", "noted"
 _DRAINING, _ENDING = "draining ", "ending "
 
 
@@ -98,6 +98,7 @@ class ScalingDriver:
         self._saved: State | None = None
         self._remembered = NOTHING
         self._recognised = False
+        self._noted: frozenset[str] = frozenset()
 
     # What the world calls.
 
@@ -170,10 +171,6 @@ class ScalingDriver:
             if state and token != self._token + 1:
                 # Somebody else has held it and acted. (A registry without state has lost it, and what the fence was.)
                 self._reconciled = -1
-            if not state:
-                # Else a successor would find state again, and orphans everywhere.
-                for provider_id in self.engine.provider_ids():
-                    self._registry.add_instance(provider_id)
             self._token = token
             self._saved = None
         self._renew = now + self._lease // 3
@@ -183,8 +180,7 @@ class ScalingDriver:
     def _reconcile(self, now: int) -> None:
         """Compare the books with what the cloud lists, and carry to the end what was not."""
         listed = self._cloud.list()
-        noted = {*self._registry.instances()}
-        vanished = self.engine.adopt(now, listed, self._orphans(listed, noted))
+        vanished = self.engine.adopt(now, listed, self._orphans(listed))
         self._last_number = max(self._last_number, self.engine.highest)
         if not self._dry_run:
             for number, since in self._recalled.items():
@@ -197,19 +193,18 @@ class ScalingDriver:
             for provider_id, address in sorted(self._endings):
                 self._bury(provider_id, address)
             orphans = self.engine.orphans()
-            for provider_id in sorted(
-                {one.provider_id for one in listed if one.number not in orphans} - noted
-            ):
+            ours = {one.provider_id for one in listed if one.number not in orphans}
+            for provider_id in sorted(ours - {*self._registry.instances()}):
                 self._registry.add_instance(provider_id)
         self._reconciled = now
 
-    def _orphans(self, listed: tuple[CloudInstance, ...], noted: set[str]) -> frozenset[int]:
+    def _orphans(self, listed: tuple[CloudInstance, ...]) -> frozenset[int]:
         """Instances in nobody's books. Where the registry holds no state of this run, nobody can tell."""
         if not self._recognised:
             return frozenset()
         found = frozenset(
             one.number for one in listed
-            if one.provider_id not in noted and one.number != self._launching and not self.engine.knows(one.number)
+            if one.provider_id not in self._noted and one.number != self._launching and not self.engine.knows(one.number)
         )  # fmt: skip
         for number in sorted(found):
             self._world.emit("orphan_found", {"server": number})
@@ -250,6 +245,8 @@ class ScalingDriver:
         }
         if self._launching:
             state[_LAUNCHING] = self._launching
+        if books := self.engine.provider_ids():
+            state[_NOTED] = " ".join(books)
         if self.engine.refusals:
             state[_REFUSALS], state[_LAUNCH_AFTER] = self.engine.refusals, self.engine.launch_after
         if self._remembered:
@@ -273,6 +270,7 @@ class ScalingDriver:
         if state.get(_RUN) != self._run:
             return
         self._recognised = True
+        self._noted = frozenset(str(state.get(_NOTED, "")).split())
         numbers = {name: value for name, value in state.items() if isinstance(value, int)}
         self.engine.last_action = max(self.engine.last_action, numbers.get(_LAST_ACTION, NONE))
         self._last_number = max(self._last_number, numbers.get(_LAST_NUMBER, 0))

@@ -34,6 +34,8 @@ VIEW = st.builds(
     st.integers(-1, 9),
     st.integers(0, 5),
     st.none() | st.dictionaries(st.sampled_from(["requests", "in_flight"]), NUMBER, min_size=1),
+    st.integers(0, 9),
+    st.one_of(st.just(-1), TIMES),
 )
 
 
