@@ -30,5 +30,5 @@ def cost_problems(document: Document) -> Iterator[tuple[Path, str]]:
     if most is not None and most < least:
         yield (
             ("autoscaler", "max_cost"),
-            f"expected a cap that pays for the {least} instances that there are at least, got one for {most}",
+            f"expected at least {least} times fleet.cloud.instance_cost, for so many servers there are at least; it pays for {most}",
         )

@@ -161,7 +161,7 @@ def test_a_dry_run_touches_nothing_whatever_happens() -> None:
         fleet = Fleet()
         fleet.live()
         trouble = Trouble(at, bool(at % 2), crash)
-        called = set()
+        called: set[str] = set()
 
         def watch(name: str, after: bool, trouble: Trouble = trouble, called: set[str] = called) -> None:
             called.add(name)
@@ -247,7 +247,7 @@ def test_orphans(adopts: bool) -> None:
         SPEC, maximum=9, adopts_orphans=adopts, reconcile_interval=5 * SECOND, boot_timeout=45 * SECOND
     )
     driver = fleet.driver("one", spec=spec)
-    ended = {}
+    ended: dict[int, int] = {}
     for second in range(1, 70):
         fleet.now = second * SECOND
         fleet.load = BUSY if second == 2 else USUAL
