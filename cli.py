@@ -45,6 +45,7 @@ from .cli_flight import (
     flight,
 )
 from .cli_flight import register as register_roles
+from .cli_policies import register as register_policies
 from .cli_shared import (
     BACKEND,
     DIFFERS,
@@ -313,6 +314,7 @@ register_campaigns(app)
 register_roles(app)
 register_aws(app)
 register_compare(app)
+register_policies(app)
 register_calibrate(app)
 register_explain(app)
 register_backtest(app)

@@ -53,7 +53,7 @@ class Table:
 
 
 def policy_tables(
-    path: str | Path, *, jobs: int = 1, budget: int = 100, progress: Progress | None = None
+    path: str | Path, *, jobs: int = 1, budget: int = 40, progress: Progress | None = None
 ) -> list[Table]:
     """Rehearse what the file at *path* names. *budget*: rehearsals to improve each optimum with.
 

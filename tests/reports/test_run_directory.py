@@ -52,7 +52,7 @@ def test_files(directory: Path) -> None:
     names = {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
     assert names == {
         "scenario.yaml", "plan.json", "events.jsonl", "requests.parquet", "attempts.parquet", "metrics.parquet",
-        "summary.json", "host.json", "figures/run.png", "report.html",
+        "decisions.parquet", "observations.parquet", "summary.json", "host.json", "figures/run.png", "report.html",
     }  # fmt: skip
 
 

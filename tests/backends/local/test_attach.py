@@ -99,6 +99,7 @@ def children() -> set[psutil.Process]:
 def test_a_fleet_with_a_registry_is_measured_watched_and_left_as_it_was(fleet: Fleet, tmp_path: Path) -> None:
     told: dict[str, Any] = {}
     before = children()
+    until(fleet.registry.read_proxy_load, "the sample that its proxy writes each second")
     keys = set(fleet.redis.client.keys("*"))
     run = replay(
         Scenario.parse(FILE),
