@@ -7,6 +7,10 @@ import sys
 from pathlib import Path
 
 PAGES = ("tutorial.md", "howto-ci.md", "compare.md", "explain.md")
+TABLES = ("policies-compared.md",)
+"""Pages whose commands take minutes, and are run in the project's folder."""
+LONGEST = 1200
+"""Seconds that a command may take."""
 OTHERS = ("source ", "make ", "cat ", "pip ", "pre-commit ", "git ")
 """Commands that `sh` blocks may show and that are not run."""
 
@@ -50,7 +54,7 @@ def run(command: str, folder: Path) -> tuple[int, list[str]]:
     script = f'windtunnel() {{ "{sys.executable}" -m windtunnel "$@"; }}\n{command}'
     environment = {**os.environ, "COLUMNS": "100", "LC_ALL": "C.UTF-8"}
     done = subprocess.run(
-        ["bash", "-c", script], capture_output=True, text=True, cwd=folder, timeout=300, env=environment
+        ["bash", "-c", script], capture_output=True, text=True, cwd=folder, timeout=LONGEST, env=environment
     )
     errors = [line for line in done.stderr.splitlines() if not line.startswith("compiling the kernel")]
     lines = [line.rstrip() for line in (*errors, *done.stdout.splitlines())]

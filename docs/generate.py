@@ -7,7 +7,7 @@ from pathlib import Path
 
 from windtunnel import Scenario, library
 from windtunnel.docs.cli_reference import cli_markdown
-from windtunnel.docs.console import PAGES, as_run
+from windtunnel.docs.console import PAGES, TABLES, as_run
 from windtunnel.scenarios.reference import (
     faults_markdown,
     library_markdown,
@@ -39,6 +39,9 @@ def main() -> None:
             (DOCS / name).write_text(
                 as_run((DOCS / name).read_text(encoding="utf-8"), Path(folder)), encoding="utf-8"
             )
+    for name in TABLES:
+        text = (DOCS / name).read_text(encoding="utf-8")
+        (DOCS / name).write_text(as_run(text, DOCS.parent), encoding="utf-8")
 
 
 if __name__ == "__main__":

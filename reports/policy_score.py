@@ -38,7 +38,7 @@ class Score:
 
 def score(evidence: Evidence) -> Score:
     """The score of a whole run."""
-    bins = -(-evidence.end // BIN)
+    bins = -(-evidence.fleet.duration // BIN)
     requests = evidence.requests
     time, source, latency, outcome = (
         requests[name] for name in ("time_ns", "source", "latency_ns", "outcome")

@@ -4,6 +4,7 @@ Values are what they look like: YAML 1.1 would read `no` as false, `1:30` as 90 
 """
 
 import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,14 +69,32 @@ class Source:
 
 def read_yaml(text: str, name: str, what: str = "a scenario") -> Source:
     """Parse *text*, which should hold *what*; raises ScenarioError for anything that is not one plain document."""
-    source = Source(name)
+    return _read(text, name, what, lambda loader: [loader.get_single_node()])[0]
+
+
+def read_yaml_documents(text: str, name: str, what: str) -> list[Source]:
+    """As :func:`read_yaml`, of one or more documents; empty ones are left out."""
+    return _read(text, name, what, _nodes)
+
+
+def _nodes(loader: "_Loader") -> Iterator[yaml.Node | None]:
+    while loader.check_node():
+        yield loader.get_node()
+
+
+def _read(
+    text: str, name: str, what: str, nodes: Callable[["_Loader"], Iterable[yaml.Node | None]]
+) -> list[Source]:
+    sources = []
     try:
         loader = _Loader(text)
         try:
-            node = loader.get_single_node()
-            if node is None or (node.tag == f"{_STANDARD}null" and not node.value):
-                raise ScenarioError([Problem(name, 1, 1, (), f"expected {what}, got an empty file")])
-            source.data = _convert(node, (), source, loader, 0)
+            for node in nodes(loader):
+                if node is None or (node.tag == f"{_STANDARD}null" and not node.value):
+                    continue
+                source = Source(name)
+                source.data = _convert(node, (), source, loader, 0)
+                sources.append(source)
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
@@ -88,9 +107,12 @@ def read_yaml(text: str, name: str, what: str = "a scenario") -> Source:
         line, column = before.count("\n") + 1, error.position - before.rfind("\n")
         message = f"expected text, got the control character U+{ord(text[error.position]):04X}"
         raise ScenarioError([Problem(name, line, column, (), message)]) from None
-    if source.problems:
-        raise ScenarioError(source.problems)
-    return source
+    if not sources:
+        raise ScenarioError([Problem(name, 1, 1, (), f"expected {what}, got an empty file")])
+    problems = [problem for source in sources for problem in source.problems]
+    if problems:
+        raise ScenarioError(problems)
+    return sources
 
 
 def _convert(node: yaml.Node, path: Path, source: Source, loader: Any, depth: int) -> Any:

@@ -46,6 +46,13 @@ def test_the_commands_of_a_page_print_what_it_says(page: str, tmp_path: Path) ->
     assert console.as_run(text, tmp_path) == text, "run `make docs` and read what changed"
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("page", console.TABLES)
+def test_a_table_is_what_its_command_prints(page: str) -> None:
+    text = (DOCS / page).read_text()
+    assert console.as_run(text, ROOT) == text, "run `make docs` and read what changed"
+
+
 def test_a_command_that_fails_or_is_none_is_found(tmp_path: Path) -> None:
     for command in ("windtunnel check nowhere.yaml", "windtunel check steady"):
         with pytest.raises(ValueError, match=command):
