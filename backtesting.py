@@ -20,7 +20,10 @@ from .scenarios.differences import differences
 from .scenarios.problems import ScenarioError
 from .scenarios.scenario import Scenario
 
-MAY_DIFFER = ("autoscaler.policy", "autoscaler.cooldown", "fleet.app.min", "fleet.app.max")
+MAY_DIFFER = (
+    "autoscaler.policy", "autoscaler.cooldown", "autoscaler.max_cost", "autoscaler.victims", "fleet.app.min", "fleet.app.max",
+    "fleet.cloud.instance_cost",
+)  # fmt: skip
 """What a backtest may change: the rest is in what was recorded already."""
 
 

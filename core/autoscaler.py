@@ -12,26 +12,32 @@ comes up within the boot timeout, or whose monitor has been silent for ``dead_af
 whether another takes its place.
 Servers that it did not launch are counted and never touched.
 
-A scale-in first cancels what is still booting, then drains the youngest serving instances (highest number). Standby servers
-whose monitors speak are promoted before any is launched, if the proposal lets them be.
+A scale-in first cancels what is still booting, then drains serving instances by the stated rule (core.victims). Standby servers
+whose monitors speak are promoted before any is launched, if the proposal lets them be. While the cloud refuses launches they are asked for ever more rarely
+(core.refusals); nothing else waits for that, nor does the cooldown run after an action that never was.
+
+An *orphan* is an instance that the cloud lists and nobody has noted. It is adopted like any other, or, if the spec says so, ended unless it registers soon.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .model import NONE, SECOND, AutoscalerSpec
+from .limits import limited
+from .model import SECOND, AutoscalerSpec
 from .policies.view import LONG_AGO, FleetView, Memory, Proposal, ServerView
 from .ports import CloudInstance, ProxyLoad, Sample, Servers
+from .refusals import wait
+from .victims import in_order
 
 BOOTING = "booting"
 READY = "ready"
 DRAINING = "draining"
 
-MINIMUM, MAXIMUM, COOLDOWN = "minimum", "maximum", "cooldown"
-"""What may make something else of a proposal."""
-
 LIST_LAG = 30 * SECOND
 """So long an instance just launched may be missing in the cloud's list: EC2's is only eventually consistent."""
+
+ORPHAN_GRACE = 30 * SECOND
+"""So long after it was found an orphan may still register, where orphans are not adopted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,7 @@ Action = Launch | Promote | Drain | Terminate
 class Decision:
     """What one tick decided: servers wanted, servers there (serving and booting), why, and what to do.
 
-    Further what it came from: what the policy saw, what it proposed, which *limits* (MINIMUM, MAXIMUM, COOLDOWN) made something else of
+    Further what it came from: what the policy saw, what it proposed, which *limits* (core.limits) made something else of
     that. *view* and *proposal* are None of a tick that could decide nothing.
     """
 
@@ -93,6 +99,8 @@ class _Known:
     watched: bool = False
     """Whether it was seen before it was ready."""
     ready: int = LONG_AGO
+    orphan: bool = False
+    """Nobody noted it, and it has not registered; only where orphans are not adopted."""
 
 
 @dataclass(slots=True)
@@ -105,11 +113,18 @@ class Autoscaler:
     """What the policy remembers."""
     highest: int = 0
     """The greatest instance number that was ever in the books."""
+    refusals: int = 0
+    """How many launches the cloud has refused in a row."""
+    launch_after: int = -1
+    """Until then (ns) nothing is launched."""
+    _before: int = -1
     _blind: int = -1
     _known: dict[int, _Known] = field(default_factory=dict)
 
-    def adopt(self, now: int, instances: tuple[CloudInstance, ...]) -> tuple[CloudInstance, ...]:
-        """Take over what the cloud lists: on start, and on reconciliation. What it no longer lists is forgotten, and returned."""
+    def adopt(
+        self, now: int, instances: tuple[CloudInstance, ...], orphans: frozenset[int] = frozenset()
+    ) -> tuple[CloudInstance, ...]:
+        """Take over what the cloud lists: on start, and on reconciliation. What it no longer lists is forgotten, and returned. *orphans*: numbers."""
         listed = {instance.number: instance for instance in instances}
         vanished = [
             number
@@ -119,7 +134,9 @@ class Autoscaler:
         gone = tuple(self._known.pop(number).instance for number in vanished)
         for number, instance in sorted(listed.items()):
             if number not in self._known:
-                self._enter(instance, max(instance.launched, 0))
+                spared = self.spec.adopts_orphans or number not in orphans
+                self._enter(instance, max(instance.launched, 0) if spared else now)
+                self._known[number].orphan = not spared
             elif instance.address != self._known[number].instance.address:
                 # A public address comes after the launch.
                 self._known[number].instance = instance
@@ -127,6 +144,7 @@ class Autoscaler:
 
     def launched(self, now: int, instance: CloudInstance) -> None:
         """A launch succeeded."""
+        self.refusals, self.launch_after, self._before = 0, -1, now
         self._enter(instance, now)
         self._known[instance.number].watched = True
 
@@ -134,9 +152,11 @@ class Autoscaler:
         self._known[instance.number] = _Known(instance, BOOTING, since)
         self.highest = max(self.highest, instance.number)
 
-    def launch_failed(self, now: int) -> None:
-        """A launch was refused; the cooldown runs all the same, so that a refusing cloud is not asked each tick."""
-        self.last_action = now
+    def launch_failed(self, now: int, number: int, draws: int) -> None:
+        """The launch of *number* was refused: the next one waits, with jitter from the stream *draws*. If no action of this turn succeeded, no cooldown runs."""
+        self.refusals += 1
+        self.launch_after = now + wait(self.spec.interval, self.refusals, number, draws)
+        self.last_action = self._before
 
     def drained(self, now: int, number: int) -> None:
         """A server is taken out of the lists since *now* (also from an autoscaler's books before this one); unknown ones are not ours."""
@@ -162,9 +182,12 @@ class Autoscaler:
         self.memory = proposal.memory
         desired, reason, limits = limited(self.spec, view, proposal)
         standby = self._standby(now, servers, samples, ended) if proposal.promotes else []
-        changes = self._reconcile(desired - view.size, servers, standby, ended)
+        changes = self._reconcile(now, desired - view.size, servers, samples, standby, ended)
+        self._before = self.last_action
         if changes:
             self.last_action = now
+            if not isinstance(changes[0], Launch):
+                self._before = now
         actions = (*endings, *again, *changes)
         return Decision(desired, view.size, reason, actions, view, proposal, limits)
 
@@ -175,6 +198,16 @@ class Autoscaler:
     def watched(self) -> tuple[str, ...]:
         """Addresses of all instances in the books: their samples count whether or not the registry lists them."""
         return tuple(known.instance.address for known in self._known.values() if known.instance.address)
+
+    def provider_ids(self) -> tuple[str, ...]:
+        """Of all instances in the books that are no orphans, by number."""
+        return tuple(
+            known.instance.provider_id for _, known in sorted(self._known.items()) if not known.orphan
+        )
+
+    def knows(self, number: int) -> bool:
+        """Whether instance *number* is in the books."""
+        return number in self._known
 
     def draining(self) -> dict[int, int]:
         """The draining instances, by number, and since when."""
@@ -193,7 +226,7 @@ class Autoscaler:
             if known.phase != BOOTING:
                 continue
             if known.instance.address in listed:
-                known.phase, known.since = READY, now
+                known.phase, known.since, known.orphan = READY, now, False
                 known.ready = now if known.watched else LONG_AGO
             elif sample is not None and sample.state == DRAINING:
                 known.phase, known.since = DRAINING, now
@@ -213,6 +246,9 @@ class Autoscaler:
                     reason = "drained"
                 elif age >= self.spec.drain_timeout:
                     reason = "drain timeout"
+            elif known.orphan:
+                if age >= ORPHAN_GRACE:
+                    reason = "orphan"
             elif known.phase == BOOTING:
                 if age >= self.spec.boot_timeout:
                     reason = "boot timeout"
@@ -263,11 +299,12 @@ class Autoscaler:
             since, number = ready.get(address, (LONG_AGO, 0))
             views.append(ServerView(address, metrics, since, sampled, number))
         booting = tuple(sorted(self._known[one.number].since for one in self._booting(ended)))
+        others = len(self._known) - sum(view.number > 0 for view in views) - len(booting)
         standby = len(self._standby(now, servers, samples, ended))
         load = _load(proxy) if proxy is not None and self._recent(now, proxy.time) else None
         return FleetView(
             now, tuple(views), booting, standby, self.last_action, self.spec.minimum, self.spec.maximum,
-            draining=len(self.draining()), proxy=load,
+            draining=len(self.draining()), proxy=load, others=others, launch_after=self.launch_after,
         )  # fmt: skip
 
     def _standby(
@@ -280,15 +317,23 @@ class Autoscaler:
             if address not in ended and address in samples and self._fresh(now, samples[address])
         ]
 
+    def orphans(self) -> frozenset[int]:
+        """Numbers of the instances that nobody noted and that have not registered, where those are not adopted."""
+        return frozenset(number for number, known in self._known.items() if known.orphan)
+
     def _reconcile(
-        self, missing: int, servers: Servers, standby: list[str], ended: set[str]
-    ) -> tuple[Action, ...]:
+        self, now: int, missing: int, servers: Servers, samples: Mapping[str, Sample], standby: list[str],
+        ended: set[str],
+    ) -> tuple[Action, ...]:  # fmt: skip
         """Promote, then launch; or cancel what still boots, then drain: never a serving server while one boots in vain."""
         if missing >= 0:
             promoted = [Promote(address) for address in standby[:missing]]
             return (*promoted, *(Launch() for _ in range(missing - len(promoted))))
         cancelled = self._booting(ended)[:-missing]
-        drained = self._victims(servers, ended)[: -missing - len(cancelled)]
+        usable = {key: sample for key, sample in samples.items() if self._fresh(now, sample)}
+        drained = in_order(self.spec.victims, self._drainable(servers, ended), usable)[
+            : -missing - len(cancelled)
+        ]
         return (
             *(Terminate(i.number, i.provider_id, i.address, "not needed") for i in cancelled),
             *(Drain(number, address) for number, address in drained),
@@ -302,40 +347,16 @@ class Autoscaler:
             if known.phase == BOOTING
             and known.instance.role == "serving"
             and known.instance.address not in ended
+            and not known.orphan
         ]
 
-    def _victims(self, servers: Servers, ended: set[str]) -> list[tuple[int, str]]:
+    def _drainable(self, servers: Servers, ended: set[str]) -> list[tuple[int, str]]:
         serving = set(servers.serving) - ended
-        return sorted(
-            (
-                (number, known.instance.address)
-                for number, known in self._known.items()
-                if known.phase == READY and known.instance.address in serving
-            ),
-            reverse=True,
-        )
-
-
-def limited(spec: AutoscalerSpec, view: FleetView, proposal: Proposal) -> tuple[int, str, tuple[str, ...]]:
-    """What bounds and cooldown make of *proposal*: the size to have, why, and which of them changed it.
-
-    Bounds come first (a fleet outside them is corrected at once), then the cooldown.
-    """
-    maximum = NONE if MAXIMUM in proposal.waives else spec.maximum
-    upper = maximum if maximum >= 0 else proposal.desired
-    desired = max(min(proposal.desired, max(upper, 0)), spec.minimum, 0)
-    bound = MAXIMUM if desired < proposal.desired else MINIMUM
-    limits = () if desired == proposal.desired else (bound,)
-    if view.size < spec.minimum:
-        return desired, "below minimum", limits
-    if 0 <= maximum < view.size:
-        return maximum, "above maximum", () if proposal.desired == maximum else (MAXIMUM,)
-    if desired == view.size:
-        return desired, f"at {bound}" if limits else proposal.reason, limits
-    cooldown = 0 if COOLDOWN in proposal.waives else spec.cooldown
-    if view.last_action >= 0 and view.now - view.last_action < cooldown:
-        return view.size, "cooldown", (*limits, COOLDOWN)
-    return desired, proposal.reason, limits
+        return [
+            (number, known.instance.address)
+            for number, known in self._known.items()
+            if known.phase == READY and known.instance.address in serving
+        ]
 
 
 def _metrics(sample: Sample) -> dict[str, float]:

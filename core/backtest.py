@@ -3,7 +3,7 @@
 Theory of operation
 -------------------
 The recorded views are of the fleet that was there. The other policy is asked twice, each time with a memory of its own and through the same
-limits (core.autoscaler.limited):
+limits (core.limits.limited):
 
 - *Asked* at every turn of the recorded fleet, as if it took over there and then.
 - On its *own* fleet. Until the first turn at which that gets another size, it is the recorded one, and what the policy decides is
@@ -18,9 +18,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from statistics import median_low
 
-from .autoscaler import limited
+from .limits import limited
 from .model import AutoscalerSpec
 from .policies.view import FleetView, Memory, ServerView
+from .victims import OLDEST
 
 NEGLIGIBLE = 0.01
 """The share of a turn's requests that may have failed while its samples still stand for all that was asked."""
@@ -162,8 +163,12 @@ class _Own:
         self.draining = [drained for drained in self.draining if now - drained < gone]
         return FleetView(
             now, servers, tuple(self.booting), self.standby, self.last_action, self.spec.minimum, self.spec.maximum,
-            len(self.draining), _arrivals(turn.view.proxy),
+            len(self.draining), _arrivals(turn.view.proxy), self._others(turn.view),
         )  # fmt: skip
+
+    def _others(self, view: FleetView) -> int:
+        """The recorded other instances, with its own draining and standby ones."""
+        return view.others - view.draining - view.standby + len(self.draining) + self.standby
 
     def _spread(self, view: FleetView, before: int) -> Mapping[str, float]:
         """The recorded sums, per own server. A server without a sample had nothing yet if it is new, else as much as the others."""
@@ -179,7 +184,7 @@ class _Own:
         return parts
 
     def _resize(self, more: int, now: int, promotes: bool) -> None:
-        """As core.autoscaler reconciles: promote, launch; cancel what boots, drain the youngest."""
+        """As core.autoscaler reconciles: promote, launch; cancel what boots, drain."""
         if more == 0:
             return
         self.last_action = now
@@ -192,7 +197,9 @@ class _Own:
         cancelled = min(-more, len(self.booting))
         self.booting = sorted(self.booting)[: len(self.booting) - cancelled]
         drained = min(-more - cancelled, len(self.serving))
-        self.serving = sorted(self.serving)[: len(self.serving) - drained]
+        # Its servers are alike, so that the least busy is the youngest.
+        first = drained if self.spec.victims == OLDEST else 0
+        self.serving = sorted(self.serving)[first : first + len(self.serving) - drained]
         self.draining += [now] * drained
 
 

@@ -180,7 +180,9 @@ class SourceSpec:
 
 @dataclass(frozen=True, slots=True)
 class AutoscalerSpec:
-    """The autoscaler around the policy; see docs/scenarios.md for each field. *delay*: how much later than its turn it looks and acts."""
+    """The autoscaler around the policy; see docs/scenarios.md for each field. *delay*: how much later than its turn it looks and acts. *affordable*: how
+    many instances the cap on cost pays for at a time. *adopts_orphans*: an instance of ours in nobody's books is taken over, not ended.
+    """
 
     policy: AnyPolicy
     interval: int = SECOND
@@ -195,6 +197,10 @@ class AutoscalerSpec:
     reconcile_interval: int = 60 * SECOND
     trust_foreign: bool = True
     delay: int = 0
+    affordable: int = NONE
+    victims: str = "youngest"
+    adopts_orphans: bool = True
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ DECISIONS: Final = (
     ("reason", TEXT),
     ("actions", TEXT),
     ("dry_run", FLAG),
+    ("others", COUNT),
+    ("launch_after_ns", TIME),
 )
 
 OBSERVATIONS: Final = (
@@ -69,12 +71,12 @@ def rows_of(now: int, decision: Decision, dry_run: bool) -> tuple[Row, list[Row]
     view, proposal = decision.view, decision.proposal
     if view is None or proposal is None:
         counts = (-1,) * (_COUNTS_END - 1)
-        return (now, *counts, "", False, "", "", "", -1, decision.reason, "", dry_run), []
+        return (now, *counts, "", False, "", "", "", -1, decision.reason, "", dry_run, -1, -1), []
     row = (
         now, len(view.servers), len(view.booting), view.standby, view.draining, view.minimum, view.maximum,
         view.last_action, proposal.desired, proposal.reason, proposal.blind, _text(proposal.figures),
         _text(view.proxy or {}), " ".join(decision.limits), decision.desired, decision.reason,
-        actions_text(decision.actions), dry_run,
+        actions_text(decision.actions), dry_run, view.others, view.launch_after,
     )  # fmt: skip
     seen = [_observation(now, server) for server in view.servers]
     boots: list[Row] = [
@@ -103,6 +105,7 @@ def view_of(decision: Mapping[str, Any], observations: Sequence[Mapping[str, Any
     return FleetView(
         decision["time_ns"], tuple(servers), booting, decision["standby"], decision["last_action_ns"],
         decision["minimum"], decision["maximum"], decision["draining"], figures_of(decision["proxy"]) or None,
+        decision["others"], decision["launch_after_ns"],
     )  # fmt: skip
 
 

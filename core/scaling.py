@@ -14,20 +14,22 @@ It may die between any two calls, and a call that failed may have had its effect
 - A drain is in the books before the lists are edited; the engine takes out again whatever is listed and draining.
 - A terminated instance may live on for a moment and write: it is forgotten at once, and again when that moment has passed.
 - What the policy remembers is written with every action, and else whenever the lease is renewed: a successor may lack a third of a lease.
+- A refused launch is not asked for again for a while (core.refusals); how many there were in a row is in the registry too.
 - After any failure, and when somebody else has held the lease, the books are first compared with the cloud's list.
 """
 
 import zlib
-from collections.abc import Mapping
-from typing import Any, Protocol
 
 from .alerts import FIRED, Alerts, AlertSpec
 from .autoscaler import Autoscaler, Decision, Drain, Launch, Promote, Terminate
+from .limits import BACKING_OFF
 from .model import NONE, SECOND, AutoscalerSpec
 from .policies.memory import read_memory, write_memory
 from .policies.needs import needs_proxy
 from .policies.view import NOTHING
 from .ports import Cloud, CloudError, CloudInstance, Registry, RegistryError, Servers, State
+from .refusals import stream
+from .scaling_world import World
 
 STATE = "autoscaler"
 """The name under which the registry keeps its state."""
@@ -38,7 +40,7 @@ LEASE_TTL = 10 * SECOND
 AFTERLIFE = 10 * SECOND
 """So long a terminated instance may still write to the registry."""
 
-HINDRANCES = frozenset({"at maximum", "unknown", "no servers"})
+HINDRANCES = frozenset({"at maximum", "at cost cap", BACKING_OFF, "unknown", "no servers"})
 UNCERTAIN = frozenset(
     {"Unavailable", "InternalError", "InternalFailure", "RequestTimeout", "ServiceUnavailable"}
 )
@@ -50,40 +52,8 @@ NO_LEASE = "no lease"
 """Reasons of a turn that could decide nothing."""
 
 _RUN, _LAST_ACTION, _LAST_NUMBER, _LAUNCHING = "run", "last_action", "last_number", "launching"
-_POLICY = "policy"
+_POLICY, _REFUSALS, _LAUNCH_AFTER, _NOTED = "policy", "refusals", "launch_after", "noted"
 _DRAINING, _ENDING = "draining ", "ending "
-
-
-class World(Protocol):
-    """What a world adds to the ports: its event log, and what it does itself when the autoscaler has acted."""
-
-    def emit(self, name: str, fields: Mapping[str, Any]) -> None:
-        """Log a control event now."""
-        ...
-
-    def last_number(self) -> int:
-        """The greatest instance number that this world knows to be taken, 0: none."""
-        ...
-
-    def launched(self, instance: CloudInstance) -> None:
-        """The cloud granted *instance*."""
-        ...
-
-    def terminate(self, number: int, provider_id: str, reason: str) -> None:
-        """Have the cloud terminate an instance. Raises CloudError."""
-        ...
-
-    def promoted(self, number: int) -> None:
-        """A standby server is a serving one now; 0: none of ours."""
-        ...
-
-    def draining(self, number: int) -> None:
-        """A server is out of the lists."""
-        ...
-
-    def decided(self, now: int, decision: Decision) -> None:
-        """Keep what was decided at *now*, for whoever asks why: before anything of it is carried out. A turn that then fails says so in another one."""
-        ...
 
 
 class _Fenced(Exception):
@@ -93,13 +63,13 @@ class _Fenced(Exception):
 class ScalingDriver:
     """Drives core.autoscaler over the ports.
 
-    *owner* is this process's name for the lease, *launches* the beginning of its launch tokens, the same after a crash and for no other run.
-    *dry_run*: observe, decide and say so, but take no lease, write nothing and touch no instance. *alerts* are judged on what each turn saw.
+    *owner* is this process's name for the lease, *launches* the beginning of its launch tokens, the same after a crash and for no other run, *seed* the run's.
+    *dry_run* (or the spec's): observe, decide and say so, but take no lease, write nothing and touch no instance. *alerts* are judged on what each turn saw.
     """
 
     def __init__(
         self, spec: AutoscalerSpec, registry: Registry, cloud: Cloud, world: World, *,
-        owner: str, launches: str, dry_run: bool = False, alerts: tuple[AlertSpec, ...] = (),
+        owner: str, launches: str, seed: int = 0, dry_run: bool = False, alerts: tuple[AlertSpec, ...] = (),
     ) -> None:  # fmt: skip
         self.spec = spec
         self._alerts = Alerts(alerts)
@@ -109,7 +79,8 @@ class ScalingDriver:
         self._owner = owner
         self._launches = launches
         self._run = zlib.crc32(launches.encode())
-        self._dry_run = dry_run
+        self._draws = stream(seed)
+        self._dry_run = dry_run or spec.dry_run
         self._lease = max(LEASE_TTL, 3 * spec.interval)
         self._needs_proxy = needs_proxy((spec.policy, alerts))
         self._reason = ""
@@ -129,8 +100,9 @@ class ScalingDriver:
         self._recalled: dict[int, int] = {}
         self._endings: dict[tuple[str, str], int] = {}
         self._saved: State | None = None
-        self._begun = False
         self._remembered = NOTHING
+        self._recognised = False
+        self._noted: frozenset[str] = frozenset()
 
     # What the world calls.
 
@@ -219,26 +191,36 @@ class ScalingDriver:
     def _reconcile(self, now: int) -> None:
         """Compare the books with what the cloud lists, and carry to the end what was not."""
         listed = self._cloud.list()
-        books = {*self.engine.watched()}
-        vanished = self.engine.adopt(now, listed)
+        vanished = self.engine.adopt(now, listed, self._unknown(listed))
         self._last_number = max(self._last_number, self.engine.highest)
         if not self._dry_run:
             for number, since in self._recalled.items():
                 self.engine.drained(since, number)
             self._recalled = {}
+            if any(instance.number == self._launching for instance in listed):
+                self._launching = 0
             self._endings.update({(gone.provider_id, gone.address): now for gone in vanished})
             self._drop_endings()
             for provider_id, address in sorted(self._endings):
                 self._bury(provider_id, address)
-            noted = {*self._registry.instances()}
-            for one in sorted((i for i in listed if i.provider_id not in noted), key=lambda i: i.provider_id):
-                # Whatever is there when it all begins is the first fleet, and a launch under way is no orphan.
-                if self._begun and one.address not in books and one.number != self._launching:
-                    self._orphans = (*self._orphans, one.number)
-                self._registry.add_instance(one.provider_id)
-            if any(instance.number == self._launching for instance in listed):
-                self._launching = 0
+            orphans = self.engine.orphans()
+            ours = {one.provider_id for one in listed if one.number not in orphans}
+            for provider_id in sorted(ours - {*self._registry.instances()}):
+                self._registry.add_instance(provider_id)
         self._reconciled = now
+
+    def _unknown(self, listed: tuple[CloudInstance, ...]) -> frozenset[int]:
+        """Instances in nobody's books. Where the registry holds no state of this run, nobody can tell."""
+        if not self._recognised:
+            return frozenset()
+        found = frozenset(
+            one.number for one in listed
+            if one.provider_id not in self._noted and one.number != self._launching and not self.engine.knows(one.number)
+        )  # fmt: skip
+        for number in sorted(found):
+            self._world.emit("orphan_found", {"server": number})
+        self._orphans += tuple(sorted(found))
+        return found
 
     def _log(self, decision: Decision) -> None:
         """A line for each decision that does something, or that something begins to prevent."""
@@ -264,6 +246,10 @@ class ScalingDriver:
         state |= {_LAST_NUMBER: self._last_number, **self._alerts.state()}
         if self._launching:
             state[_LAUNCHING] = self._launching
+        if books := self.engine.provider_ids():
+            state[_NOTED] = " ".join(books)
+        if self.engine.refusals:
+            state[_REFUSALS], state[_LAUNCH_AFTER] = self.engine.refusals, self.engine.launch_after
         if self._remembered:
             state[_POLICY] = write_memory(self._remembered)
         for number, since in self.engine.draining().items():
@@ -277,17 +263,20 @@ class ScalingDriver:
             alone = self._acquire(now) and self._reconciled == before
             if not (alone and self._registry.save_state(STATE, state, self._token)):
                 raise _Fenced
-        self._saved, self._begun = state, True
+        self._saved, self._recognised = state, True
 
     def _recall(self, state: State) -> None:
         """What the lease's holder before this one was about, if it was one of this run; what this one knows itself stays."""
         if state.get(_RUN) != self._run:
             return
-        self._begun = True
+        self._recognised = True
+        self._noted = frozenset(str(state.get(_NOTED, "")).split())
         numbers = {name: value for name, value in state.items() if isinstance(value, int)}
         self.engine.last_action = max(self.engine.last_action, numbers.get(_LAST_ACTION, NONE))
         self._last_number = max(self._last_number, numbers.get(_LAST_NUMBER, 0))
         self._launching = self._launching or numbers.get(_LAUNCHING, 0)
+        self.engine.refusals = max(self.engine.refusals, numbers.get(_REFUSALS, 0))
+        self.engine.launch_after = max(self.engine.launch_after, numbers.get(_LAUNCH_AFTER, NONE))
         self.engine.memory = self.engine.memory or read_memory(state.get(_POLICY, ""))
         self._alerts.recall(numbers)
         for name, value in numbers.items():
@@ -360,7 +349,7 @@ class ScalingDriver:
         try:
             instance = self._cloud.launch(number, "serving", f"{self._launches}-{number}")
         except CloudError as error:
-            self.engine.launch_failed(now)
+            self.engine.launch_failed(now, number, self._draws)
             if error.code in UNCERTAIN:
                 self._reconciled = -1
             else:

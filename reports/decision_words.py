@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..core.autoscaler import COOLDOWN, MAXIMUM, MINIMUM
+from ..core.limits import BACKING_OFF, BACKOFF, COOLDOWN, COST, MAXIMUM, MINIMUM
 from ..core.model import AutoscalerSpec
 from ..core.records import METRICS, figures_of
 from ..core.scaling import NO_LEASE, REFUSED, UNREACHABLE
@@ -32,6 +32,9 @@ REASONS = {
     "scale-in limited": "it removes no more at once",
     "at maximum": "the fleet was at its maximum",
     "at minimum": "the fleet was at its minimum",
+    "at cost cap": "the cap on cost paid for no more",
+    "above cost cap": "the fleet cost more than the cap",
+    BACKING_OFF: "the cloud had refused a launch, and it was too early to ask again",
     "below minimum": "the fleet was below its minimum",
     "above maximum": "the fleet was above its maximum",
 }
@@ -59,6 +62,8 @@ def limit_words(limits: str, spec: AutoscalerSpec) -> str:
     words = {
         MINIMUM: f"the minimum is {spec.minimum}",
         MAXIMUM: f"the maximum is {spec.maximum}",
+        COST: f"the cap on cost pays for {plural(spec.affordable, 'instance')} at a time, draining ones among them",
+        BACKOFF: "the cloud had refused a launch, and it was too early to ask again",
         COOLDOWN: f"the cooldown of {duration(spec.cooldown)} was not over",
     }
     return " and ".join(words.get(limit, limit) for limit in limits.split())

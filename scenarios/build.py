@@ -19,6 +19,7 @@ from ..core.model import (
 )
 from ..core.routing import ALGORITHMS
 from .alerting import alert_specs, expect_specs
+from .cost import affordable
 from .fault_timeline import fault_timeline
 from .plan import Plan, Program
 from .profile import on_machine
@@ -158,6 +159,10 @@ def _autoscaler(document: Document) -> AutoscalerSpec | None:
         drain_timeout=scaler.drain_timeout,
         reconcile_interval=scaler.reconcile_interval,
         trust_foreign=scaler.foreign == "trust",
+        affordable=or_none(affordable(document)),
+        victims=scaler.victims,
+        adopts_orphans=scaler.orphans == "adopt",
+        dry_run=scaler.dry_run,
     )
 
 

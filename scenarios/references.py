@@ -8,6 +8,7 @@ from ..core.model import SECOND
 from ..core.order import INDEX_BITS
 from . import alerting
 from .access_log import read_access_log
+from .cost import cost_problems
 from .effort import notes as effort_notes
 from .loadtest_file import LoadtestError, read_loadtest
 from .log_lines import AccessLogError
@@ -50,6 +51,7 @@ def check(document: Document, folder: FilePath) -> list[Found]:
         *_autoscaler(document),
         *_duplicates("alerts", [a.name for a in document.alerts], "name"),
         *alerting.check(document),
+        *cost_problems(document),
     ]
 
 

@@ -15,12 +15,15 @@ from .input_file import open_input, place_of_bad_text
 from .overrides import apply_overrides
 from .problems import Problem, ScenarioError, nearest
 from .profile import Profile
-from .schema import Document
+from .schema import AutoscalerModel, Document
 from .validation import validate
 from .yaml_source import read_yaml
 
 LIBRARY = Path(__file__).parent / "library"
 SIZE_LIMIT = 4 * 2**20
+
+_SINCE = ("victims", "orphans", "dry_run")
+"""Settings of the autoscaler that came later: by default they are as if they were not."""
 
 
 def library() -> dict[str, Path]:
@@ -121,7 +124,8 @@ class Scenario:
         """A hash of all that can change a result.
 
         Not in it: the seed, which is stated beside it, what is only told of a profile's machine, and which backends stand for Redis and EC2 (or the account to fly on), for those must not change anything,
-        a program of the user's own, which a rehearsal does not run, who is told of alerts, and what to think of samples without a time, which it does not have.
+        a program of the user's own, which a rehearsal does not run, who is told of alerts, what to think of samples without a time, which it does not have,
+        and what an instance costs where nothing looks at it.
         Files count by their (unpacked) content, not by their name.
         """
         data = self.resolved()
@@ -135,13 +139,19 @@ class Scenario:
         data["fleet"]["cloud"].pop("aws", None)
         for told in ("command", "directory"):
             data["fleet"]["app"].pop(told, None)
-        data.get("autoscaler", {}).pop("foreign", None)
         for alert in data["alerts"]:
             alert.pop("notify")
         for empty in ("alerts", "expect"):
             # Scenarios of before there were any keep their hashes.
             if not data[empty]:
                 del data[empty]
+        scaler = data.get("autoscaler", {})
+        scaler.pop("foreign", None)
+        for name in _SINCE:
+            if name in scaler and scaler[name] == AutoscalerModel.model_fields[name].default:
+                del scaler[name]
+        if "max_cost" not in scaler:
+            data["fleet"]["cloud"].pop("instance_cost", None)
         for source in data["traffic"]:
             for kind in references.FILE_FIELDS:
                 if kind in source:

@@ -55,6 +55,20 @@ class AutoscalerModel(Model):
         description="shortest time from draining to termination; more than the proxy's refresh_interval",
     )
     drain_timeout: Duration = Field(30_000_000_000, description="longest time from draining to termination")
+    victims: Literal["youngest", "oldest", "least_busy"] = Field(
+        "youngest",
+        description="whom a scale-in takes among the serving servers, after those that still boot: `least_busy` is the one with the fewest requests in flight, of equal ones the youngest",
+    )
+    max_cost: float | None = Field(
+        None,
+        gt=0,
+        description="cap on cost per hour, in the currency of `fleet.cloud.instance_cost`: nothing is launched that would exceed it, counting what boots, drains, stands by or serves as a canary; omitted: none",
+    )
+    orphans: Literal["adopt", "terminate"] = Field(
+        "adopt",
+        description="instances with our tag that nobody noted: `adopt` counts one as booting and ends it after `boot_timeout` unless it registers, `terminate` ends it after 30s unless it registers",
+    )
+    dry_run: bool = Field(False, description="decide and record it, but launch, drain and terminate nothing")
     reconcile_interval: Duration = Field(
         60_000_000_000, gt=0, description="how often the cloud's list is compared with the autoscaler's books"
     )

@@ -264,6 +264,9 @@ class Cloud(Model):
     backend: Literal["moto", "memory"] = Field(
         "moto", description="what stands for EC2 in the rehearsal; results are identical, `memory` is faster"
     )
+    instance_cost: float | None = Field(
+        None, gt=0, description="what an instance costs per hour, in any currency, for `autoscaler.max_cost`"
+    )
     aws: Aws | None = Field(None, description="EC2, for a flight; omitted: none")
 
 

@@ -17,7 +17,7 @@ OWNER = "autoscaler"
 
 
 class Scaling:
-    """Implements core.scaling.World."""
+    """Implements core.scaling_world.World."""
 
     def __init__(self, spec: AutoscalerSpec, control: ControlPlane) -> None:
         self.spec = spec
@@ -30,7 +30,8 @@ class Scaling:
         control = self.control
         return ScalingDriver(
             self.spec, control.registry, control.cloud, self,
-            owner=f"{OWNER}-{self._crashes}", launches=control.launches, alerts=control.fleet.alerts,
+            owner=f"{OWNER}-{self._crashes}", launches=control.launches,
+            seed=control.fleet.seed, alerts=control.fleet.alerts,
         )  # fmt: skip
 
     def crash(self) -> None:
@@ -69,23 +70,23 @@ class Scaling:
     # The driver's world.
 
     def emit(self, name: str, fields: Mapping[str, Any]) -> None:
-        """See core.scaling.World."""
+        """See core.scaling_world.World."""
         self.control.emit(name, fields)
 
     def last_number(self) -> int:
-        """See core.scaling.World."""
+        """See core.scaling_world.World."""
         return max(self.control.instances.by_number, default=0)
 
     def launched(self, instance: CloudInstance) -> None:
-        """See core.scaling.World."""
+        """See core.scaling_world.World."""
         self.control.boot(self.control.granted(instance))
 
     def terminate(self, number: int, provider_id: str, reason: str) -> None:
-        """See core.scaling.World."""
+        """See core.scaling_world.World."""
         self.control.terminate(number, provider_id, reason)
 
     def promoted(self, number: int) -> None:
-        """See core.scaling.World."""
+        """See core.scaling_world.World."""
         if number == 0:
             return
         instance = self.control.instances.by_number[number]
@@ -94,11 +95,11 @@ class Scaling:
         self.control.joined(instance)
 
     def draining(self, number: int) -> None:
-        """See core.scaling.World."""
+        """See core.scaling_world.World."""
         instance = self.control.instances.by_number[number]
         if instance.state in READY:
             instance.become(State.DRAINING)
 
     def decided(self, now: int, decision: Decision) -> None:
-        """See core.scaling.World."""
-        self.control.sink.decided(*rows_of(now, decision, dry_run=False))
+        """See core.scaling_world.World."""
+        self.control.sink.decided(*rows_of(now, decision, self.spec.dry_run))

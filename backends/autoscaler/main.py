@@ -41,7 +41,7 @@ def run(settings: AutoscalerSettings, link: RoleLink) -> None:
 
 
 class Role:
-    """Implements core.scaling.World, and calls the driver when it is due.
+    """Implements core.scaling_world.World, and calls the driver when it is due.
 
     The conductor's cloud logs launches and terminations itself; of what happens in another cloud, and of promotions and drains, the conductor hears
     from the events.
@@ -58,7 +58,7 @@ class Role:
         fleet = settings.fleet
         self._cloud = cloud
         self._link = link
-        self._dry_run = settings.dry_run
+        self._dry_run = settings.dry_run or spec.dry_run
         self._pace = Pace(settings.start, spec.interval)
         self._reason = ""
         self._start = settings.start
@@ -69,7 +69,7 @@ class Role:
             spec, registry, cloud, self,
             owner=f"{socket.gethostname()}-{os.getpid()}-{link.clock.now()}",
             launches=f"{fleet.name}-{fleet.seed}-{settings.origin}",
-            dry_run=settings.dry_run, alerts=fleet.alerts,
+            seed=fleet.seed, dry_run=self._dry_run, alerts=fleet.alerts,
         )  # fmt: skip
 
     def serve(self) -> None:
@@ -113,24 +113,24 @@ class Role:
     # The driver's world.
 
     def emit(self, name: str, fields: Mapping[str, Any]) -> None:
-        """See core.scaling.World."""
+        """See core.scaling_world.World."""
         self._link.emit(name, fields)
         if name in (FIRED, OVER):
             self._notices.tell(max(0, self._link.clock.now() - self._start), name, fields)
 
     def last_number(self) -> int:
-        """See core.scaling.World. The books and the registry know."""
+        """See core.scaling_world.World. The books and the registry know."""
         return 0
 
     def launched(self, instance: CloudInstance) -> None:
-        """See core.scaling.World."""
+        """See core.scaling_world.World."""
         if not isinstance(self._cloud, LocalCloud):
             self._link.emit(
                 "launched", {"server": instance.number, "role": instance.role}, time=instance.launched
             )
 
     def terminate(self, number: int, provider_id: str, reason: str) -> None:
-        """See core.scaling.World."""
+        """See core.scaling_world.World."""
         if isinstance(self._cloud, LocalCloud):
             self._cloud.terminate(provider_id, reason)
         else:
@@ -138,12 +138,12 @@ class Role:
             self._link.emit("terminated", {"server": number, "reason": reason})
 
     def promoted(self, number: int) -> None:
-        """See core.scaling.World. The conductor hears the event."""
+        """See core.scaling_world.World. The conductor hears the event."""
 
     def draining(self, number: int) -> None:
-        """See core.scaling.World. The conductor hears the event."""
+        """See core.scaling_world.World. The conductor hears the event."""
 
     def decided(self, now: int, decision: Decision) -> None:
-        """See core.scaling.World. The conductor records it."""
+        """See core.scaling_world.World. The conductor records it."""
         row, seen = rows_of(now, decision, self._dry_run)
         self._link.status("decided", {"decision": row, "observations": seen})

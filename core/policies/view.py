@@ -53,6 +53,10 @@ class FleetView:
     """How many instances end what they have in flight; not in *servers*, and not in :attr:`size`."""
     proxy: Mapping[str, float] | None = None
     """The proxy's own sample (requests and unserved per second, in_flight, waiting), for policies that need it (core.policies.needs); None: missing or too old."""
+    others: int = 0
+    """Instances of ours that are paid for and not in :attr:`size`: those that drain or end, standby servers, canaries."""
+    launch_after: int = -1
+    """Until then (ns) nothing is launched, for the cloud has refused."""
 
     @property
     def size(self) -> int:

@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from windtunnel.core.autoscaler import limited
 from windtunnel.core.backtest import Turn, backtest
+from windtunnel.core.limits import limited
 from windtunnel.core.model import SECOND, AutoscalerSpec
 from windtunnel.core.policies import TargetTracking, Threshold
 from windtunnel.core.policies.view import FleetView, Proposal, ServerView

@@ -34,6 +34,8 @@ VIEW = st.builds(
     st.integers(-1, 9),
     st.integers(0, 5),
     st.none() | st.dictionaries(st.sampled_from(["requests", "in_flight"]), NUMBER, min_size=1),
+    st.integers(0, 9),
+    st.one_of(st.just(-1), TIMES),
 )
 
 
@@ -58,7 +60,7 @@ def test_a_turn_that_decided_nothing_has_no_view() -> None:
 def test_whatever_a_policy_sees_is_recorded() -> None:
     """A new field must get a column in core.records, or be no part of what policies look at."""
     assert {f.name for f in fields(FleetView)} == {"now", "servers", "booting", "standby", "last_action", "minimum", "maximum",
-                                                  "draining", "proxy"}  # fmt: skip
+                                                  "draining", "proxy", "others", "launch_after"}  # fmt: skip
     assert {f.name for f in fields(ServerView)} == {"address", "metrics", "since", "sampled", "number"}
     assert {f.name for f in fields(Proposal)} == {"desired", "reason", "memory", "figures", "blind", "bounds", "promotes",
                                                  "waives"}  # fmt: skip

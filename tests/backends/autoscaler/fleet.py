@@ -125,7 +125,7 @@ class Fleet:
 
 
 class _World:
-    """Implements core.scaling.World."""
+    """Implements core.scaling_world.World."""
 
     def __init__(self, fleet: Fleet, cloud: Cloud) -> None:
         self._fleet = fleet

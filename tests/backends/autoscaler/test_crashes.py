@@ -1,11 +1,15 @@
 """The autoscaler dies, or a call fails, at any call of a port, before or after its effect: nothing is lost, leaked or launched twice."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from windtunnel.core.autoscaler import Launch
-from windtunnel.core.model import SECOND
+from windtunnel.core.model import SECOND, AutoscalerSpec
+from windtunnel.core.policies.hpa_metrics import HpaMetric
+from windtunnel.core.policies.target_tracking_hpa import TargetTrackingHpa
 from windtunnel.core.ports import CloudError, CloudInstance, RegistryError
 from windtunnel.tests.backends.autoscaler.fleet import SPEC, CrashNow, Fleet
 
@@ -41,11 +45,11 @@ class Trouble:
             raise self.error(name)
 
 
-def fly(trouble: Trouble) -> Fleet:
+def fly(trouble: Trouble, spec: AutoscalerSpec = SPEC) -> Fleet:
     """The script, with a new process after each death."""
     fleet = Fleet()
     deaths = 0
-    driver = fleet.driver("process-0", trouble)
+    driver = fleet.driver("process-0", trouble, spec)
     for second in range(1, END + 1):
         fleet.now = second * SECOND
         fleet.load = load_at(second)
@@ -58,7 +62,7 @@ def fly(trouble: Trouble) -> Fleet:
             driver.turn(fleet.now)
         except CrashNow:
             deaths += 1
-            driver = fleet.driver(f"process-{deaths}", trouble)
+            driver = fleet.driver(f"process-{deaths}", trouble, spec)
         sizes = [one.number for one in fleet.cloud.list()]
         assert len(sizes) == len(set(sizes)), f"a number was launched twice: {sizes}"
         assert len(sizes) <= 5, f"more than the maximum and one that drains: {sizes}"
@@ -68,9 +72,19 @@ def fly(trouble: Trouble) -> Fleet:
     assert sorted(driver.engine.watched()) == books["alive"], trouble.struck
     assert set(fleet.redis.hgetall("request_load")) == set(books["alive"]), trouble.struck
     kept = fleet.registry.load_state("autoscaler")
-    assert set(kept) - {"launching"} == {"run", "last_action", "last_number"}, trouble.struck
+    assert set(kept) - {"launching", "refusals", "launch_after", "policy", "noted"} == {
+        "run",
+        "last_action",
+        "last_number",
+    }, trouble.struck
     assert kept.get("launching", 0) not in {one.number for one in fleet.cloud.list()}, trouble.struck
     return fleet
+
+
+HPA = replace(
+    SPEC, policy=TargetTrackingHpa((HpaMetric(50.0, "requests"),), downscale_stabilization=4 * SECOND), affordable=5
+)  # fmt: skip
+"""A policy that remembers, and a cap on cost."""
 
 
 def never(name: str) -> Exception:
@@ -91,6 +105,188 @@ def refusal(name: str) -> Exception:
     if name in CLOUD_CALLS:
         return CloudError("InsufficientInstanceCapacity", "none")
     return RegistryError("ConnectionError: refused")
+
+
+def test_trouble_at_any_call_of_a_policy_that_remembers() -> None:
+    quiet = Trouble(0, False, never)
+    found = fly(quiet, HPA)
+    reasons = {fields["reason"] for _, name, fields in found.events if name == "decision"}
+    assert {"above target", "at cost cap"} & reasons
+    assert [name for _, name, _ in found.events].count("draining") >= 3
+    for after in (False, True):
+        for number in range(1, quiet.calls * FAULTS_UNTIL // END, 2):
+            trouble = Trouble(number + after, after, crash)
+            try:
+                fly(trouble, HPA)
+            except AssertionError as wrong:
+                raise AssertionError(f"{trouble.struck} at call {number}: {wrong}") from wrong
+
+
+@pytest.mark.parametrize("dies_at", range(7, 14))
+def test_a_stabilization_window_survives_a_crash(dies_at: int) -> None:
+    """It asked for the most until 8 s, and for less from 9 s on: within the window, a successor that knew nothing would scale in at once."""
+    window = 20
+    policy = TargetTrackingHpa((HpaMetric(50.0, "requests"),), downscale_stabilization=window * SECOND)
+    spec = replace(SPEC, policy=policy)
+    drains = {}
+    for name, dies in (("crashed", dies_at), ("spared", 0)):
+        fleet = Fleet()
+        driver = fleet.driver("one", spec=spec)
+        for second in range(1, 40):
+            fleet.now = second * SECOND
+            fleet.load = BUSY if second < 9 else IDLE
+            fleet.live()
+            if second == dies:
+                driver = fleet.driver("two", spec=spec)
+            driver.turn(fleet.now)
+        drains[name] = [time // SECOND for time, event, _ in fleet.events if event == "draining"]
+        assert len(fleet.launches) == 2
+    assert min(drains["spared"]) == 8 + window + 1
+    # What is written whenever the lease is renewed lacks a third of a lease at most.
+    assert 8 + window + 1 - 4 <= min(drains["crashed"]) <= 8 + window + 1
+    assert len(drains["crashed"]) == len(drains["spared"]) == 3
+
+
+def held(fleet: Fleet) -> object:
+    """All that cloud and registry hold."""
+    return fleet.cloud.list(), deepcopy(fleet.redis._data)
+
+
+READS = {"servers", "read_samples", "instances", "list", "load_state"}
+
+
+def test_a_dry_run_touches_nothing_whatever_happens() -> None:
+    """Through deaths before and after each call; and what it would have done is said."""
+    for at in range(40):
+        fleet = Fleet()
+        fleet.live()
+        trouble = Trouble(at, bool(at % 2), crash)
+        called: set[str] = set()
+
+        def watch(name: str, after: bool, trouble: Trouble = trouble, called: set[str] = called) -> None:
+            called.add(name)
+            trouble(name, after)
+
+        driver = fleet.driver("one", watch, replace(SPEC, dry_run=True))
+        for second in range(1, 20):
+            fleet.now = second * SECOND
+            fleet.load = load_at(second)
+            fleet.live()
+            before = held(fleet)
+            try:
+                driver.turn(fleet.now)
+            except CrashNow:
+                driver = fleet.driver(f"another {second}", watch, replace(SPEC, dry_run=True))
+            assert held(fleet) == before
+        assert called <= READS
+        reasons = {fields["reason"] for _, name, fields in fleet.events if name == "decision"}
+        assert {"requests_high", "idle"} <= reasons
+        assert {name for _, name, _ in fleet.events} == {"decision"}
+
+
+def refusing(fleet: Fleet, until: int) -> list[int]:
+    """The cloud refuses launches until so many seconds; when it was asked, in s."""
+    asked: list[int] = []
+    launch = fleet.cloud.launch
+
+    def refuse(number: int, role: str, token: str) -> CloudInstance:
+        asked.append(fleet.now // SECOND)
+        if fleet.now < until * SECOND:
+            raise CloudError("RequestLimitExceeded", "too many")
+        return launch(number, role, token)
+
+    fleet.cloud.launch = refuse  # type: ignore[method-assign]
+    return asked
+
+
+def test_refusals_are_remembered_across_a_crash_and_forgotten_with_a_success() -> None:
+    asked = {}
+    for dies in (0, 12):
+        fleet = Fleet(load=BUSY)
+        asked[dies] = refusing(fleet, 20)
+        driver = fleet.driver("one")
+        for second in range(1, 40):
+            fleet.now = second * SECOND
+            fleet.live()
+            driver.turn(fleet.now)
+            if second == dies:
+                driver.release()
+                driver = fleet.driver("two")
+            if second == 13:
+                assert driver.engine.refusals >= 3
+        kept = fleet.registry.load_state("autoscaler")
+        assert not {"refusals", "launch_after"} & set(kept)
+        assert len(fleet.launches) == 2
+    assert asked[0] == asked[12], "a rerun is identical, and so is a successor"
+    gaps = [later - earlier for earlier, later in pairwise(asked[0]) if later < 20]
+    assert gaps == sorted(gaps)
+    assert gaps[-1] >= 4
+
+
+def test_refusals_do_not_delay_a_scale_in() -> None:
+    fleet = Fleet(load=BUSY)
+    refusing(fleet, 100)
+    driver = fleet.driver("one", spec=replace(SPEC, cooldown=20 * SECOND))
+    for second in range(1, 14):
+        fleet.now = second * SECOND
+        fleet.load = BUSY if second < 12 else IDLE
+        fleet.live()
+        decision = driver.turn(fleet.now)
+        if second == 11:
+            assert (decision.reason, decision.limits) == ("backing off", ("backoff",))
+    assert [(time // SECOND, event) for time, event, _ in fleet.events if event == "draining"] == [
+        (12, "draining")
+    ]
+
+
+@pytest.mark.parametrize("adopts", [True, False])
+def test_orphans(adopts: bool) -> None:
+    """The cloud lists two more with our tag: one registers, one never does. What its own predecessor launched is no orphan."""
+    fleet = Fleet(load=USUAL)
+    spec = replace(
+        SPEC, maximum=9, adopts_orphans=adopts, reconcile_interval=5 * SECOND, boot_timeout=45 * SECOND
+    )
+    driver = fleet.driver("one", spec=spec)
+    ended: dict[int, int] = {}
+    for second in range(1, 70):
+        fleet.now = second * SECOND
+        fleet.load = BUSY if second == 2 else USUAL
+        fleet.live()
+        if second == 8:
+            for number in (20, 21):
+                fleet.cloud.launch(number, "serving", f"by hand {number}")
+            mute = next(one.provider_id for one in fleet.cloud.list() if one.number == 21)
+            fleet.live()
+            fleet.servers[mute].ready = 10**15
+        driver.turn(fleet.now)
+        if second == 19:
+            driver.release()
+            driver = fleet.driver("two", spec=spec)
+        if second > 8 and 21 not in {one.number for one in fleet.cloud.list()}:
+            ended.setdefault(21, second)
+    assert {one.number for one in fleet.cloud.list()} == {1, 2, 3, 20}
+    assert {fields["server"] for _, name, fields in fleet.events if name == "orphan_found"} == {20, 21}
+    books = fleet.books()
+    assert books["noted"] == books["cloud"]
+    # Adopted: until its boot timeout. Else: half a minute after the last process found it.
+    assert ended[21] == (8 + 45 if adopts else 20 + 30)
+
+
+def test_a_fleet_that_the_registry_forgot_is_no_orphan() -> None:
+    fleet = Fleet(load=USUAL)
+    spec = replace(SPEC, adopts_orphans=False, dead_after=-1)
+    driver = fleet.driver("one", spec=spec)
+    for second in range(1, 60):
+        fleet.now = second * SECOND
+        fleet.live()
+        if second == 6:
+            fleet.redis.flushall()
+        driver.turn(fleet.now)
+        if second == 14:
+            driver.release()
+            driver = fleet.driver("two", spec=spec)
+    assert {1, 2} <= {one.number for one in fleet.cloud.list()}
+    assert not [name for _, name, _ in fleet.events if name == "orphan_found"]
 
 
 @pytest.fixture(scope="module")
