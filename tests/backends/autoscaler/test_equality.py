@@ -171,7 +171,7 @@ def rehearsed(spec: AutoscalerSpec, turns: list[dict[str, Any]]) -> tuple[list[S
     ports = Recorded(turns, timeline.now, 0)
     control: Any = SimpleNamespace(
         timeline=timeline, troubles=Troubles(), registry=ports, cloud=ports, launches="test",
-        fleet=SimpleNamespace(alerts=ALERTS),
+        fleet=SimpleNamespace(alerts=ALERTS, seed=1),
         instances=SimpleNamespace(by_number=Everybody()),
         emit=lambda name, fields: said.append((timeline.now() // INTERVAL, name, dict(fields))),
         granted=lambda launched: launched, boot=ports.ignore, joined=ports.ignore,
