@@ -80,21 +80,12 @@ def import_asg(
     return {**({"fleet": {"app": fleet}} if fleet else {}), "autoscaler": autoscaler}
 
 
-def _never_in(part: Settings) -> bool:
-    """Whether a policy never wants fewer servers."""
-    ((kind, settings),) = part.items()
-    return "disable_scale_in" in settings if kind == "target_tracking_aws" else "scale_in" not in settings
-
-
 def _note_combination(policy: Part, parts: list[Settings]) -> None:
     """How several policies of a group come together here, and where that is not EC2's way."""
-    said = ["several policies: the greatest of their sizes counts, and a scale-in needs all of them to agree, as all target tracking policies of a group must"]  # fmt: skip
+    said = "several policies: the greatest of the sizes that are asked for counts; those of target tracking must all agree to a scale-in, and a step or simple policy has no say while it asks for nothing"
     if not all("target_tracking_aws" in part for part in parts):
-        said.append("on EC2 a step or simple policy scales in alone; here not while another policy keeps the size or wants more")  # fmt: skip
-    idle = [f"of[{number}]" for number, part in enumerate(parts) if _never_in(part)]
-    if idle and len(idle) < len(parts):
-        said.append(f"{' and '.join(idle)} can only scale out, so that here NOTHING IS EVER SCALED IN: on EC2 such a policy has no say in it; leave it out to rehearse the scale-in")  # fmt: skip
-    policy.notes.extend(policy.source.problem((POLICIES,), one) for one in said)
+        said += "; on EC2 a step or simple policy also scales in alone, here not while a target tracking policy keeps the size or wants more"
+    policy.notes.append(policy.source.problem((POLICIES,), said))
 
 
 def _group(group: Part | None, policy: Part, name: str) -> tuple[Settings, _Group]:

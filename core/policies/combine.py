@@ -4,6 +4,8 @@ Each part sees the same fleet and has a memory of its own. Parts that only bound
 proposal counts; the result is held within their bounds, the greatest minimum and the least maximum, and of a minimum above a maximum the minimum holds.
 While any part is blind nothing is scaled in, whoever wishes it, as Kubernetes refuses it while one of several metrics is broken
 ("Scaling on multiple metrics" in the HorizontalPodAutoscaler's documentation); what is scaled out is what the other rules say.
+The greatest is that of the parts which ask for something: EC2 Auto Scaling's ``step`` and ``simple`` abstain while no alarm of theirs asks for a change, so does a
+``target_tracking_aws`` that never scales in. If all abstain, so does the whole.
 The mean is rounded up, to the side of more capacity. Of equal proposals the first part's reason is given.
 """
 
@@ -50,7 +52,8 @@ class Combine:
         }
         figures = {f"{name}.{key}": value for name, one in parts for key, value in _figures(one).items()}
         promotes, waives = _liberties([one for _, one in parts if one.bounds is None])
-        return Proposal(desired, reason, kept, figures, bool(blind), bounds, promotes, waives)
+        silent = all(one.abstains for _, one in parts)
+        return Proposal(desired, reason, kept, figures, bool(blind), bounds, promotes, waives, silent)
 
     def marks(self, metric: str) -> tuple[tuple[float, str], ...]:
         """See Policy: those of all parts."""
@@ -71,6 +74,8 @@ class Combine:
             mean = sum(one.desired for _, one in wishes) / len(wishes)
             return math.ceil(mean - _EPSILON), "mean of " + ", ".join(name for name, _ in wishes)
         pick = max if self.by == "max" else min
+        if self.by == "max":
+            wishes = [wish for wish in wishes if not wish[1].abstains] or wishes
         name, one = pick(wishes, key=lambda wish: wish[1].desired)
         return one.desired, f"{name}: {one.reason}"
 

@@ -1,6 +1,7 @@
-"""What EC2 Auto Scaling's policies share: who is warming up, and a decision that stands until the next period."""
+"""What EC2 Auto Scaling's policies share: who is warming up, a decision that stands until the next period, and silence, which is no vote."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from .view import FleetView, Memory, Proposal, ServerView
 
@@ -38,3 +39,8 @@ def standing(view: FleetView, memory: Memory, *, hold: bool, blind: bool) -> Pro
 def without_standing(memory: Memory) -> Memory:
     """When nothing is decided."""
     return {name: series for name, series in memory.items() if name != _STANDING}
+
+
+def asking(view: FleetView, proposal: Proposal) -> Proposal:
+    """*proposal*, an abstention if it asks for no change: beside others such a policy has no say ("Multiple scaling policies" in the EC2 Auto Scaling user guide)."""
+    return replace(proposal, abstains=proposal.desired == view.size)

@@ -12,7 +12,7 @@ from typing import Literal
 
 from .adjustments import AdjustmentType, adjusted
 from .alarms import MINUTE, Alarm, AlarmState, watch
-from .group import decided, standing, without_standing
+from .group import asking, decided, standing, without_standing
 from .view import FleetView, Memory, Proposal
 
 COOLDOWN = 5 * MINUTE
@@ -46,6 +46,9 @@ class SimpleScaling:
 
     def propose(self, view: FleetView, memory: Memory) -> Proposal:
         """Apply the adjustment of an alarm whose period has just closed in ALARM, unless something is in progress or the cooldown runs."""
+        return asking(view, self._propose(view, memory))
+
+    def _propose(self, view: FleetView, memory: Memory) -> Proposal:
         blind = view.unknown > 0
         closed, silent = False, False
         found: list[tuple[int, int, str, float]] = []

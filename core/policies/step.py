@@ -14,7 +14,7 @@ from typing import Literal
 
 from .adjustments import AdjustmentType, StepAdjustment, adjusted, step_for
 from .alarms import MINUTE, Alarm, AlarmState, Observed, watch
-from .group import decided, standing, warm, warming
+from .group import asking, decided, standing, warm, warming
 from .view import FleetView, Memory, Proposal
 
 WARMUP = 5 * MINUTE
@@ -53,6 +53,9 @@ class StepScaling:
 
     def propose(self, view: FleetView, memory: Memory) -> Proposal:
         """Apply the steps of the alarms whose period has just closed in ALARM; between, what was last decided stands."""
+        return asking(view, self._propose(view, memory))
+
+    def _propose(self, view: FleetView, memory: Memory) -> Proposal:
         counted = warm(view, self.warmup)
         blind = view.unknown > 0
         closed, found, silent = False, list[tuple[int, str, dict[str, float]]](), False

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .alarms import MINUTE, Alarm, AlarmState, metric_of, observe
-from .group import decided, standing, warm, warming
+from .group import asking, decided, standing, warm, warming
 from .step import WARMUP
 from .view import FleetView, Memory, Proposal
 
@@ -54,6 +54,10 @@ class TargetTrackingAws:
 
     def propose(self, view: FleetView, memory: Memory) -> Proposal:
         """Propose the proportional capacity when a period closes with an alarm in ALARM; between, what was last decided stands."""
+        proposal = self._propose(view, memory)
+        return proposal if self.scale_in else asking(view, proposal)
+
+    def _propose(self, view: FleetView, memory: Memory) -> Proposal:
         counted = warm(view, self.warmup)
         high, low = self.alarms
         reach = max(high.reach, low.reach)

@@ -82,6 +82,7 @@ class Proposal:
     *blind*: something that the policy wanted to know was not there (so that others do not take it for consent).
     *bounds* (least, most or UNLIMITED): of a policy that has no wish of its own; *desired* is what there is within them, and who combines
     policies bounds what the others wish.
+    *abstains*: it asks for nothing now, and whoever takes the greatest of several policies' sizes asks the others.
     *promotes*: standby servers may be promoted for it, before any is launched. *waives*: limits of the autoscaler that it disregards, as a faulty rule does.
     """
 
@@ -93,6 +94,7 @@ class Proposal:
     bounds: tuple[int, int] | None = None
     promotes: bool = True
     waives: tuple[Limit, ...] = ()
+    abstains: bool = False
 
 
 class Policy(Protocol):

@@ -63,7 +63,7 @@ def test_whatever_a_policy_sees_is_recorded() -> None:
                                                   "draining", "proxy", "others", "launch_after"}  # fmt: skip
     assert {f.name for f in fields(ServerView)} == {"address", "metrics", "since", "sampled", "number"}
     assert {f.name for f in fields(Proposal)} == {"desired", "reason", "memory", "figures", "blind", "bounds", "promotes",
-                                                 "waives"}  # fmt: skip
+                                                 "waives", "abstains"}  # fmt: skip
 
 
 def test_actions_are_counted_or_named() -> None:

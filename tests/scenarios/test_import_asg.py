@@ -119,7 +119,7 @@ def test_two_target_tracking_policies_become_one_and_say_how(tmp_path: Path) -> 
             ]}},
         }
     }  # fmt: skip
-    assert "a scale-in needs all of them to agree, as all target tracking policies" in said(found)
+    assert "those of target tracking must all agree to a scale-in" in said(found)
     assert "the bounds of my-asg are not in it" in said(found)
     assert "NOTHING" not in said(found)
 
@@ -245,16 +245,16 @@ def test_what_is_not_carried_over_is_named_and_the_rest_stays(
     assert "{metric: cpu, target: 40%, warmup: 300s}" in found.text
 
 
-def test_a_part_that_only_scales_out_is_told_of(tmp_path: Path) -> None:
-    out = STEPS["ScalingPolicies"][0]
-    assert "of[1] can only scale out" in said(
-        imported(tmp_path, {"ScalingPolicies": [out, TWO["ScalingPolicies"][0]]}, ALARMS)
-    )
+def test_a_part_that_only_scales_out_has_no_say_in_a_scale_in(tmp_path: Path) -> None:
+    """Amazon EC2 Auto Scaling user guide, "Multiple scaling policies"."""
     never = tracking("cpu40", {**CPU}, 40.0)
     never["TargetTrackingConfiguration"]["DisableScaleIn"] = True
     found = imported(tmp_path, {"ScalingPolicies": [never, *STEPS["ScalingPolicies"]]}, ALARMS)
     assert policy_of(found)["combine"]["of"][0]["target_tracking_aws"]["disable_scale_in"] is True
-    assert "of[0] can only scale out, so that here NOTHING IS EVER SCALED IN" in said(found)
+    assert "has no say while it asks for nothing" in said(found)
+    assert "on EC2 a step or simple policy also scales in alone" in said(found)
+    tracked = imported(tmp_path, {"ScalingPolicies": [never, TWO["ScalingPolicies"][0]]}, ALARMS)
+    assert "also scales in alone" not in said(tracked)
 
 
 def test_of_several_groups_the_one_that_is_meant(tmp_path: Path) -> None:

@@ -6,9 +6,22 @@ from typing import Literal
 import pytest
 from pydantic import TypeAdapter
 from windtunnel.core.model import AutoscalerSpec
-from windtunnel.core.policies import AnyPolicy, Combine, Panic, Scheduled, Step, TargetTracking, Threshold
+from windtunnel.core.policies import (
+    AnyPolicy,
+    Combine,
+    Panic,
+    Scheduled,
+    Step,
+    StepScaling,
+    TargetTracking,
+    TargetTrackingAws,
+    Threshold,
+)  # fmt: skip
+from windtunnel.core.policies.adjustments import StepAdjustment
+from windtunnel.core.policies.alarms import Alarm
 from windtunnel.core.policies.memory import read_memory, write_memory
-from windtunnel.core.policies.view import NOTHING, FleetView, ServerView
+from windtunnel.core.policies.step import StepRule
+from windtunnel.core.policies.view import NOTHING, FleetView, Proposal, ServerView
 
 SECOND = 1_000_000_000
 
@@ -55,6 +68,31 @@ TRACK = TargetTracking(100.0)
 def test_what_counts(by: By, parts: tuple[AnyPolicy, ...], desired: int, reason: str) -> None:
     found = Combine(parts, by).propose(view(150.0, 150.0), NOTHING)
     assert (found.desired, found.reason) == (desired, reason)
+
+
+def test_who_asks_for_nothing_has_no_say_in_what_is_greatest() -> None:
+    """Amazon EC2 Auto Scaling user guide, "Multiple scaling policies": a policy whose alarm is silent asks for no capacity."""
+    out = StepScaling(
+        StepRule(Alarm(300.0, "requests", True, True, 60 * SECOND), (StepAdjustment(2, 0.0, None),))
+    )
+    never = TargetTrackingAws(300.0, out_datapoints=1, in_datapoints=1, scale_in=False)
+    for part in (out, never):
+        assert watched(part).abstains
+        both = watched(Combine((part, fixed(1))))
+        assert (both.desired, both.reason, both.abstains) == (1, "scheduled: scheduled size", False)
+    low = TargetTrackingAws(300.0, out_datapoints=1, in_datapoints=9)
+    assert watched(Combine((low, fixed(1)))).desired == 3
+    silent = watched(Combine((out, never)))
+    assert (silent.desired, silent.abstains) == (3, True)
+    assert watched(Combine((out, fixed(1)), "mean")).desired == 2
+
+
+def watched(policy: AnyPolicy) -> Proposal:
+    """What it proposes after three minutes of three quiet servers."""
+    found = policy.propose(view(150.0, 150.0, 150.0), NOTHING)
+    for second in range(10, 190, 10):
+        found = policy.propose(view(150.0, 150.0, 150.0, second=second), found.memory)
+    return found
 
 
 @pytest.mark.parametrize("by", ["max", "min", "mean"])
