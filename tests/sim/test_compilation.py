@@ -38,7 +38,8 @@ def test_what_is_left_out_of_the_fingerprint_is_called_by_nothing_compiled() -> 
             imports = (
                 f"core.{module} import" in path.read_text() or f"from .{module} import" in path.read_text()
             )
-            assert not imports or path.name in CONTROL_PLANE, f"{path.name} imports {name}"
+            # core.model holds values of the control plane; of it compiled code knows numbers only.
+            assert not imports or path.name in {*CONTROL_PLANE, "model.py"}, f"{path.name} imports {name}"
 
 
 def test_the_cache_goes_elsewhere_when_its_folder_cannot_be_written(
