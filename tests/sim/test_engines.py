@@ -67,7 +67,22 @@ def test_a_kernel_that_begins_tiny_grows_without_a_trace(
         assert_same(scenario(document, seed), block=block)
 
 
-@pytest.mark.parametrize("name", sorted(library()))
+SLOW = {
+    "misleading-cpu",
+    "real-day",
+    "registry-outage",
+    "retry-budget",
+    "retry-storm",
+    "thousand-servers",
+    "throttled-cloud",
+}
+"""They take the reference more than five seconds each; `make test` has them on the kernel (golden digests), and random scenarios on both."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.long) if name in SLOW else name for name in sorted(library())],
+)
 def test_engines_agree_on_the_library(name: str) -> None:
     assert_same(Scenario.load(name, SHORT.get(name, [])))
 
