@@ -126,7 +126,12 @@ def test_as_a_part_of_combine_a_decided_scale_in_waits_for_the_others_consent() 
     below = StepRule(Alarm(0.3, "cpu", above=False), (StepAdjustment(-2, upper=0),))
     step = StepScaling(scale_in=below, warmup=0)
     assert Group(Combine((QUICK, step), "max"), 8).minutes([0.25]) == [6]
-    shifted = StepScaling(
-        scale_in=replace(below, alarm=replace(below.alarm, period=MINUTE // 2 * 3)), warmup=0
-    )
-    assert Group(Combine((QUICK, shifted), "max"), 8).minutes([0.25, 0.25]) == [8, 6], "at 90 s"
+    longer = MINUTE // 2 * 3
+    shifted = StepScaling(scale_in=replace(below, alarm=replace(below.alarm, period=longer)), warmup=0)
+    for other, size in ((shifted, 6), (replace(QUICK, period=longer), 4)):
+        group = Group(Combine((QUICK, other), "max"), 8)
+        assert group.minutes([0.25]) == [8]
+        group.turn(0.25)
+        group.now += group.step
+        group.turn(0.25)
+        assert (group.now, group.size) == (longer, size)
