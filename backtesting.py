@@ -10,7 +10,6 @@ from .core.backtest import Backtest, Turn
 from .core.backtest import backtest as judge
 from .core.errors import UsageError
 from .core.model import AutoscalerSpec, FleetSpec
-from .core.policies.needs import needs_proxy
 from .core.records import view_of
 from .reports.decision_log import DecisionLog
 from .reports.explanation import Sentence, Situation, situation, story
@@ -74,9 +73,9 @@ def backtest(directory: str | Path, overrides: Sequence[str]) -> Backtest:
                 f"a backtest can change nothing else, for the rest is in what was recorded"
             )
     fleet, spec = _spec(other, folder)
-    if needs_proxy(spec.policy) and not needs_proxy(_spec(recorded, folder)[1].policy):
+    if fleet.needs_proxy and not _spec(recorded, folder)[0].needs_proxy:
         raise UsageError(
-            "expected a policy that looks at servers: the proxy's own samples are recorded only where the run's policy read them"
+            "expected a policy that looks at servers: the proxy's own samples are recorded only where the run's policy or alerts read them"
         )
     try:
         return judge(_Turns(log), spec, round(fleet.app.boot_time.mean))

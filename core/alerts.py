@@ -49,6 +49,7 @@ class ServerMetric:
     above: bool = True
     servers: Literal["any", "all", "mean"] = "any"
     kind: Literal["metric"] = "metric"
+    needs_proxy: ClassVar[bool] = False
 
     def look(self, moment: Moment) -> Seen:
         """A server without a usable sample, or without this metric, is unknown."""
@@ -83,6 +84,7 @@ class ServerCount:
     bound: int
     above: bool = False
     kind: Literal["count"] = "count"
+    needs_proxy: ClassVar[bool] = False
 
     def look(self, moment: Moment) -> Seen:
         """Always known."""
@@ -95,6 +97,7 @@ class AtMaximum:
     """Serving and booting servers are as many as there may be."""
 
     kind: Literal["at_maximum"] = "at_maximum"
+    needs_proxy: ClassVar[bool] = False
 
     def look(self, moment: Moment) -> Seen:
         """Always known."""
@@ -107,6 +110,7 @@ class OrphanFound:
     """This turn's reconciliation has found instances that bear our tag and that nobody has noted."""
 
     kind: Literal["orphan"] = "orphan"
+    needs_proxy: ClassVar[bool] = False
 
     def look(self, moment: Moment) -> Seen:
         """Of a turn that did not reconcile: none."""

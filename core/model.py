@@ -276,3 +276,10 @@ class FleetSpec:
     alerts: tuple[AlertSpec, ...] = ()
     expects: tuple[ExpectSpec, ...] = ()
     header_sets: tuple[tuple[tuple[str, str], ...], ...] = field(default=((),))
+
+    @property
+    def needs_proxy(self) -> bool:
+        """Whether anybody reads the proxy's own sample: the policy, or an alert."""
+        if self.autoscaler is None:
+            return False
+        return self.autoscaler.policy.needs_proxy or any(alert.when.needs_proxy for alert in self.alerts)

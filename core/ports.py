@@ -184,11 +184,3 @@ class Sink(Protocol):
     def decided(self, decision: Sequence[Any], observations: Sequence[Sequence[Any]]) -> None:
         """One turn of the autoscaler and what it saw (records.DECISIONS, records.OBSERVATIONS)."""
         ...
-
-
-class Evaluate(Protocol):
-    """Judge one variation of a scenario: what search and campaigns are given."""
-
-    def __call__(self, overrides: Mapping[str, Any], seed: int) -> Mapping[str, float]:
-        """The indicators of a run with *overrides* and *seed*."""
-        ...

@@ -25,7 +25,6 @@ from .autoscaler import Autoscaler, Decision, Drain, Launch, Promote, Terminate
 from .limits import BACKING_OFF
 from .model import NONE, SECOND, AutoscalerSpec
 from .policies.memory import read_memory, write_memory
-from .policies.needs import needs_proxy
 from .policies.view import NOTHING
 from .ports import Cloud, CloudError, CloudInstance, Registry, RegistryError, Servers, State
 from .refusals import stream
@@ -82,7 +81,7 @@ class ScalingDriver:
         self._draws = stream(seed)
         self._dry_run = dry_run or spec.dry_run
         self._lease = max(LEASE_TTL, 3 * spec.interval)
-        self._needs_proxy = needs_proxy((spec.policy, alerts))
+        self._needs_proxy = spec.policy.needs_proxy or any(alert.when.needs_proxy for alert in alerts)
         self._reason = ""
         self._proposed: tuple[object, ...] = ()
         self._begin_anew()

@@ -62,7 +62,7 @@ class Run:
             if len(self.table("decisions", ("time_ns",))):
                 return found
         except FileNotFoundError:
-            pass
+            pass  # Said below, with why it may be so.
         except (OSError, pa.ArrowInvalid) as error:
             raise RunError(f"{self.directory}: damaged run: {error}") from None
         raise RunError(

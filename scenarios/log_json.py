@@ -39,7 +39,7 @@ def _text_us(text: str) -> int:
     try:
         return _number_us(_finite(float(text)))
     except ValueError:
-        pass
+        pass  # Not a number: a date, or it is said below that it is neither.
     try:
         time = datetime.fromisoformat(text)
     except ValueError:

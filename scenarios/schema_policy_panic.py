@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, field_validator
 
+from ..core.model import SECOND
 from ..core.policies import Panic
 from .schema_base import Number, Positive
 from .schema_metrics import Target
 from .units import Duration, Rate, Share, format_share, show
 
-_SECOND = 1_000_000_000
-_HOUR = 3600 * _SECOND
+_HOUR = 3600 * SECOND
 
 
 def _threshold(value: Any) -> float:
@@ -42,7 +42,7 @@ class PanicPolicy(Target):
     )
     target_utilization: Share = Field(0.7, ge=0.01, description="so much of target is wanted on average")
     stable_window: Duration = Field(
-        60 * _SECOND, ge=5 * _SECOND, le=_HOUR, description="the long window, in whole seconds, 5s to 1h"
+        60 * SECOND, ge=5 * SECOND, le=_HOUR, description="the long window, in whole seconds, 5s to 1h"
     )
     panic_window: Share = Field(
         0.1, ge=0.01, description="the short window, of the long one; at least a second, in whole seconds"
@@ -66,7 +66,7 @@ class PanicPolicy(Target):
     @field_validator("stable_window", "scale_down_delay")
     @classmethod
     def _whole_seconds(cls, value: int) -> int:
-        if value % _SECOND:
+        if value % SECOND:
             raise ValueError("expected whole seconds")
         return value
 

@@ -11,12 +11,11 @@ from pydantic import (
     model_validator,
 )
 
+from ..core.model import SECOND
 from ..core.policies import queue as core
-from ..core.policies.hpa_behavior import IN_RATES, IN_WINDOW, OUT_RATES, OUT_WINDOW
-from ..core.policies.hpa_metrics import Tolerances
 from .schema_base import Count, FieldError, Model, Positive
-from .schema_policy_target_tracking_hpa import HpaRules
-from .units import Duration, Rate, Share, format_rate, parse_rate, show
+from .schema_policy_target_tracking_hpa import HpaBehavior
+from .units import Duration, Rate, format_rate, parse_rate, show
 
 
 class QueueFallback(Model):
@@ -36,7 +35,7 @@ class QueueFallback(Model):
         return core.Fallback(self.servers, self.failure_threshold, self.behavior)
 
 
-class QueuePolicy(Model):
+class QueuePolicy(HpaBehavior):
     """A total over the fleet, as the proxy sees it, decides on the size, down to no server and up from none (KEDA's shape)."""
 
     metric: Literal["requests", "in_flight", "waiting"] = Field(
@@ -50,13 +49,13 @@ class QueuePolicy(Model):
         0, description="the fleet is active while the total is above it; in the unit of `target`"
     )
     polling: Duration = Field(
-        30 * core.SECOND, gt=0, description="how often it is looked whether the fleet is active"
+        30 * SECOND, gt=0, description="how often it is looked whether the fleet is active"
     )
     sync: Duration = Field(
-        15 * core.SECOND, gt=0, description="how often the size of an active fleet is calculated"
+        15 * SECOND, gt=0, description="how often the size of an active fleet is calculated"
     )
     cooldown: Duration = Field(
-        300 * core.SECOND, description="from when the fleet was last active until it has `idle` servers"
+        300 * SECOND, description="from when the fleet was last active until it has `idle` servers"
     )
     initial_cooldown: Duration = Field(
         0, description="the same for a fleet that was never active, from the autoscaler's start"
@@ -66,15 +65,6 @@ class QueuePolicy(Model):
         description="servers while not active; omitted: 0, or, with `fleet.app.min` of 1 or more, the fleet is always active",
     )
     least: Positive = Field(1, description="servers that an active fleet has at once, and at least")
-    tolerance: Share = Field(
-        0.1, description="no change while the total is so close to what the servers are to have"
-    )
-    scale_up: HpaRules | None = Field(None, description="behavior.scaleUp, as in target_tracking_hpa")
-    scale_down: HpaRules | None = Field(None, description="behavior.scaleDown: the fields of scale_up")
-    downscale_stabilization: Duration = Field(
-        IN_WINDOW,
-        description="the window of a scale-in that scale_down does not say; to `idle` it goes without",
-    )
     fallback: QueueFallback | None = Field(
         None, description="what to do while the metric is missing; omitted: stay"
     )
@@ -116,17 +106,10 @@ class QueuePolicy(Model):
 
     def resolve(self) -> core.Queue:
         """The engine's policy."""
-        behaves = self.scale_up is not None or self.scale_down is not None
-        out, into = self.scale_up or HpaRules(), self.scale_down or HpaRules()
         return core.Queue(
             target=float(self.target), metric=self.metric, activation=float(self.activation), polling=self.polling,
             sync=self.sync, cooldown=self.cooldown, initial_cooldown=self.initial_cooldown,
             idle=core.AUTO if self.idle is None else self.idle, least=self.least,
-            tolerances=Tolerances(
-                self.tolerance if out.tolerance is None else out.tolerance,
-                self.tolerance if into.tolerance is None else into.tolerance,
-            ),
-            scale_out=out.resolve(OUT_WINDOW, OUT_RATES) if behaves else None,
-            scale_in=into.resolve(self.downscale_stabilization, IN_RATES) if behaves else None,
-            downscale_stabilization=self.downscale_stabilization, fallback=self.fallback.resolve() if self.fallback else None,
+            tolerances=self.tolerances(), behavior=self.behavior(),
+            fallback=self.fallback.resolve() if self.fallback else None,
         )  # fmt: skip

@@ -5,14 +5,22 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from ..core import policies as core
-from ..core.policies.hpa_behavior import IN_RATES, IN_WINDOW, OUT_RATES, OUT_WINDOW, ScalingRate, ScalingRules
+from ..core.model import SECOND
+from ..core.policies.hpa_behavior import (
+    IN_RATES,
+    IN_WINDOW,
+    OUT_RATES,
+    OUT_WINDOW,
+    Behavior,
+    ScalingRate,
+    ScalingRules,
+)
 from ..core.policies.hpa_metrics import SHARES, HpaMetric, Tolerances
 from .schema_base import FieldError, Model, Positive
 from .schema_metrics import Target
 from .units import Duration, Share, format_duration, format_share, show
 
-_SECOND = 1_000_000_000
-_LONGEST_PERIOD, _LONGEST_WINDOW = 1800 * _SECOND, 3600 * _SECOND
+_LONGEST_PERIOD, _LONGEST_WINDOW = 1800 * SECOND, 3600 * SECOND
 """What Kubernetes' API refuses beyond."""
 
 
@@ -51,7 +59,7 @@ class HpaRate(Model):
         None,
         description="so many percent (a plain number, also above 100) of the size at the period's start; rounded up in a scale-out, truncated in a scale-in",
     )
-    period: Duration = Field(15 * _SECOND, description="in each such time, at most 30m")
+    period: Duration = Field(15 * SECOND, description="in each such time, at most 30m")
 
     @field_validator("period")
     @classmethod
@@ -113,12 +121,9 @@ class HpaRules(Model):
         )
 
 
-class TargetTrackingHpaPolicy(Model):
-    """Kubernetes' HorizontalPodAutoscaler (autoscaling/v2): of several metrics the one that asks for most; see docs/policies.md."""
+class HpaBehavior(Model):
+    """Tolerances, windows and rates of a HorizontalPodAutoscaler."""
 
-    metrics: Annotated[list[HpaTarget], Field(min_length=1)] = Field(
-        description="what is looked at, each metric once"
-    )
     tolerance: Share = Field(
         0.1,
         description="no change while usage / target is within 1 plus or minus this, the boundary included",
@@ -129,12 +134,36 @@ class TargetTrackingHpaPolicy(Model):
         IN_WINDOW,
         description="the window of a scale-in that scale_down does not say (a flag of the controller)",
     )
+
+    def tolerances(self) -> Tolerances:
+        """The engine's."""
+        sides = (self.scale_up or HpaRules(), self.scale_down or HpaRules())
+        return Tolerances(*(self.tolerance if one.tolerance is None else one.tolerance for one in sides))
+
+    def behavior(self) -> Behavior:
+        """The engine's."""
+        if self.scale_up is None and self.scale_down is None:
+            return Behavior(downscale_stabilization=self.downscale_stabilization)
+        out, into = self.scale_up or HpaRules(), self.scale_down or HpaRules()
+        return Behavior(
+            out.resolve(OUT_WINDOW, OUT_RATES),
+            into.resolve(self.downscale_stabilization, IN_RATES),
+            self.downscale_stabilization,
+        )
+
+
+class TargetTrackingHpaPolicy(HpaBehavior):
+    """Kubernetes' HorizontalPodAutoscaler (autoscaling/v2): of several metrics the one that asks for most; see docs/policies.md."""
+
+    metrics: Annotated[list[HpaTarget], Field(min_length=1)] = Field(
+        description="what is looked at, each metric once"
+    )
     cpu_initialization_period: Duration = Field(
-        300 * _SECOND,
+        300 * SECOND,
         description="so long after a server became ready, its CPU sample counts only if all of it was measured since (a flag of the controller)",
     )
     metric_window: Duration = Field(
-        15 * _SECOND, description="the time that a CPU sample covers (metrics-server's resolution)"
+        15 * SECOND, description="the time that a CPU sample covers (metrics-server's resolution)"
     )
 
     @field_validator("metrics")
@@ -148,17 +177,10 @@ class TargetTrackingHpaPolicy(Model):
 
     def resolve(self) -> core.TargetTrackingHpa:
         """The engine's policy."""
-        behaves = self.scale_up is not None or self.scale_down is not None
-        out, into = self.scale_up or HpaRules(), self.scale_down or HpaRules()
         return core.TargetTrackingHpa(
             metrics=tuple(metric.resolve() for metric in self.metrics),
-            tolerances=Tolerances(
-                self.tolerance if out.tolerance is None else out.tolerance,
-                self.tolerance if into.tolerance is None else into.tolerance,
-            ),
-            scale_out=out.resolve(OUT_WINDOW, OUT_RATES) if behaves else None,
-            scale_in=into.resolve(self.downscale_stabilization, IN_RATES) if behaves else None,
-            downscale_stabilization=self.downscale_stabilization,
+            tolerances=self.tolerances(),
+            behavior=self.behavior(),
             cpu_initialization_period=self.cpu_initialization_period,
             metric_window=self.metric_window,
         )

@@ -14,7 +14,6 @@ from ..core.draws import BOOT_FAILURE, BOOT_TIME, draw, key, uniform
 from ..core.lifecycle import ALIVE, READY, State
 from ..core.model import SECOND, FleetSpec
 from ..core.order import Kind
-from ..core.policies.needs import needs_proxy
 from ..core.ports import Cloud, CloudInstance, ProxyLoad, Registry, RegistryError, Sample, Sink
 from ..core.table import CANARY, SERVING
 from .embedded_cloud import number_of
@@ -56,9 +55,7 @@ class ControlPlane:
         self._boot_stream = key(fleet.seed, "boot")
         self._reachable = True
         # Nobody else would read it.
-        self._proxy_writes = fleet.autoscaler is not None and needs_proxy(
-            (fleet.autoscaler.policy, fleet.alerts)
-        )
+        self._proxy_writes = fleet.needs_proxy
         plane.lost = self._lost
         plane.proxy_down = self._proxy_down
 

@@ -119,7 +119,7 @@ class Keeper:
                 if ended[0] == self._child.pid:
                     self._status = self._child.returncode = os.waitstatus_to_exitcode(ended[1])
         except ChildProcessError:
-            pass
+            pass  # Nothing is left to wait for.
         return self._status
 
     def _follow_stops(self) -> None:

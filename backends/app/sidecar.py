@@ -174,7 +174,7 @@ class Program:
             self._keeper.stdin.flush()
             self._keeper.wait(GRACE + 1.0)
         except BrokenPipeError:
-            pass
+            pass  # The keeper ended before it was told to.
         except subprocess.TimeoutExpired:
             self._link.log("warning", "the program did not end in time")
         with suppress(BrokenPipeError):

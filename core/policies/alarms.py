@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
 
-from .view import Memory, ServerView
+from .view import SECOND, Memory, ServerView
 
-MINUTE = 60_000_000_000
+MINUTE = 60 * SECOND
 """In ns."""
 
 MARGIN = 2

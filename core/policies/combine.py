@@ -29,6 +29,11 @@ class Combine:
     by: Literal["max", "min", "mean"] = "max"
     kind: Literal["combine"] = "combine"
 
+    @property
+    def needs_proxy(self) -> bool:
+        """See Policy: if a part does."""
+        return any(part.needs_proxy for part in self.of)
+
     def propose(self, view: FleetView, memory: Memory) -> Proposal:
         """Propose what the parts do, combined; reason and figures name the part."""
         names = self._names()

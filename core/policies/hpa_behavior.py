@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .hpa_history import History
-
-_SECOND = 1_000_000_000
+from .view import SECOND
 
 Select = Literal["max", "min", "disabled"]
 """Which of several rates holds: the one that allows most, least, or no change at all."""
@@ -52,13 +51,53 @@ class ScalingRules:
         return max((rate.period for rate in self.rates), default=0)
 
 
-OUT_RATES = (ScalingRate(4, "pods", 15 * _SECOND), ScalingRate(100, "percent", 15 * _SECOND))
-IN_RATES = (ScalingRate(100, "percent", 15 * _SECOND),)
-OUT_WINDOW, IN_WINDOW = 0, 300 * _SECOND
+OUT_RATES = (ScalingRate(4, "pods", 15 * SECOND), ScalingRate(100, "percent", 15 * SECOND))
+IN_RATES = (ScalingRate(100, "percent", 15 * SECOND),)
+OUT_WINDOW, IN_WINDOW = 0, 300 * SECOND
 """What Kubernetes has where a ``behavior`` says nothing."""
 
 SCALE_OUT = ScalingRules(OUT_WINDOW, OUT_RATES)
 SCALE_IN = ScalingRules(IN_WINDOW, IN_RATES)
+
+
+@dataclass(frozen=True, slots=True)
+class Behavior:
+    """Both directions; None where nothing is said. If one is given the other has its defaults.
+
+    If none is, *downscale_stabilization* (ns) is the window of a scale-in, a scale-out goes at once to twice the size or 4, and changes are not remembered.
+    """
+
+    scale_out: ScalingRules | None = None
+    scale_in: ScalingRules | None = None
+    downscale_stabilization: int = IN_WINDOW
+
+    @property
+    def rules(self) -> tuple[ScalingRules, ScalingRules] | None:
+        """Of a scale-out and of a scale-in, None without any."""
+        if self.scale_out is None and self.scale_in is None:
+            return None
+        return self.scale_out or SCALE_OUT, self.scale_in or SCALE_IN
+
+    def allowed(self, now: int, size: int, wanted: int, history: History) -> tuple[int, int]:
+        """*wanted* after stabilization, and after the rates too."""
+        if self.rules is None:
+            stable = stabilized_without_rules(now, wanted, history, self.downscale_stabilization)
+            return stable, limited_without_rules(size, stable)
+        stable = stabilized(now, size, wanted, history, *self.rules)
+        return stable, limited(now, size, stable, history, *self.rules)
+
+    def begun(self, now: int, size: int, history: History) -> History:
+        """*history* without what nothing asks for again; a fresh start records the current *size* first."""
+        if self.rules is None:
+            window, period = self.downscale_stabilization, 0
+        else:
+            window, period = (max(one.window for one in self.rules), max(one.longest for one in self.rules))
+        kept = history.pruned(now, window, period)
+        return kept if kept.recommendations else kept.recommend(now, size)
+
+    def changed(self, now: int, by: int, history: History) -> History:
+        """*history* with the change that is proposed, where the rates ask for it."""
+        return history if self.rules is None else history.record(now, by)
 
 
 def stabilized(

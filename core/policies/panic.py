@@ -20,11 +20,9 @@ Decided here, where Knative has nothing to say or lives in another world:
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
-from .view import FleetView, Memory, Proposal
-
-SECOND = 1_000_000_000
+from .view import SECOND, FleetView, Memory, Proposal
 
 _EPSILON = 1e-9
 """Keeps ceil(3.0000000000000004) at 3."""
@@ -55,6 +53,7 @@ class Panic:
     scale_down_delay: int = 0
     activation_scale: int = 1
     kind: Literal["panic"] = "panic"
+    needs_proxy: ClassVar[bool] = False
 
     def propose(self, view: FleetView, memory: Memory) -> Proposal:
         """Propose what Scale would, or the same size without samples."""

@@ -21,21 +21,11 @@ fleet is first scaled one ``sync`` later; ``idle`` omitted means 0, or, if the a
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from .hpa_behavior import (
-    IN_WINDOW,
-    SCALE_IN,
-    SCALE_OUT,
-    ScalingRules,
-    limited,
-    limited_without_rules,
-    stabilized,
-    stabilized_without_rules,
-)
+from .hpa_behavior import Behavior
 from .hpa_history import History
 from .hpa_metrics import Tolerances, recommend_for_total
-from .view import FleetView, Memory, Proposal
+from .view import SECOND, FleetView, Memory, Proposal
 
-SECOND = 1_000_000_000
 AUTO = -1
 """Idle size: none at all if the autoscaler's minimum allows it; else never idle."""
 
@@ -68,7 +58,7 @@ class Fallback:
 class Queue:
     """*target*: of *metric*, per server; *activation*: of the whole. Times in ns. See the module.
 
-    *scale_out*, *scale_in*, *downscale_stabilization*: see TargetTrackingHpa.
+    *behavior*: see TargetTrackingHpa.
     """
 
     target: float
@@ -81,9 +71,7 @@ class Queue:
     idle: int = AUTO
     least: int = 1
     tolerances: Tolerances = field(default_factory=Tolerances)
-    scale_out: ScalingRules | None = None
-    scale_in: ScalingRules | None = None
-    downscale_stabilization: int = IN_WINDOW
+    behavior: Behavior = field(default_factory=Behavior)
     fallback: Fallback | None = None
     kind: Literal["queue"] = "queue"
 
@@ -234,21 +222,10 @@ class _Turn:
     def _allowed(self, wanted: int) -> int:
         """*wanted*, after stabilization and limits."""
         policy, now, size = self.policy, self.view.now, self.view.size
-        rules = policy.scale_out is not None or policy.scale_in is not None
-        out, into = policy.scale_out or SCALE_OUT, policy.scale_in or SCALE_IN
-        history = self.history
-        if not history.recommendations:
-            history = history.recommend(now, size)
-        if rules:
-            stable = stabilized(now, size, wanted, history, out, into)
-            allowed = limited(now, size, stable, history, out, into)
-            history = history.record(now, max(allowed, policy.least) - size)
-            horizon = max(out.window, into.window), max(out.longest, into.longest)
-        else:
-            stable = stabilized_without_rules(now, wanted, history, policy.downscale_stabilization)
-            allowed = limited_without_rules(size, stable)
-            horizon = policy.downscale_stabilization, 0
-        self.history = history.recommend(now, wanted).pruned(now, *horizon)
+        history = policy.behavior.begun(now, size, self.history)
+        _, allowed = policy.behavior.allowed(now, size, wanted, history)
+        history = policy.behavior.changed(now, max(allowed, policy.least) - size, history)
+        self.history = history.recommend(now, wanted)
         return allowed
 
 

@@ -7,7 +7,7 @@ what there is, or, within ``combine``, what the other parts decide.
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from .view import UNLIMITED, FleetView, Memory, Proposal
 
@@ -31,6 +31,7 @@ class Scheduled:
 
     steps: tuple[Step, ...]
     kind: Literal["scheduled"] = "scheduled"
+    needs_proxy: ClassVar[bool] = False
 
     def propose(self, view: FleetView, memory: Memory) -> Proposal:
         """Propose the scheduled size, or what there is within the scheduled bounds."""

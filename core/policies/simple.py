@@ -8,7 +8,7 @@ If both alarms are in ALARM the larger capacity wins. There is no warm-up: an in
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from .adjustments import AdjustmentType, adjusted
 from .alarms import MINUTE, Alarm, AlarmState, watch
@@ -43,6 +43,7 @@ class SimpleScaling:
     scale_out: SimpleRule | None = None
     scale_in: SimpleRule | None = None
     kind: Literal["simple"] = "simple"
+    needs_proxy: ClassVar[bool] = False
 
     def propose(self, view: FleetView, memory: Memory) -> Proposal:
         """Apply the adjustment of an alarm whose period has just closed in ALARM, unless something is in progress or the cooldown runs."""

@@ -10,7 +10,7 @@ or none at all, changes nothing; the metric is the average of those that report,
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from .adjustments import AdjustmentType, StepAdjustment, adjusted, step_for
 from .alarms import MINUTE, Alarm, AlarmState, Observed, watch
@@ -50,6 +50,7 @@ class StepScaling:
     scale_in: StepRule | None = None
     warmup: int = WARMUP
     kind: Literal["step"] = "step"
+    needs_proxy: ClassVar[bool] = False
 
     def propose(self, view: FleetView, memory: Memory) -> Proposal:
         """Apply the steps of the alarms whose period has just closed in ALARM; between, what was last decided stands."""

@@ -7,7 +7,7 @@ treated conservatively in each direction: as idle when scaling out, as exactly o
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from .view import FleetView, Memory, Proposal
 
@@ -23,6 +23,7 @@ class TargetTracking:
     metric: str = "requests"
     tolerance: float = 0.1
     kind: Literal["target_tracking"] = "target_tracking"
+    needs_proxy: ClassVar[bool] = False
 
     def propose(self, view: FleetView, memory: Memory) -> Proposal:
         """Propose ceil(sum / target), or the same within the tolerance."""

@@ -11,7 +11,7 @@ instances are in the capacity when scaling in, as with step scaling; one server 
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from .alarms import MINUTE, Alarm, AlarmState, metric_of, observe
 from .group import asking, decided, standing, warm, warming
@@ -41,6 +41,7 @@ class TargetTrackingAws:
     warmup: int = WARMUP
     scale_in: bool = True
     kind: Literal["target_tracking_aws"] = "target_tracking_aws"
+    needs_proxy: ClassVar[bool] = False
 
     @property
     def alarms(self) -> tuple[Alarm, Alarm]:

@@ -19,49 +19,33 @@ which tells a first readiness from a later one, has nothing to decide here and i
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
-from .hpa_behavior import (
-    IN_WINDOW,
-    SCALE_IN,
-    SCALE_OUT,
-    ScalingRules,
-    limited,
-    limited_without_rules,
-    stabilized,
-    stabilized_without_rules,
-)
+from .hpa_behavior import Behavior
 from .hpa_history import History
 from .hpa_metrics import HpaMetric, Recommendation, Tolerances, Youth, recommend
-from .view import FleetView, Memory, Proposal
-
-_SECOND = 1_000_000_000
+from .view import SECOND, FleetView, Memory, Proposal
 
 
 @dataclass(frozen=True, slots=True)
 class TargetTrackingHpa:
     """*metrics* and what may become of their recommendation.
 
-    *scale_out* and *scale_in* are the two halves of a ``behavior``; both None: there is none, then *downscale_stabilization* (ns) is the
-    window of a scale-in, a scale-out goes at once to twice the size or 4, and changes are not remembered.
     *cpu_initialization_period* and *metric_window* (ns): see :class:`hpa_metrics.Youth`.
     """
 
     metrics: tuple[HpaMetric, ...]
     tolerances: Tolerances = field(default_factory=Tolerances)
-    scale_out: ScalingRules | None = None
-    scale_in: ScalingRules | None = None
-    downscale_stabilization: int = IN_WINDOW
-    cpu_initialization_period: int = 300 * _SECOND
-    metric_window: int = 15 * _SECOND
+    behavior: Behavior = field(default_factory=Behavior)
+    cpu_initialization_period: int = 300 * SECOND
+    metric_window: int = 15 * SECOND
     kind: Literal["target_tracking_hpa"] = "target_tracking_hpa"
+    needs_proxy: ClassVar[bool] = False
 
     def propose(self, view: FleetView, memory: Memory) -> Proposal:
         """One turn of the controller."""
         history = History.read(memory).carried_out(view.last_action)
-        history = history.pruned(view.now, *self._horizon())
-        if not history.recommendations:
-            history = history.recommend(view.now, view.size)
+        history = self.behavior.begun(view.now, view.size, history)
         least, most = self._bounds(view)
         if view.size < least:
             reason = "below minimum" if view.size else "no servers"
@@ -91,13 +75,7 @@ class TargetTrackingHpa:
         blind: bool,
     ) -> Proposal:
         """Stabilization, then rates, then bounds."""
-        out, into = self.scale_out or SCALE_OUT, self.scale_in or SCALE_IN
-        if self._behaves:
-            stable = stabilized(view.now, view.size, wanted, history, out, into)
-            allowed = limited(view.now, view.size, stable, history, out, into)
-        else:
-            stable = stabilized_without_rules(view.now, wanted, history, self.downscale_stabilization)
-            allowed = limited_without_rules(view.size, stable)
+        stable, allowed = self.behavior.allowed(view.now, view.size, wanted, history)
         desired = min(max(allowed, bounds[0]), bounds[1])
         figures.update({"recommended": wanted, "stabilized": stable, "allowed": allowed})
         if desired != allowed:
@@ -121,8 +99,7 @@ class TargetTrackingHpa:
         figures: Mapping[str, float],
         blind: bool = False,
     ) -> Proposal:
-        if self._behaves:
-            history = history.record(view.now, desired - view.size)
+        history = self.behavior.changed(view.now, desired - view.size, history)
         return Proposal(desired, reason, history.write(), figures, blind or view.unknown > 0)
 
     def _recommendations(self, view: FleetView) -> dict[str, Recommendation | None]:
@@ -133,17 +110,6 @@ class TargetTrackingHpa:
         to_zero = any(one.total for one in self.metrics)
         least = max(view.minimum, 0 if to_zero else 1)
         return least, view.maximum if view.maximum >= 0 else max(least, 2**31 - 1)
-
-    @property
-    def _behaves(self) -> bool:
-        return self.scale_out is not None or self.scale_in is not None
-
-    def _horizon(self) -> tuple[int, int]:
-        """The longest stabilization window and the longest period (ns)."""
-        if not self._behaves:
-            return self.downscale_stabilization, 0
-        out, into = self.scale_out or SCALE_OUT, self.scale_in or SCALE_IN
-        return max(out.window, into.window), max(out.longest, into.longest)
 
 
 def _figures(found: Mapping[str, Recommendation | None]) -> dict[str, float]:

@@ -13,7 +13,7 @@ server is too busy and two are idle.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from .view import NOTHING, FleetView, Limit, Memory, Proposal
 
@@ -50,6 +50,7 @@ class Threshold:
     standby_above: float = OFF
     faults: ThresholdFaults = ThresholdFaults()
     kind: Literal["threshold"] = "threshold"
+    needs_proxy: ClassVar[bool] = False
 
     def propose(self, view: FleetView, memory: Memory) -> Proposal:
         """Propose one more, one fewer, or the same."""

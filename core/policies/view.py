@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, Protocol
 
+SECOND = 1_000_000_000
+"""In ns. (core.model imports the policies, which cannot have its own.)"""
+
 Memory = Mapping[str, tuple[float, ...]]
 """What a policy must know of earlier turns: named series of numbers. Times are whole ns. It survives a crash of the autoscaler."""
 
@@ -52,7 +55,7 @@ class FleetView:
     draining: int = 0
     """How many instances end what they have in flight; not in *servers*, and not in :attr:`size`."""
     proxy: Mapping[str, float] | None = None
-    """The proxy's own sample (requests and unserved per second, in_flight, waiting), for policies that need it (core.policies.needs); None: missing or too old."""
+    """The proxy's own sample (requests and unserved per second, in_flight, waiting), for policies that need it; None: missing or too old."""
     others: int = 0
     """Instances of ours that are paid for and not in :attr:`size`: those that drain or end, standby servers, canaries."""
     launch_after: int = -1
@@ -103,6 +106,11 @@ class Policy(Protocol):
     @property
     def kind(self) -> str:
         """Its name in a scenario."""
+        ...
+
+    @property
+    def needs_proxy(self) -> bool:
+        """Whether it looks at the proxy's own sample, which is read for those only who do."""
         ...
 
     def propose(self, view: FleetView, memory: Memory) -> Proposal:

@@ -13,24 +13,13 @@ from windtunnel.core.model import SECOND, AutoscalerSpec, SloSpec
 from windtunnel.core.order import Kind, lane, priority, request_number
 from windtunnel.core.outcomes import Outcome
 from windtunnel.core.policies import TargetTracking, Threshold
-from windtunnel.core.policies.view import NOTHING, FleetView, ServerView
+from windtunnel.core.policies.view import NOTHING, FleetView
 from windtunnel.core.ports import CloudInstance, Sample, Servers
 from windtunnel.core.slo import judge, percentile, percentile_of
+from windtunnel.tests.core.policies.views import view
 
 RULE = Threshold(requests_high=300, requests_low=100, memory_high=0.9, memory_low=0.3)
 TRACK = TargetTracking(metric="requests", target=100.0, tolerance=0.1)
-
-
-def view(*loads: tuple[float, float] | None, booting: int = 0) -> FleetView:
-    """Servers with (requests, memory), None for unknown."""
-    return FleetView(
-        100 * SECOND,
-        tuple(
-            ServerView(f"s{n}", None if load is None else {"requests": load[0], "memory": load[1]})
-            for n, load in enumerate(loads)
-        ),
-        (90 * SECOND,) * booting,
-    )
 
 
 @pytest.mark.parametrize(

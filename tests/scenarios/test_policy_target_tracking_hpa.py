@@ -21,18 +21,18 @@ def resolved(**policy: Any) -> TargetTrackingHpa:
 
 
 def test_no_behavior_unless_a_direction_is_given() -> None:
-    assert (resolved().scale_out, resolved().scale_in) == (None, None)
+    assert (resolved().behavior.scale_out, resolved().behavior.scale_in) == (None, None)
 
 
 def test_defaults_of_a_behavior() -> None:
     """TestGenerateScaleUpRules, TestGenerateScaleDownRules (kubernetes/kubernetes, pkg/apis/autoscaling/v2/defaults_test.go)."""
     for direction in ("scale_up", "scale_down"):
         found = resolved(**{direction: {}})
-        assert (found.scale_out, found.scale_in) == (SCALE_OUT, SCALE_IN)
+        assert (found.behavior.scale_out, found.behavior.scale_in) == (SCALE_OUT, SCALE_IN)
     found = resolved(scale_down={"policies": [{"pods": 2, "period": "1m"}]}, downscale_stabilization="10m")
-    assert found.scale_in is not None
-    assert found.scale_in.window == 600 * SECOND
-    assert found.scale_in.rates == (ScalingRate(2, "pods", 60 * SECOND),)
+    assert found.behavior.scale_in is not None
+    assert found.behavior.scale_in.window == 600 * SECOND
+    assert found.behavior.scale_in.rates == (ScalingRate(2, "pods", 60 * SECOND),)
 
 
 def test_a_direction_may_have_a_tolerance_of_its_own() -> None:

@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 from windtunnel.core.autoscaler import Launch
 from windtunnel.core.model import SECOND, AutoscalerSpec
+from windtunnel.core.policies.hpa_behavior import Behavior
 from windtunnel.core.policies.hpa_metrics import HpaMetric
 from windtunnel.core.policies.target_tracking_hpa import TargetTrackingHpa
 from windtunnel.core.ports import CloudError, CloudInstance, RegistryError
@@ -82,7 +83,7 @@ def fly(trouble: Trouble, spec: AutoscalerSpec = SPEC) -> Fleet:
 
 
 HPA = replace(
-    SPEC, policy=TargetTrackingHpa((HpaMetric(50.0, "requests"),), downscale_stabilization=4 * SECOND), affordable=5
+    SPEC, policy=TargetTrackingHpa((HpaMetric(50.0, "requests"),), behavior=Behavior(downscale_stabilization=4 * SECOND)), affordable=5
 )  # fmt: skip
 """A policy that remembers, and a cap on cost."""
 
@@ -126,7 +127,9 @@ def test_trouble_at_any_call_of_a_policy_that_remembers() -> None:
 def test_a_stabilization_window_survives_a_crash(dies_at: int) -> None:
     """It asked for the most until 8 s, and for less from 9 s on: within the window, a successor that knew nothing would scale in at once."""
     window = 20
-    policy = TargetTrackingHpa((HpaMetric(50.0, "requests"),), downscale_stabilization=window * SECOND)
+    policy = TargetTrackingHpa(
+        (HpaMetric(50.0, "requests"),), behavior=Behavior(downscale_stabilization=window * SECOND)
+    )
     spec = replace(SPEC, policy=policy)
     drains = {}
     for name, dies in (("crashed", dies_at), ("spared", 0)):

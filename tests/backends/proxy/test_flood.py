@@ -13,12 +13,11 @@ from windtunnel.backends.connection import registry_at
 from windtunnel.core.admission import EVICT
 from windtunnel.core.model import ProxySpec
 
-from .fleet import App, Request, play
+from .fleet import GET, App, Request, play
 from .test_role import redis_server, role
 
 pytestmark = pytest.mark.long
 
-GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 SECONDS = 8.0
 SLOW = 0.9
 """A probe whose SYN was dropped waits a second for the next one (RFC 6298); such probes are counted apart."""
@@ -62,7 +61,7 @@ async def probe(host: str, port: int) -> float:
 def test_probes_are_answered_under_a_flood(count: int, size: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < count + 2_000:
-        pytest.skip(f"needs {count + 2_000} descriptors, may have {hard}")
+        pytest.fail(f"needs {count + 2_000} descriptors, may have {hard}: raise the hard limit (ulimit -Hn)")
     resource.setrlimit(resource.RLIMIT_NOFILE, (count + 2_000, hard))
 
     async def answer(request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -25,10 +25,9 @@ from windtunnel.core.admission import CRASH
 from windtunnel.core.model import AppSpec, FleetSpec, Memory, ProxySpec
 from windtunnel.core.ports import RegistryError, Servers
 
-from .fleet import App, Client, play, until
+from .fleet import GET, App, Client, play, until
 
 MS = 1_000_000
-GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 class Role:
@@ -205,7 +204,7 @@ def test_it_is_told_the_numbers_of_instances_whose_addresses_do_not_tell_them() 
 
 def test_what_is_under_way_ends_before_the_role_does() -> None:
     async def story() -> None:
-        from .fleet import Request
+        from .fleet import GET, Request
 
         release = asyncio.Event()
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from windtunnel.core.policies import Panic
 from windtunnel.core.policies.memory import read_memory, write_memory
-from windtunnel.core.policies.panic import CALM, SECOND
-from windtunnel.core.policies.view import NOTHING, FleetView, Memory, Proposal, ServerView
+from windtunnel.core.policies.panic import CALM
+from windtunnel.core.policies.view import NOTHING, SECOND, FleetView, Memory, Proposal, ServerView
 
 KNATIVE = Panic(
     target=10.0, metric="in_flight", utilization=1.0, max_scale_up_rate=10.0, max_scale_down_rate=10.0

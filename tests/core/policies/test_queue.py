@@ -14,9 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from windtunnel.core import policies
-from windtunnel.core.policies.hpa_behavior import SCALE_IN, ScalingRate, ScalingRules
+from windtunnel.core.policies.hpa_behavior import SCALE_IN, Behavior, ScalingRate, ScalingRules
 from windtunnel.core.policies.memory import read_memory, write_memory
-from windtunnel.core.policies.needs import needs_proxy
 from windtunnel.core.policies.queue import Fallback, Queue
 from windtunnel.core.policies.view import NOTHING, FleetView, Memory, Proposal, ServerView
 
@@ -62,7 +61,12 @@ class Fleet:
 
 def quick(**changes: Any) -> Queue:
     """Both loops each second, no stabilization."""
-    base: dict[str, Any] = {"target": 10.0, "polling": SECOND, "sync": SECOND, "downscale_stabilization": 0}
+    base: dict[str, Any] = {
+        "target": 10.0,
+        "polling": SECOND,
+        "sync": SECOND,
+        "behavior": Behavior(downscale_stabilization=0),
+    }
     return Queue(**{**base, **changes})
 
 
@@ -151,7 +155,7 @@ def test_a_fleet_that_was_never_active_does_not_wait() -> None:
 
 def test_the_cooldown_may_jump_past_the_scale_in_window() -> None:
     # kedacore/keda#7770: N -> 0 by the cooldown, whatever the HPA's behaviour says.
-    fleet = Fleet(quick(cooldown=10 * SECOND, downscale_stabilization=300 * SECOND), 0)
+    fleet = Fleet(quick(cooldown=10 * SECOND, behavior=Behavior(downscale_stabilization=300 * SECOND)), 0)
     assert fleet.sizes([50, 50, 50]) == [1, 4, 5]
     assert fleet.sizes([0] * 11) == [5] * 10 + [0]
 
@@ -203,11 +207,11 @@ def test_a_fallback_wakes_a_fleet_that_has_none() -> None:
 
 def test_between_one_and_many_stabilization_and_rates_are_those_of_the_hpa() -> None:
     # Without a behavior: the most of the window, also above the size, and at most twice the size or 4.
-    fleet = Fleet(quick(downscale_stabilization=5 * SECOND), 1)
+    fleet = Fleet(quick(behavior=Behavior(downscale_stabilization=5 * SECOND)), 1)
     assert fleet.sizes([50, 20, 30, 20, 20, 20, 20, 20, 20]) == [4, 5, 5, 5, 5, 5, 3, 3, 2]
     # With one, as the specification's example has it: window 300 s, 100% per 15 s; and here one server a second up.
     out = ScalingRules(0, (ScalingRate(1, "pods", SECOND),))
-    fleet = Fleet(quick(scale_out=out, scale_in=SCALE_IN), 1)
+    fleet = Fleet(quick(behavior=Behavior(out, SCALE_IN)), 1)
     assert fleet.sizes([50] * 5) == [2, 3, 4, 5, 5]
     sizes = fleet.sizes([20] * 320)
     assert sizes.index(2) == 299, "a recommendation counts for less than 300 s"
@@ -239,7 +243,11 @@ def test_more_load_never_gives_fewer_servers(size: int, one: float, other: float
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 20), st.floats(0, 500), st.floats(5, 50))
 def test_with_constant_load_the_fleet_settles_and_stays(size: int, total: float, target: float) -> None:
-    fleet = Fleet(Queue(target, downscale_stabilization=60 * SECOND, cooldown=60 * SECOND), size, step=5)
+    fleet = Fleet(
+        Queue(target, behavior=Behavior(downscale_stabilization=60 * SECOND), cooldown=60 * SECOND),
+        size,
+        step=5,
+    )
     sizes = fleet.sizes([total] * 120)
     assert len(set(sizes[40:])) == 1
     assert (sizes[-1] == 0) == (total == 0)
@@ -250,9 +258,9 @@ def test_settings_survive_their_journey_and_policies_say_that_they_need_the_prox
     policy = Queue(3.0, "in_flight", fallback=Fallback(2, 3, "current"))
     assert kind.validate_json(kind.dump_json(policy)) == policy
     assert json.loads(kind.dump_json(policy))["kind"] == "queue"
-    assert needs_proxy(policy)
-    assert needs_proxy(policies.Combine((policies.Threshold(), policy)))
-    assert not needs_proxy(policies.Combine((policies.Threshold(),)))
-    assert not needs_proxy(policies.Threshold())
+    assert policy.needs_proxy
+    assert policies.Combine((policies.Threshold(), policy)).needs_proxy
+    assert not policies.Combine((policies.Threshold(),)).needs_proxy
+    assert not policies.Threshold().needs_proxy
     assert policy.marks("in_flight") == ((3.0, "target"),)
     assert policy.marks("cpu") == ()

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from windtunnel.core.autoscaler import Autoscaler
 from windtunnel.core.model import AutoscalerSpec
 from windtunnel.core.policies import AnyPolicy, TargetTrackingHpa
-from windtunnel.core.policies.hpa_behavior import IN_WINDOW, ScalingRate, ScalingRules
+from windtunnel.core.policies.hpa_behavior import IN_WINDOW, Behavior, ScalingRate, ScalingRules
 from windtunnel.core.policies.hpa_metrics import HpaMetric, Tolerances
 from windtunnel.core.policies.memory import read_memory, write_memory
 from windtunnel.core.policies.view import NOTHING, FleetView, Memory, Proposal, ServerView
@@ -23,7 +23,7 @@ SECOND = 1_000_000_000
 CPU, QPS = HpaMetric(0.3, "cpu"), HpaMetric(15, "in_flight")
 PODS = (ScalingRate(2, "pods", 60 * SECOND),)
 AT_ONCE = ScalingRules(0, (ScalingRate(100, "percent", 15 * SECOND),))
-STEADY = TargetTrackingHpa((QPS,), scale_in=AT_ONCE)
+STEADY = TargetTrackingHpa((QPS,), behavior=Behavior(scale_in=AT_ONCE))
 NONE: Mapping[str, float] = {}
 
 
@@ -110,7 +110,7 @@ def test_what_is_missing_is_said() -> None:
 def test_a_fresh_start_records_the_size_first() -> None:
     """recordInitialRecommendation: so that a restart delays a scale-in by one window. With a behavior an age of exactly one window is over."""
     for rules, over in ((None, 315), (ScalingRules(0, PODS), 300)):
-        policy = TargetTrackingHpa((QPS,), scale_out=rules)
+        policy = TargetTrackingHpa((QPS,), behavior=Behavior(scale_out=rules))
         memory, sizes = NOTHING, {}
         for now in range(0, 331, 15):
             found = policy.propose(load(6, 5, now), memory)
@@ -130,14 +130,16 @@ def test_a_turn_without_usable_metrics_is_not_recorded() -> None:
 
 def test_a_fresh_start_is_only_one() -> None:
     """What is remembered may all be older than its window, and a window may be 0: the size is not recorded again."""
-    policy = TargetTrackingHpa((QPS,), downscale_stabilization=0)
+    policy = TargetTrackingHpa((QPS,), behavior=Behavior(downscale_stabilization=0))
     first = policy.propose(load(6, 5), NOTHING)
     assert [policy.propose(load(6, 5, now), first.memory).desired for now in (0, 15, 9000)] == [6, 2, 2]
 
 
 def test_the_autoscaler_tells_its_bounds_and_its_last_action() -> None:
     """What the policy remembers is what became of its proposal, though bounds and actions are the autoscaler's."""
-    policy = TargetTrackingHpa((QPS,), scale_out=ScalingRules(0, (ScalingRate(8, "pods", 60 * SECOND),)))
+    policy = TargetTrackingHpa(
+        (QPS,), behavior=Behavior(scale_out=ScalingRules(0, (ScalingRate(8, "pods", 60 * SECOND),)))
+    )
     engine = Autoscaler(AutoscalerSpec(policy, minimum=2, maximum=5))
     servers = Servers(("s0", "s1", "s2"))
 
@@ -172,7 +174,9 @@ def test_the_default_rates_of_a_behavior() -> None:
 
 
 def test_rates_hold_per_period_and_not_per_turn() -> None:
-    slow = TargetTrackingHpa((QPS,), scale_out=ScalingRules(0, PODS), scale_in=ScalingRules(0, PODS))
+    slow = TargetTrackingHpa(
+        (QPS,), behavior=Behavior(scale_out=ScalingRules(0, PODS), scale_in=ScalingRules(0, PODS))
+    )
     assert turns(slow, 1, 150, range(0, 135, 15)) == [3, 3, 3, 3, 5, 5, 5, 5, 7]
     assert turns(slow, 9, 15, range(0, 135, 15)) == [7, 7, 7, 7, 5, 5, 5, 5, 3]
 
@@ -180,7 +184,7 @@ def test_rates_hold_per_period_and_not_per_turn() -> None:
 def test_bounds_come_last_and_what_they_left_is_remembered() -> None:
     """The window and the rate see what the metrics asked for; the history sees what became of it."""
     rates = ScalingRules(0, (ScalingRate(8, "pods", 60 * SECOND),))
-    policy = TargetTrackingHpa((QPS,), scale_out=rates)
+    policy = TargetTrackingHpa((QPS,), behavior=Behavior(scale_out=rates))
     found = policy.propose(load(2, 150, maximum=5), NOTHING)
     assert (found.desired, found.reason) == (5, "at maximum")
     assert (found.memory["changed"], found.memory["recommended"]) == ((3,), (2, 20))
@@ -189,7 +193,7 @@ def test_bounds_come_last_and_what_they_left_is_remembered() -> None:
 
 
 def test_what_was_not_carried_out_is_forgotten() -> None:
-    policy = TargetTrackingHpa((QPS,), scale_out=ScalingRules(0, PODS))
+    policy = TargetTrackingHpa((QPS,), behavior=Behavior(scale_out=ScalingRules(0, PODS)))
     held = policy.propose(load(2, 150, 30, last_action=0), NOTHING)
     assert held.desired == 4
     assert policy.propose(load(2, 150, 45, last_action=0), held.memory).desired == 4, (
@@ -202,7 +206,7 @@ def test_what_was_not_carried_out_is_forgotten() -> None:
 
 def test_corrections_of_bounds_are_changes_too() -> None:
     rates = ScalingRules(0, (ScalingRate(3, "pods", 60 * SECOND),))
-    policy = TargetTrackingHpa((QPS,), scale_out=rates)
+    policy = TargetTrackingHpa((QPS,), behavior=Behavior(scale_out=rates))
     corrected = policy.propose(load(1, 15, minimum=3, maximum=9), NOTHING)
     assert (corrected.desired, corrected.memory["changed"]) == (3, (2,))
     assert (
@@ -211,7 +215,7 @@ def test_corrections_of_bounds_are_changes_too() -> None:
 
 
 def test_memory_does_not_grow() -> None:
-    policy = TargetTrackingHpa((QPS,), scale_out=AT_ONCE)
+    policy = TargetTrackingHpa((QPS,), behavior=Behavior(scale_out=AT_ONCE))
     memory: Memory = NOTHING
     for now in range(0, 3000, 10):
         memory = policy.propose(load(3, 10 + now % 20, now), memory).memory
@@ -235,7 +239,7 @@ def test_marks_are_the_targets_of_averages() -> None:
 def test_settings_travel_as_json() -> None:
     adapter: TypeAdapter[AnyPolicy] = TypeAdapter(AnyPolicy)
     policy = TargetTrackingHpa(
-        (CPU, QPS), Tolerances(0.05, 0.2), scale_in=ScalingRules(IN_WINDOW, PODS, "min")
+        (CPU, QPS), Tolerances(0.05, 0.2), behavior=Behavior(scale_in=ScalingRules(IN_WINDOW, PODS, "min"))
     )
     assert adapter.validate_json(adapter.dump_json(policy)) == policy
 
@@ -245,7 +249,11 @@ def test_settings_travel_as_json() -> None:
 def test_constant_load_settles_within_the_bounds(
     size: int, total: int, minimum: int, maximum: int, behaves: bool
 ) -> None:
-    policy = STEADY if behaves else TargetTrackingHpa((QPS,), downscale_stabilization=60 * SECOND)
+    policy = (
+        STEADY
+        if behaves
+        else TargetTrackingHpa((QPS,), behavior=Behavior(downscale_stabilization=60 * SECOND))
+    )
     sizes = turns(policy, size, total, range(0, 600, 15), minimum=minimum, maximum=maximum)
     assert len(set(sizes[10:])) == 1
     assert all(max(minimum, 1) <= found <= maximum for found in sizes)

@@ -7,10 +7,11 @@ from windtunnel import Scenario, replay
 from windtunnel.core.autoscaler import Autoscaler, Launch, Promote
 from windtunnel.core.model import SECOND
 from windtunnel.core.policies import Combine, Threshold, ThresholdFaults
-from windtunnel.core.policies.view import NOTHING, FleetView, ServerView
+from windtunnel.core.policies.view import NOTHING, FleetView
 from windtunnel.core.ports import CloudInstance, Sample, Servers
 from windtunnel.scenarios.problems import ScenarioError
 from windtunnel.tests.core.policies.closed_loop import ClosedLoop, spec
+from windtunnel.tests.core.policies.views import view
 from windtunnel.tests.sim.test_fleet import rush
 from windtunnel.tests.support import happened, outcomes, run
 
@@ -26,19 +27,6 @@ SMALL: dict[str, Any] = {"requests_high": 80.0, "requests_low": 30.0}
 def rule(**faults: bool) -> Threshold:
     """The classic marks, with *faults* switched on."""
     return Threshold(**CLASSIC, faults=ThresholdFaults(**faults))
-
-
-def view(*loads: tuple[float, float] | None, booting: int = 0, standby: int = 0) -> FleetView:
-    """Servers with (requests, memory), None for unknown."""
-    return FleetView(
-        100 * SECOND,
-        tuple(
-            ServerView(f"s{n}", None if load is None else {"requests": load[0], "memory": load[1]})
-            for n, load in enumerate(loads)
-        ),
-        (90 * SECOND,) * booting,
-        standby,
-    )
 
 
 @pytest.mark.parametrize(
