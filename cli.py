@@ -45,6 +45,7 @@ from .cli_flight import (
     flight,
 )
 from .cli_flight import register as register_roles
+from .cli_fuzz import register as register_fuzz
 from .cli_import import register as register_import
 from .cli_policies import register as register_policies
 from .cli_shared import (
@@ -320,6 +321,7 @@ register_calibrate(app)
 register_explain(app)
 register_backtest(app)
 register_import(app)
+register_fuzz(app)
 
 
 @app.command(epilog="Example: windtunnel verify runs/monkey --engine simpy")

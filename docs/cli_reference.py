@@ -23,16 +23,19 @@ _VALUES = {int: "N", str: "NAME", Path: "DIR"}
 def cli_markdown() -> str:
     """Markdown: a section per command, in the order of the help."""
     sections = [line for info in cli.app.registered_commands for line in _command(info)]
+    for group in cli.app.registered_groups:
+        commands = group.typer_instance.registered_commands if group.typer_instance else ()
+        sections += [line for info in commands for line in _command(info, f"{group.name} ")]
     return "\n".join([HEAD, *sections])
 
 
-def _command(info: Any) -> Iterator[str]:
+def _command(info: Any, group: str = "") -> Iterator[str]:
     hints = get_type_hints(info.callback, include_extras=True)
     parameters = [
         _Parameter(name, hints[name], parameter.default)
         for name, parameter in inspect.signature(info.callback).parameters.items()
     ]
-    name = info.name or info.callback.__name__
+    name = group + (info.name or info.callback.__name__)
     usage = [name, *(one.spelled for one in parameters if one.is_argument)]
     if not all(one.is_argument for one in parameters):
         usage.append("[OPTIONS]")
