@@ -24,7 +24,6 @@ from .scenarios.scenario import Scenario
 from .terminal import err, out
 
 _HOSTILE_WEIGHT = 9
-_MOST = 1_000_000
 
 BaseOption = Annotated[
     str, typer.Option(metavar="URL", help="where the service is: http://HOST:PORT, the fleet's proxy")
@@ -32,43 +31,91 @@ BaseOption = Annotated[
 OpenApiOption = Annotated[
     list[Path] | None,
     typer.Option(
-        metavar="FILE",
-        help="what is known: an OpenAPI 3 document, YAML or JSON; may be repeated",
-        dir_okay=False,
+        metavar="FILE", dir_okay=False, help="known: an OpenAPI 3 document, YAML or JSON; may be repeated"
     ),
 ]
 LogOption = Annotated[
     list[Path] | None,
     typer.Option(
-        "--log",
-        metavar="FILE",
-        help="what is known: an access log, as in traffic.access_log; may be repeated",
-        dir_okay=False,
+        metavar="FILE", dir_okay=False, help="known: an access log, as in traffic.access_log; may be repeated"
     ),
 ]
 PathsOption = Annotated[
     list[Path] | None,
     typer.Option(
-        "--paths",
         metavar="FILE",
-        help="what is known: paths, one a line, such as POST /users/{id}?page=2; may be repeated",
         dir_okay=False,
+        help="known: paths, one a line, such as POST /users/{id}?page=2; may be repeated",
     ),
 ]
 ScenarioOption = Annotated[
     str | None,
-    typer.Option(
-        "--scenario",
-        metavar="SCENARIO",
-        help="what is known: the endpoints of a file, or of a scenario of the library",
-    ),
+    typer.Option(metavar="SCENARIO", help="known: the endpoints of a file, or of a scenario of the library"),
 ]
+SeedOption = Annotated[int, typer.Option(min=0, help="of every draw: the same seed writes the same file")]
+CountOption = Annotated[int, typer.Option(min=1, max=1_000_000, help="requests to generate")]
 WeightsOption = Annotated[
     str | None,
     typer.Option(
         metavar="CLASS=N,...",
-        help="chances of the classes of requests: known, values, unknown, odd, methods, headers, bodies, hostile",
+        help="chances of the classes: known, values, unknown, odd, methods, headers, bodies, hostile",
     ),
+]
+HostileOption = Annotated[
+    bool, typer.Option("--hostile", help="with --run: malformed and hostile bytes on the wire, too")
+]
+RequestsOption = Annotated[
+    str,
+    typer.Option(
+        metavar="LOW-HIGH", help="so often an entry's request is sent (maxRequests); none: not said"
+    ),
+]
+RateOption = Annotated[
+    str,
+    typer.Option(metavar="LOW-HIGH", help="per second (requestsPerSecond); none: clients wait for answers"),
+]
+ConcurrencyOption = Annotated[str, typer.Option(metavar="LOW-HIGH", help="clients of an entry")]
+SecondsOption = Annotated[
+    str, typer.Option(metavar="LOW-HIGH", help="an entry takes at most so long (maxSeconds)")
+]
+TimeoutOption = Annotated[str, typer.Option(metavar="LOW-HIGH", help="ms that a request may take (timeout)")]
+FormatOption = Annotated[str, typer.Option("--format", help="loadtest, vegeta, k6, locust or scenario")]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        dir_okay=False,
+        help="where to; omitted: generatedTests.json, targets.jsonl, fuzz.js, locustfile.py, fuzz.yaml",
+    ),
+]
+RunOption = Annotated[
+    bool, typer.Option("--run", help="fire each request once, shrink what goes wrong, and keep it")
+]
+ReplayOption = Annotated[
+    Path | None, typer.Option(metavar="DIR", file_okay=False, help="fire the findings in DIR again")
+]
+CorpusOption = Annotated[Path, typer.Option(metavar="DIR", file_okay=False, help="where findings are kept")]
+DirectOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL", help="an app server behind the proxy: its answers are compared with the proxy's"
+    ),
+]
+AllowOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="HOST", help="requests may go there, besides loopback; may be repeated"),
+]
+ExpectOption = Annotated[
+    list[int] | None, typer.Option(metavar="STATUS", help="this status from 500 on is right; may be repeated")
+]
+PatienceOption = Annotated[
+    float, typer.Option(min=0.1, max=300.0, help="seconds after which an answer that has not come is a hang")
+]
+RunSecondsOption = Annotated[
+    float, typer.Option(min=0.1, max=86_400.0, help="--run fires nothing new after so long")
+]
+ShrinkOption = Annotated[
+    float, typer.Option(min=0.0, max=3600.0, help="seconds at most for shrinking a finding")
 ]
 
 
@@ -78,75 +125,26 @@ def urls(
     log: LogOption = None,
     paths: PathsOption = None,
     scenario: ScenarioOption = None,
-    seed: Annotated[int, typer.Option(min=0, help="of every draw: the same seed writes the same file")] = 0,
-    count: Annotated[int, typer.Option(min=1, max=_MOST, help="requests to generate")] = 20,
+    seed: SeedOption = 0,
+    count: CountOption = 20,
     weights: WeightsOption = None,
-    hostile: Annotated[
-        bool,
-        typer.Option(
-            "--hostile", help="with --run or --replay: malformed and hostile bytes on the wire, too"
-        ),
-    ] = False,
-    requests: Annotated[
-        str, typer.Option(metavar="LOW-HIGH", help="times that an entry's request is sent (maxRequests)")
-    ] = "1000-10000",
-    rate: Annotated[
-        str,
-        typer.Option(
-            metavar="LOW-HIGH", help="per second (requestsPerSecond); none: clients wait for answers"
-        ),
-    ] = "100-500",
-    concurrency: Annotated[str, typer.Option(metavar="LOW-HIGH", help="clients of an entry")] = "1-10",
-    seconds: Annotated[
-        str | None, typer.Option(metavar="LOW-HIGH", help="an entry takes at most so long (maxSeconds)")
-    ] = None,
-    timeout: Annotated[
-        str | None, typer.Option(metavar="LOW-HIGH", help="ms that a request may take (timeout)")
-    ] = None,
-    format_: Annotated[
-        str, typer.Option("--format", help="loadtest, vegeta, k6, locust or scenario")
-    ] = "loadtest",
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="where to; default generatedTests.json, or as the format has it",
-            dir_okay=False,
-        ),
-    ] = None,
-    run: Annotated[
-        bool, typer.Option("--run", help="fire each request once, shrink what goes wrong, and keep it")
-    ] = False,
-    replay: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="fire the findings in DIR again", file_okay=False)
-    ] = None,
-    corpus: Annotated[
-        Path, typer.Option(metavar="DIR", help="where findings are kept", file_okay=False)
-    ] = Path("fuzz-findings"),
-    direct: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL", help="an app server behind the proxy: its answers are compared with the proxy's"
-        ),
-    ] = None,
-    allow_target: Annotated[
-        list[str] | None,
-        typer.Option(metavar="HOST", help="requests may go there, besides loopback; may be repeated"),
-    ] = None,
-    expect: Annotated[
-        list[int] | None,
-        typer.Option(metavar="STATUS", help="this status from 500 on is right; may be repeated"),
-    ] = None,
-    patience: Annotated[
-        float,
-        typer.Option(min=0.1, max=300.0, help="seconds after which an answer that has not come is a hang"),
-    ] = 5.0,
-    run_seconds: Annotated[
-        float, typer.Option(min=0.1, max=86_400.0, help="--run fires nothing new after so long")
-    ] = 300.0,
-    shrink_seconds: Annotated[
-        float, typer.Option(min=0.0, max=3600.0, help="a finding is shrunk for at most so long")
-    ] = 20.0,
+    hostile: HostileOption = False,
+    requests: RequestsOption = "1000-10000",
+    rate: RateOption = "100-500",
+    concurrency: ConcurrencyOption = "1-10",
+    seconds: SecondsOption = "none",
+    timeout: TimeoutOption = "none",
+    format_: FormatOption = "loadtest",
+    output: OutputOption = None,
+    run: RunOption = False,
+    replay: ReplayOption = None,
+    corpus: CorpusOption = Path("fuzz-findings"),
+    direct: DirectOption = None,
+    allow_target: AllowOption = None,
+    expect: ExpectOption = None,
+    patience: PatienceOption = 5.0,
+    run_seconds: RunSecondsOption = 300.0,
+    shrink_seconds: ShrinkOption = 20.0,
 ) -> None:
     """Write load tests of requests that nobody thought of; with --run fire them at a fleet, and keep the simplest ones that it answers wrongly."""
     loaded = None if scenario is None else Scenario.load(scenario)
@@ -156,7 +154,7 @@ def urls(
     chosen = _weights(weights, hostile, run or replay is not None)
     if not (run or replay is not None):
         load = Load(
-            Range.parse(requests, "--requests"), _range(rate, "--rate"), Range.parse(concurrency, "--concurrency"),
+            _range(requests, "--requests"), _range(rate, "--rate"), Range.parse(concurrency, "--concurrency"),
             _range(seconds, "--seconds"), _range(timeout, "--timeout"),
         )  # fmt: skip
         _write(Generator(surface, seed, chosen), count, load, base, format_, output, loaded)
@@ -188,8 +186,8 @@ def _weights(text: str | None, hostile: bool, fired: bool) -> dict[str, int]:
     return chosen
 
 
-def _range(text: str | None, option: str) -> Range | None:
-    return None if text is None or text == "none" else Range.parse(text, option)
+def _range(text: str, option: str) -> Range | None:
+    return None if text == "none" else Range.parse(text, option)
 
 
 def _write(

@@ -88,6 +88,7 @@ class _Talk:
         self._replies = read_replies(b"", (), False)
 
     def run(self, authority: bytes, began: float) -> Exchange:
+        """Send, read, and tell."""
         for data, pause in addressed(self._wire, authority):
             self._send(data)
             if pause > 0 and not self._ended:

@@ -48,7 +48,7 @@ class Judge:
             self._form(wire, seen)
             or self._status(request, seen)
             or self._missing(wire, seen)
-            or (self._disagreement(wire, request, seen, direct) if direct is not None else None)
+            or (self._beside(wire, request, seen, direct) if direct is not None else None)
         )
 
     def _form(self, wire: Wire, seen: Exchange) -> Verdict | None:
@@ -94,6 +94,15 @@ class Judge:
         if seen.how == SILENT and (due or (wire.answers < 0 and wire.complete and not got)):
             return Verdict("hang", f"no answer within {seen.seconds:.1f} s, {got} had come")
         return None
+
+    def _beside(
+        self, wire: Wire, request: Request | None, seen: Exchange, direct: Exchange
+    ) -> Verdict | None:
+        """What is wrong with the app server's own answers, or between them and the proxy's."""
+        failed = self._status(request, direct)
+        if failed is not None:
+            return Verdict(f"app server: {failed.kind}", f"from the app server, {failed.text}")
+        return self._disagreement(wire, request, seen, direct)
 
     def _disagreement(
         self, wire: Wire, request: Request | None, seen: Exchange, direct: Exchange

@@ -56,6 +56,7 @@ class _Reader:
         self._notes: list[str] = []
 
     def surface(self) -> Surface:
+        """All operations. Raises UsageError if there are none."""
         paths = self._mapping(self._data.get("paths"))
         operations = [one for path, item in paths.items() for one in self._path(str(path), item)]
         if not operations:

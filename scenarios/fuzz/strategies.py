@@ -21,10 +21,12 @@ class _Hypothesis:
         self._draw = draw
 
     def below(self, n: int) -> int:
+        """See Choices."""
         made: int = self._draw(st.integers(0, n - 1))
         return made
 
     def part(self, make: Callable[[Choices], T]) -> T:
+        """See Choices."""
         made: T = self._draw(made_by(make))
         return made
 
