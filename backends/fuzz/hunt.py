@@ -1,6 +1,7 @@
 """The hunt: cases are fired one after another, what is wrong with an answer is shrunk, and each distinct finding is kept."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +20,8 @@ _BYSTANDERS = 2
 """After hostile bytes so many plain requests must be answered as before: one may take over a connection that the bytes have left in a bad state."""
 _DISTINCT = 3
 """Of one kind so many findings that stay different when shrunk are kept; further ones are counted."""
+_TRIED = 5
+"""So many of one kind are shrunk to see whether they are different."""
 _POLL = 0.05
 
 
@@ -59,6 +62,7 @@ class Hunt:
         bodies = self._direct is not None and self._same_content(self._direct)
         self._judge = Judge(hunting.explained, bodies)
         self._kept: dict[str, list[Finding]] = {}
+        self._tried: Counter[str] = Counter()
 
     def run(
         self, generator: Generator, count: int, watch: Callable[[int, int], None] | None = None
@@ -146,7 +150,8 @@ class Hunt:
     ) -> None:
         verdict, seen, direct = found
         kept = self._kept.setdefault(verdict.kind, [])
-        if len(kept) >= _DISTINCT:
+        self._tried[verdict.kind] += 1
+        if len(kept) >= _DISTINCT or self._tried[verdict.kind] > _TRIED:
             kept[0] = replace(kept[0], times=kept[0].times + 1)
             return
         finding = Finding(verdict, case.wire, case.request, seen, direct, generator.seed, case.number)

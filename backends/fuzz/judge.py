@@ -55,14 +55,14 @@ class Judge:
         replies = seen.replies
         if not wire.reads:
             return None
-        if replies.wrong:
-            return Verdict(f"malformed: {replies.wrong}", f"what came is {replies.wrong}")
         if 0 <= wire.answers < len(replies.complete):
             return Verdict(
                 "surplus answer", f"{len(replies.complete)} answers came to {wire.answers} requests"
             )
         if wire.answers == len(replies.complete) and replies.rest and 101 not in seen.statuses:
             return Verdict("surplus bytes", f"{len(replies.rest)} bytes came after the last answer")
+        if replies.wrong:
+            return Verdict(f"malformed: {replies.wrong}", f"what came is {replies.wrong}")
         return None
 
     def _status(self, request: Request | None, seen: Exchange) -> Verdict | None:
