@@ -22,7 +22,9 @@ _HEAD = """# Generated load tests; {tests} is the traffic. A rehearsal knows eac
 
 def scenario_text(entries: Sequence[Entry], tests: str, scenario: Scenario | None) -> str:
     """A scenario file whose traffic is the load test *tests*, over the fleet and the endpoints of *scenario*."""
-    whole = sum(_seconds(entry) for entry in entries)
+    endless = any(entry.seconds is None and entry.rate is None for entry in entries)
+    lengths = [_seconds(entry) for entry in entries]
+    whole = max(lengths) if endless else sum(lengths)
     document: dict[str, Any] = {"scenario": "fuzz", "seed": 1, "duration": f"{math.ceil(whole) + 1}s"}
     if scenario is None:
         document["fleet"] = {"app": {"initial": 2, "workers": 4}}
@@ -30,7 +32,9 @@ def scenario_text(entries: Sequence[Entry], tests: str, scenario: Scenario | Non
     else:
         given = scenario.document.model_dump(mode="json", by_alias=True, exclude_unset=True)
         document |= {part: given[part] for part in ("fleet", "endpoints") if part in given}
-    document["traffic"] = [{"name": "fuzz", "loadtest": tests, "client": {"timeout": "10s"}}]
+    # Where nobody knows when an entry ends, none can come after it.
+    order = {"order": "parallel"} if endless else {}
+    document["traffic"] = [{"name": "fuzz", "loadtest": tests, **order, "client": {"timeout": "10s"}}]
     return _HEAD.format(tests=tests) + yaml.safe_dump(
         document, sort_keys=False, allow_unicode=False, width=120
     )

@@ -98,7 +98,7 @@ def from_log(file: Path) -> Surface:
     seen: Counter[str] = Counter()
     queries: dict[str, dict[str, list[str]]] = {}
     bad, dropped = BadLines(), 0
-    for batch in batches(file):
+    for batch in batches(file, queries=True):
         bad.add(batch)
         for target in batch.targets:
             text = target if isinstance(target, str) else target.decode("utf-8", "backslashreplace")

@@ -209,7 +209,7 @@ def _near_misses(choices: Choices, schema: Schema) -> list[Any]:
         low, high = _bounds(schema)
         misses += [low - 1] if {"minimum", "exclusiveMinimum"} & set(schema) else []
         misses += [high + 1] if {"maximum", "exclusiveMaximum"} & set(schema) else []
-        misses += ["", "one", "1x", 2**31, 2**63, -(2**63) - 1, 10**40]
+        misses += ["", "one", "1x", *_extremes(schema, low, high)]
         misses += [0.5, "1e3"] if "number" not in kinds else []
     if "string" in kinds:
         short, long = _number(schema, "minLength", 0), _number(schema, "maxLength", -1)
@@ -226,13 +226,23 @@ def _near_misses(choices: Choices, schema: Schema) -> list[Any]:
     return misses
 
 
+def _extremes(schema: Schema, low: int, high: int) -> list[int]:
+    """Numbers that are too large for something; of a schema with bounds those beyond them."""
+    above, below = (
+        {"maximum", "exclusiveMaximum"} & set(schema),
+        {"minimum", "exclusiveMinimum"} & set(schema),
+    )
+    every = (2**31, 2**63, -(2**63) - 1, 10**40)
+    return [one for one in every if (above and one > high) or (below and one < low) or not (above or below)]
+
+
 def _without_one(choices: Choices, schema: Schema) -> dict[str, Any]:
     """A right object of which one property is missing or wrong."""
     made = _object(choices, schema, 0)
     if not made:
         return {"": None}
     name = pick(choices, list(made))
-    if chance(choices, 1, 2):
+    if name not in _list(schema.get("required")) or chance(choices, 1, 2):
         made[name] = outside(choices, _dict(_dict(schema.get("properties")).get(name)))
     else:
         del made[name]
