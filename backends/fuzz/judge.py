@@ -119,7 +119,8 @@ class Judge:
                 f"disagreement {ours.status} {theirs.status}",
                 f"the proxy answers {ours.status}, the app server {theirs.status}",
             )
-        return self._difference(ours, theirs)
+        # A refusal is worded by whoever refuses.
+        return None if ours.status == 400 else self._difference(ours, theirs)
 
     def _difference(self, ours: Reply, theirs: Reply) -> Verdict | None:
         for name in _COMPARED:

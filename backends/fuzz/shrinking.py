@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from hypothesis import Phase, find, settings
 from hypothesis.database import InMemoryExampleDatabase, choices_to_bytes
@@ -14,6 +14,16 @@ from ...scenarios.fuzz.strategies import made_by
 
 T = TypeVar("T")
 _KEY = b"finding"
+
+
+class _Made(Generic[T]):
+    """Something made; Hypothesis writes down what it tries, which for kilobytes of bytes would take longer than to try it."""
+
+    def __init__(self, it: T) -> None:
+        self.it = it
+
+    def __repr__(self) -> str:
+        return "made"
 
 
 def shrink(
@@ -30,10 +40,10 @@ def shrink(
     held: list[T] = []
     due = time.monotonic() + seconds
 
-    def condition(made: T) -> bool:
-        if (held and time.monotonic() > due) or not still(made):
+    def condition(made: _Made[T]) -> bool:
+        if (held and time.monotonic() > due) or not still(made.it):
             return False
-        held.append(made)
+        held.append(made.it)
         return True
 
     asked = settings(
@@ -41,5 +51,5 @@ def shrink(
     )
     # It may have held once and not again, or time was up: what was found stands.
     with suppress(HypothesisException):
-        find(made_by(make), condition, settings=asked, database_key=_KEY)
+        find(made_by(lambda given: _Made(make(given))), condition, settings=asked, database_key=_KEY)
     return min(held, key=size, default=None)  # type: ignore[arg-type]

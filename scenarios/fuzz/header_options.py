@@ -1,4 +1,7 @@
-"""Header options: content negotiation, caching, encodings, cookies, conditions, ranges; very many, very long, and repeated ones. All legal (RFC 9110)."""
+"""Header options: content negotiation, caching, encodings, cookies, conditions, ranges; very many, very long, and repeated ones.
+
+Each is legal by itself (RFC 9110); a field that has one value only may come twice.
+"""
 
 import re
 from collections.abc import Sequence

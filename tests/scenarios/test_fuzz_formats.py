@@ -104,6 +104,14 @@ console.log(JSON.stringify(results))
 """
 
 
+class _Server(ThreadingHTTPServer):
+    """Keeps what it is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.seen: list[str] = []
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -119,7 +127,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.readline()
         else:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.server.seen.append(f"{self.command} {self.path}")  # type: ignore[attr-defined]
+        assert isinstance(self.server, _Server)
+        self.server.seen.append(f"{self.command} {self.path}")
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -129,9 +138,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def answering() -> Iterator[ThreadingHTTPServer]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.seen = []  # type: ignore[attr-defined]
+def answering() -> Iterator[_Server]:
+    server = _Server()
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -175,9 +183,8 @@ def test_the_npm_packages_programmatic_interface_runs_the_file_unchanged(tmp_pat
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout.splitlines()[-1]) == [entry.requests for entry in made]
         # The package's URL parser escapes an apostrophe, this server takes several slashes at the beginning for one.
-        assert {plain(f"{entry.request.method} {entry.request.target}") for entry in made} == set(
-            map(plain, server.seen)
-        )  # type: ignore[attr-defined]
+        asked = {plain(f"{entry.request.method} {entry.request.target}") for entry in made}
+        assert asked == set(map(plain, server.seen))
 
 
 def plain(asked: str) -> str:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from windtunnel.backends.load.targets import Target
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-RESET, CLOSE, HANG, DIE = b"reset", b"close", b"hang", b"die"
+RESET, CLOSE, DIE = b"reset", b"close", b"die"
 """What a server does instead of answering."""
 
 Behaviour = Callable[[bytes], bytes]
@@ -41,7 +41,6 @@ class Server:
         self.behaviour = behaviour
         self.seen: list[bytes] = []
         self.port = 0
-        self._released = threading.Event()
         self.start()
 
     @property
@@ -61,7 +60,6 @@ class Server:
         with suppress(OSError):
             self.listening.shutdown(socket.SHUT_RDWR)
         self.listening.close()
-        self._released.set()
 
     def _accept(self, listening: socket.socket) -> None:
         while True:
@@ -80,9 +78,6 @@ class Server:
                     return
                 self.seen.append(request)
                 answer = self.behaviour(request)
-                if answer == HANG:
-                    self._released.wait(20)
-                    return
                 if answer == DIE:
                     self.stop()
                 if answer in (RESET, DIE):

@@ -8,15 +8,14 @@ from windtunnel.backends.live.clock import LiveClock
 from windtunnel.backends.live.settings import ProxySettings
 from windtunnel.cli import app
 
-from ..app.running import ask, fleet_of, running, until
-from ..app.running import app_settings as settings_of
+from ..app.running import app_settings, ask, fleet_of, running, until
 from ..redis_fixture import RedisServer
 
 
 def hunted(redis: RedisServer, corpus: Path, *words: object) -> str:
     """What the command says of a fleet of one server."""
-    fleet = fleet_of({"cpu": "0ms", "response_size": "300B"}, workers=4)
-    server = settings_of(fleet, redis.url)
+    fleet = fleet_of({"cpu": {"constant": "0ms"}, "response_size": "300B"}, workers=4)
+    server = app_settings(fleet, redis.url)
     proxy = ProxySettings(origin=LiveClock.begin().origin, fleet=fleet, redis_url=redis.url)
     with running("app", server) as role, running("proxy", proxy) as front:
         direct = f"http://{server.host}:{server.port}"
@@ -44,7 +43,7 @@ def hunted(redis: RedisServer, corpus: Path, *words: object) -> str:
 
 
 def test_nothing_is_answered_wrongly(redis_server: RedisServer, tmp_path: Path) -> None:
-    output = hunted(redis_server, tmp_path, "--hostile", "--count", 250, "--patience", 8, "--run-seconds", 20)
+    output = hunted(redis_server, tmp_path, "--hostile", "--count", 150, "--patience", 8, "--run-seconds", 15)
     assert "not compared" not in output
     assert "fired, 0 findings" in output
 
@@ -52,5 +51,5 @@ def test_nothing_is_answered_wrongly(redis_server: RedisServer, tmp_path: Path) 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_is_answered_wrongly_for_longer(redis_server: RedisServer, tmp_path: Path, seed: int) -> None:
-    words = ("--hostile", "--count", 2500, "--seed", seed, "--patience", 15, "--run-seconds", 150)
+    words = ("--hostile", "--count", 1500, "--seed", seed, "--patience", 15, "--run-seconds", 150)
     assert "fired, 0 findings" in hunted(redis_server, tmp_path, *words)
