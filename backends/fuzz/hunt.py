@@ -177,8 +177,8 @@ class Hunt:
             looks[made] = found
             return True
 
-        def size(made: tuple[Wire, Request | None]) -> tuple[int, bytes]:
-            return len(made[0].data), made[0].data
+        def size(made: tuple[Wire, Request | None]) -> int:
+            return len(made[0].data)
 
         least = shrink(generator.case, case.choices, still, size, self._options.shrinking)
         if least is None:

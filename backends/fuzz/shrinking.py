@@ -27,7 +27,7 @@ class _Made(Generic[T]):
 
 
 def shrink(
-    make: Callable[[Choices], T], choices: Sequence[int], still: Callable[[T], bool], size: Callable[[T], object], seconds: float
+    make: Callable[[Choices], T], choices: Sequence[int], still: Callable[[T], bool], size: Callable[[T], int], seconds: float
 ) -> T | None:  # fmt: skip
     """The simplest of what *make* makes for which *still* holds, beginning with *choices*; None if it does not even hold for those.
 
@@ -52,4 +52,5 @@ def shrink(
     # It may have held once and not again, or time was up: what was found stands.
     with suppress(HypothesisException):
         find(made_by(lambda given: _Made(make(given))), condition, settings=asked, database_key=_KEY)
-    return min(held, key=size, default=None)  # type: ignore[arg-type]
+    # Of equally large ones the last is the simplest.
+    return min(reversed(held), key=size, default=None)
