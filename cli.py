@@ -25,6 +25,7 @@ from .backends.local.process import BackendFailure
 from .cli_aws import register as register_aws
 from .cli_aws import tell_dry_run
 from .cli_backtest import register as register_backtest
+from .cli_builds import register as register_builds
 from .cli_calibrate import register as register_calibrate
 from .cli_campaign import check_plain, replay_seeds
 from .cli_campaign import register as register_campaigns
@@ -320,6 +321,7 @@ register_calibrate(app)
 register_explain(app)
 register_backtest(app)
 register_import(app)
+register_builds(app)
 
 
 @app.command(epilog="Example: windtunnel verify runs/monkey --engine simpy")
