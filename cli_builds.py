@@ -1,10 +1,7 @@
 """The command line's part for the build server: serve, hook, status, log, cancel, trigger, jenkinsfile."""
 
-import asyncio
-import hashlib
 import json
 import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -14,23 +11,17 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from .backends.connection import redis_client
-from .backends.deploy.server.access import Access, is_local
 from .backends.deploy.server.build_client import BuildClient, BuildServerAway
-from .backends.deploy.server.build_run import Means
-from .backends.deploy.server.build_server import BuildServer
-from .backends.deploy.server.build_store import PREFIX, BuildStore
-from .backends.deploy.server.build_web import BuildWeb
+from .backends.deploy.server.build_store import PREFIX
 from .backends.deploy.server.builds import Build
-from .backends.deploy.server.credentials import Credentials, read_private
+from .backends.deploy.server.credentials import read_private
 from .backends.deploy.server.jenkins_client import JenkinsFailure, JenkinsTrigger
 from .backends.deploy.server.jenkinsfile import jenkinsfile as text_of_jenkinsfile
-from .backends.deploy.server.owners import own_name
-from .backends.deploy.server.passing import environment_of_steps
 from .backends.deploy.server.pipeline import FILE, read_pipeline
 from .backends.deploy.server.post_receive import hook_text, install
-from .backends.deploy.server.worktrees import Repository
-from .backends.local.options import REDIS_SCHEMES
+from .backends.deploy.server.serving import ServeOptions
+from .backends.deploy.server.serving import serve as run_server
+from .backends.deploy.server.steps import GRACE_SECONDS
 from .cli_shared import BACKEND, INTERRUPTED, PASSED, VIOLATED, deploy_commands
 from .core.errors import UsageError
 from .terminal import err, out
@@ -72,48 +63,19 @@ def serve(
     env: Annotated[list[str] | None, typer.Option(metavar="NAME[=VALUE]", help="a variable that every step sees; may be repeated")] = None,
     remote: Annotated[str, typer.Option(help="a remote of the repository whose branches are built, fetched at each push")] = "",
     key_prefix: Annotated[str, typer.Option(help="before each key in Redis")] = PREFIX,
+    grace: Annotated[float, typer.Option(min=0, help="seconds between SIGTERM and SIGKILL for what a step has started")] = GRACE_SECONDS,
 ) -> None:  # fmt: skip
     """The embedded build server: builds, tests, rehearses and deploys what is pushed, by pipeline.yaml. Ends on Ctrl-C or SIGTERM; what ran is begun again by the next."""
-    if not redis_url.startswith(REDIS_SCHEMES):
-        raise UsageError("--redis-url: expected redis://HOST:PORT/DATABASE")
-    host, port = _address(listen)
-    token = read_private(token_file, "a token") if token_file else ""
-    if not token and not is_local(host):
-        raise UsageError(f"--listen {listen}: expected a --token-file beyond loopback")
-    secret = read_private(webhook_secret_file, "the webhook's secret") if webhook_secret_file else ""
-    credentials = Credentials(secrets, os.environ)
-    places = Repository(repository, remote)
-    means = Means(places, credentials, environment_of_steps(os.environ, env or []), asyncio.Event())
-    place = folder.resolve()
-    name = hashlib.sha256(f"{place} {key_prefix}".encode()).hexdigest()[:12]
-    store = BuildStore(redis_client(redis_url), own_name(), key_prefix)
-    server = BuildServer(store, place, means, name, lambda text: err.print(text, markup=False))
-    asyncio.run(_serve(server, BuildWeb(server, Access(token), secret), host, port))
-    raise typer.Exit(BACKEND if server.lost.is_set() else PASSED)
-
-
-async def _serve(server: BuildServer, web: BuildWeb, host: str, port: int) -> None:
-    told = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
-    await server.start()
-    try:
-        url = await web.start(host, port)
-        print(f"windtunnel build server on {url}", flush=True)
-        waits = {asyncio.create_task(told.wait()), asyncio.create_task(server.lost.wait())}
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
-    finally:
-        await web.end()
-        await server.end()
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65_535:
-        raise UsageError(f"--listen: expected HOST:PORT, got {text!r}")
-    return host.strip("[]"), int(port)
+    options = ServeOptions(
+        repository, redis_url, folder, listen, webhook_secret_file, token_file, secrets, tuple(env or ()), remote,
+        key_prefix, grace,
+    )  # fmt: skip
+    kept = run_server(
+        options,
+        lambda url: print(f"windtunnel build server on {url}", flush=True),
+        lambda text: err.print(text, markup=False),
+    )
+    raise typer.Exit(PASSED if kept else BACKEND)
 
 
 def hook(

@@ -95,7 +95,7 @@ def _checkout() -> Iterator[str]:
     yield from _block(
         "script",
         [
-            "final Map found = checkout(scm)",
+            "Map found = checkout(scm)",
             "env.GIT_COMMIT = found.GIT_COMMIT",
             "env.GIT_PREVIOUS_SUCCESSFUL_COMMIT = found.GIT_PREVIOUS_SUCCESSFUL_COMMIT ?: ''",
         ],
@@ -111,10 +111,10 @@ def _post(pipeline: Pipeline) -> Iterator[str]:
     publish = pipeline.publish
     told = []
     if publish.junit:
-        told.append(f"junit testResults: {quoted(', '.join(publish.junit))}, allowEmptyResults: true")
+        told.append(f"junit(testResults: {quoted(', '.join(publish.junit))}, allowEmptyResults: true)")
     if publish.artifacts:
         told.append(
-            f"archiveArtifacts artifacts: {quoted(', '.join(publish.artifacts))}, allowEmptyArchive: true"
+            f"archiveArtifacts(artifacts: {quoted(', '.join(publish.artifacts))}, allowEmptyArchive: true)"
         )
     if told:
         yield from _block("post", [*_block("always", told)])
