@@ -28,10 +28,11 @@ def end_leftovers(mark: str) -> list[str]:
     """Kill whatever carries *mark*; the command lines of what was found."""
     ended: dict[int, str] = {}
     deadline = time.monotonic() + _MOST_SECONDS
-    while time.monotonic() < deadline:
+    empty = 0
+    # Twice: a process that is just becoming another program shows no environment.
+    while empty < 2 and time.monotonic() < deadline:
         found = list(_marked(mark))
-        if not found:
-            break
+        empty = 0 if found else empty + 1
         for process in found:
             try:
                 ended.setdefault(process.pid, " ".join(process.cmdline()))

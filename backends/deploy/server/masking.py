@@ -22,19 +22,21 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 def forms(secret: str) -> set[str]:
     """How *secret* may appear: as it is, each line of it, in a URL, in JSON, in base64, and as sh -x shows it."""
-    lines = {line.strip() for line in secret.splitlines()}
-    found = {
-        secret,
-        *lines,
-        quote(secret, safe=""),
-        quote_plus(secret),
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
-        base64.b64encode(secret.encode()).decode(),
-        shlex.quote(secret)[1:-1] if shlex.quote(secret) != secret else secret,
-        secret.replace("'", "'\\''"),
+    texts = {secret, *(line.strip() for line in secret.splitlines())}
+    return {form for text in texts for form in _forms(text) if len(form) >= _SHORTEST}
+
+
+def _forms(text: str) -> set[str]:
+    return {
+        text,
+        quote(text, safe=""),
+        quote_plus(text),
+        json.dumps(text)[1:-1],
+        json.dumps(text, ensure_ascii=False)[1:-1],
+        base64.b64encode(text.encode()).decode(),
+        shlex.quote(text).strip("'"),
+        text.replace("'", "'\\''"),
     }
-    return {form for form in found if len(form) >= _SHORTEST}
 
 
 class MaskedLog:

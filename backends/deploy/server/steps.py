@@ -1,6 +1,7 @@
 """Runs a shell step: its time, its log, its end with all that it started."""
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from . import supervisor
 from .leftovers import end_leftovers
 from .masking import MaskedLog
 
-GRACE_SECONDS = 5.0
+GRACE_SECONDS = 10.0
 """What a step has between SIGTERM and SIGKILL."""
 
 _LAST_WORDS_SECONDS = 1.0
@@ -40,12 +41,20 @@ class Surroundings:
 
 async def run_step(script: str, around: Surroundings, log: MaskedLog, seconds: float) -> StepEnd:
     """Run *script* and wait until it and everything that it started has ended."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-I", supervisor.__file__, str(around.grace), script,
-        cwd=around.folder, env={**around.environment, supervisor.COOKIE: around.mark}, start_new_session=True,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    reader = asyncio.create_task(_copy(process, log))
+    # A pipe of our own: asyncio's takes a process for running while anybody holds its output.
+    output, theirs = os.pipe()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-I", supervisor.__file__, str(around.grace), script,
+            cwd=around.folder, env={**around.environment, supervisor.COOKIE: around.mark}, start_new_session=True,
+            stdin=asyncio.subprocess.PIPE, stdout=theirs, stderr=theirs,
+        )  # fmt: skip
+    except OSError:
+        os.close(output)
+        raise
+    finally:
+        os.close(theirs)
+    reader = asyncio.create_task(_copy(output, log))
     ended = asyncio.create_task(process.wait())
     cancelled = asyncio.create_task(around.cancelled.wait())
     stopped = ""
@@ -68,11 +77,17 @@ async def run_step(script: str, around: Surroundings, log: MaskedLog, seconds: f
     reader.cancel()
     with suppress(asyncio.CancelledError):
         await reader
-    process._transport.close()  # type: ignore[attr-defined]  # a reader of its pipe that is left complains when the loop is gone
     return StepEnd(status if status >= 0 else 128 - status, stopped)
 
 
-async def _copy(process: asyncio.subprocess.Process, log: MaskedLog) -> None:
-    assert process.stdout is not None
-    while data := await process.stdout.read(_CHUNK):
-        log.write(data)
+async def _copy(output: int, log: MaskedLog) -> None:
+    """Write what comes from the descriptor *output* to the *log* until its end, and close it."""
+    stream = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(output, "rb", 0)
+    )
+    try:
+        while data := await stream.read(_CHUNK):
+            log.write(data)
+    finally:
+        transport.close()

@@ -32,23 +32,25 @@ def let_go(process: psutil.Process) -> bool:
         return False
 
 
-def _alive() -> list[psutil.Process]:
-    """The descendants to end. Those of one that was released are its own."""
-    found, look = [], [psutil.Process()]
+def _alive() -> tuple[list[psutil.Process], bool]:
+    """The descendants to end (those of one that was released are its own), and whether none died meanwhile: the children of one that did are ours only in the next look."""
+    found, look, settled = [], [psutil.Process()], True
     while look:
         try:
             children = look.pop().children()
         except psutil.NoSuchProcess:
+            settled = False
             continue
         for child in children:
             try:
-                if child.status() == psutil.STATUS_ZOMBIE or let_go(child):
-                    continue
+                if child.status() == psutil.STATUS_ZOMBIE:
+                    settled = False
+                elif not let_go(child):
+                    found.append(child)
+                    look.append(child)
             except psutil.NoSuchProcess:
-                continue
-            found.append(child)
-            look.append(child)
-    return found
+                settled = False
+    return found, settled
 
 
 def _reap() -> None:
@@ -64,7 +66,10 @@ def _reap() -> None:
 def end_all(grace: float) -> bool:
     """End every descendant; whether all of them are gone."""
     began, told = time.monotonic(), set()
-    while left := _alive():
+    while True:
+        left, settled = _alive()
+        if not left and settled:
+            return True
         passed = time.monotonic() - began
         if passed > grace + _UNKILLABLE_SECONDS:
             return False
@@ -79,8 +84,6 @@ def end_all(grace: float) -> bool:
                 continue
         _reap()
         time.sleep(0.01)
-    _reap()
-    return True
 
 
 def main(arguments: list[str]) -> int:
@@ -109,7 +112,7 @@ def main(arguments: list[str]) -> int:
                 told = True
     status = step.poll()
     if not end_all(grace):
-        left = ", ".join(str(process.pid) for process in _alive())
+        left = ", ".join(str(process.pid) for process in _alive()[0])
         sys.stderr.write(
             f"windtunnel: expected every process of the step to end, but these live on: {left}\n"
         )

@@ -122,7 +122,7 @@ def test_a_timeout_and_a_cancellation_end_what_daemonized(make_server: Make, rep
 
 
 def test_a_step_that_succeeds_leaves_nothing_but_what_it_released(make_server: Make, repo: Repo) -> None:
-    leave = "setsid sleep 600 > /dev/null 2>&1 &\necho $! > ../left\nJENKINS_NODE_COOKIE=dontKillMe setsid sleep 600 > /dev/null 2>&1 &\necho $! > ../released\nsleep 0.3"
+    leave = "setsid sleep 600 > /dev/null 2>&1 &\necho $! > ../left\nJENKINS_NODE_COOKIE=dontKillMe setsid sleep 600 &\necho $! > ../released\nsleep 0.3"
     with make_server() as server:
         server.hook()
         repo.commit(pipeline(leave))
