@@ -11,7 +11,8 @@ from urllib.parse import quote
 from ....core.errors import UsageError
 
 _TIMEOUT_SECONDS = 20
-_POLL_SECONDS = 1.0
+POLL_SECONDS = 1.0
+"""Between two looks at the queue or the console."""
 _SHOWN = 300
 
 Show = Callable[[str], None]
@@ -24,9 +25,7 @@ class JenkinsFailure(Exception):
 class JenkinsTrigger:
     """A branch's job of the multibranch *job* on the Jenkins at *url*; *user* and *token* (an API token) may be empty for an open one. Raises UsageError without the extra."""
 
-    def __init__(
-        self, url: str, job: str, branch: str, user: str, token: str, poll: float = _POLL_SECONDS
-    ) -> None:
+    def __init__(self, url: str, job: str, branch: str, user: str, token: str) -> None:
         try:
             import jenkins
             import requests
@@ -47,7 +46,6 @@ class JenkinsTrigger:
         self._name = f"{job.strip('/')}/{quote(branch, safe='')}"
         self._url = url
         self._token = token
-        self._poll = poll
 
     def start(self) -> int:
         """Put the job into Jenkins' queue; the queue item's number. Raises JenkinsFailure."""
@@ -70,7 +68,7 @@ class JenkinsTrigger:
                 raise JenkinsFailure(
                     f"{self._url}: queue item {item} of {self._name} did not begin within {seconds:.0f} s: {why}"
                 )
-            time.sleep(self._poll)
+            time.sleep(POLL_SECONDS)
 
     def follow(self, number: int, seconds: float, show: Show) -> str:
         """Show the console of build *number* until it ends; its result, such as SUCCESS. Raises JenkinsFailure."""
@@ -85,7 +83,7 @@ class JenkinsTrigger:
                 raise JenkinsFailure(
                     f"{self._url}: build {number} of {self._name} did not end within {seconds:.0f} s"
                 )
-            time.sleep(self._poll)
+            time.sleep(POLL_SECONDS)
         while True:
             # The console ends a moment before the result is known.
             told: dict[str, Any] = self._do(
@@ -97,7 +95,7 @@ class JenkinsTrigger:
                 raise JenkinsFailure(
                     f"{self._url}: build {number} of {self._name} has no result after {seconds:.0f} s"
                 )
-            time.sleep(self._poll)
+            time.sleep(POLL_SECONDS)
 
     def _console(self, number: int, offset: int) -> tuple[str, int, bool]:
         folder = "/job/".join(quote(part) for part in self._name.split("/"))
