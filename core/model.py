@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from .alerts import AlertSpec, ExpectSpec
 from .distributions import Distribution, constant
 from .policies import AnyPolicy
+from .remedy import RemedySpec
 
 NONE = -1
 SECOND = 1_000_000_000
@@ -33,7 +34,7 @@ class Memory:
 @dataclass(frozen=True, slots=True)
 class AppSpec:
     """The app servers; all alike but for their weights. *timer_slack*: how much longer each wait for io lasts than was asked for; *cpu_overhead*: how much longer
-    CPU work holds its worker than its core.
+    CPU work holds its worker than its core. *remedy*: what a server runs when its memory is nearly used up.
     """
 
     initial: int = 1
@@ -48,6 +49,7 @@ class AppSpec:
     weights: tuple[int, ...] = (1,)
     timer_slack: int = 0
     cpu_overhead: int = 0
+    remedy: RemedySpec | None = None
 
     def weight(self, number: int) -> int:
         """The routing weight of instance *number* (from 1)."""

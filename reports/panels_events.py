@@ -11,6 +11,8 @@ MARKS = {
     "fault": (RED, "fault", "v"),
     "killed": (RED, "killed", "X"),
     "out_of_memory": (RED, "out of memory", "X"),
+    "remedy_started": (PURPLE, "remedy", "P"),
+    "restarting": (ORANGE, "restart", "v"),
     "proxy_down": (RED, "proxy down", "v"),
     "proxy_up": (GREEN, "proxy up", "^"),
     "registry_unreachable": (RED, "registry away", "v"),
@@ -32,6 +34,7 @@ MARKS = {
 
 QUIET = frozenset({
     "run", "end", "fault_over", "booting", "healthy", "unejected", "breaker_closed", "decision",
+    "remedy_ended", "restarted",
 })  # fmt: skip
 """Events without a row of their own: they end, or repeat, what another shows."""
 

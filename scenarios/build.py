@@ -89,6 +89,7 @@ def _app(document: Document) -> AppSpec:
         boot_time=app.boot_time.resolve(),
         boot_failure=app.boot_failure,
         weights=tuple(app.weights),
+        remedy=app.on_low_memory.resolve() if app.on_low_memory else None,
     )
 
 

@@ -7,7 +7,8 @@ from pydantic import Field, model_validator
 
 from ..core.admission import EXHAUSTION
 from ..core.routing import ALGORITHMS
-from .schema_base import Count, Distribution, Model, Name, Positive, Word
+from .schema_base import Count, Distribution, FieldError, Model, Name, Positive, Word
+from .schema_remedy import OnLowMemory
 from .units import Duration, Share, Size
 
 Routing = Literal[
@@ -67,6 +68,9 @@ class App(Model):
         None,
         description="where `command` runs, relative to the scenario's file; omitted: where that file is",
     )
+    on_low_memory: OnLowMemory | None = Field(
+        None, description="a remedy that a server runs when its memory is nearly used up; omitted: none"
+    )
 
     @model_validator(mode="after")
     def _bounds(self) -> "App":
@@ -76,6 +80,12 @@ class App(Model):
             raise ValueError(f"expected initial not above max, got initial {self.initial} and max {self.max}")
         if self.directory is not None and self.command is None:
             raise ValueError(f"expected a command to run in the directory {self.directory!r}, got none")
+        if self.on_low_memory is not None and self.memory.total is None:
+            raise FieldError(
+                "expected memory.total: without a limit there is no share of it",
+                ("on_low_memory",),
+                (("memory",),),
+            )
         return self
 
 

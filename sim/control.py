@@ -19,6 +19,7 @@ from ..core.table import CANARY, SERVING
 from .embedded_cloud import number_of
 from .instances import Instance, Instances
 from .plane import Plane, ServerSample
+from .remedies import Remedies
 from .timeline import Timeline
 from .troubles import REGISTRY_TIMEOUT, TroubledCloud, Troubles
 
@@ -53,6 +54,7 @@ class ControlPlane:
         self._frozen: dict[int, ServerSample] = {}
         self._restart_after = fleet.proxy.restart_after
         self._boot_stream = key(fleet.seed, "boot")
+        self._remedies = None if fleet.app.remedy is None else Remedies(fleet.app.remedy, self)
         self._reachable = True
         # Nobody else would read it.
         self._proxy_writes = fleet.needs_proxy
@@ -206,6 +208,8 @@ class ControlPlane:
                 (now, number, int(instance.state), sample.requests, sample.in_flight, sample.queued,
                  sample.memory, sample.cpu_ns, 0, 0)
             )  # fmt: skip
+            if self._remedies is not None and number in samples:
+                self._remedies.look(instance, self._shown(sample).memory)
             if instance.state in ALIVE and self.troubles.writes_samples(number):
                 written.append(self._registry_sample(now, instance, self._shown(sample)))
         self.sink.metrics(rows)

@@ -67,8 +67,13 @@ class DataPlane:
 
     def boot(self, number: int) -> None:
         """See sim.plane.Plane."""
-        assert number not in self.servers, f"instance {number} booted twice"
-        self.servers[number] = AppServer(number, self.fleet.app, self.timeline, self)
+        before = self.servers.get(number)
+        assert before is None or not before.alive, f"instance {number} is up already"
+        server = self.servers[number] = AppServer(number, self.fleet.app, self.timeline, self)
+        if before is not None:
+            # What its machine suffers from outlives a process.
+            server.slow = before.slow
+            server.error_share, server.error_status = before.error_share, before.error_status
 
     def stop(self, number: int) -> int:
         """See sim.plane.Plane."""
@@ -123,6 +128,10 @@ class DataPlane:
         """See sim.plane.Plane."""
         if self.servers[number].alive:
             self.servers[number].leak(size)
+
+    def free(self, number: int, share: float) -> int:
+        """See sim.plane.Plane."""
+        return self.servers[number].free(share)
 
     def disturb_link(self, number: int, toxic: Sequence[Mapping[str, float]]) -> None:
         """See sim.plane.Plane."""

@@ -52,7 +52,7 @@ class Plane(Protocol):
         ...
 
     def boot(self, number: int) -> None:
-        """The application on instance *number* is up."""
+        """The application on instance *number* is up: for the first time, or as a new process after :meth:`stop`."""
         ...
 
     def stop(self, number: int) -> int:
@@ -90,6 +90,10 @@ class Plane(Protocol):
 
     def leak(self, number: int, size: int) -> None:
         """The application on instance *number* loses so many bytes, and perhaps dies of it."""
+        ...
+
+    def free(self, number: int, share: float) -> int:
+        """The application on instance *number*, which is up, gives back this share of what it has leaked; in bytes."""
         ...
 
     def disturb_link(self, number: int, toxic: Sequence[Mapping[str, float]]) -> None:

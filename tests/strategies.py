@@ -61,6 +61,17 @@ APP = st.fixed_dictionaries(
     }
 )
 
+REMEDY = st.fixed_dictionaries(
+    {
+        "command": st.just(["trim"]),
+        "above": st.sampled_from(["45%", "60%"]),
+        "clear": st.sampled_from([None, "42%"]),
+        "cooldown": st.sampled_from([0, "1s"]),
+        "takes": st.sampled_from([0, "700ms"]),
+        "effect": st.sampled_from([None, {"free": "70%"}, {"restart": 0}, {"restart": "600ms"}]),
+    }
+)
+
 PROXY = st.fixed_dictionaries(
     {
         "max_connections": optional(st.integers(2, 60)),
@@ -265,11 +276,14 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
         {"path": "/io", "cpu": draw(distributions(0, 5)), "io": draw(optional(distributions())),
          "status": draw(st.sampled_from([200, 404, 500]))},
     ]  # fmt: skip
+    app = draw(APP)
+    if app["memory"]:
+        app["on_low_memory"] = draw(optional(REMEDY))
     document = {
         "duration": draw(durations(500, 4000)),
         "profile": draw(PROFILE),
         "fleet": {
-            "app": draw(APP),
+            "app": app,
             "proxy": draw(PROXY),
             "network": draw(NETWORK),
             "registry": {
@@ -296,6 +310,7 @@ def large_documents(draw: st.DrawFn) -> dict[str, Any]:
     app, proxy = document["fleet"]["app"], document["fleet"]["proxy"]
     app.update(initial=draw(st.integers(5, 40)), max=60, workers=draw(st.integers(1, 8)))
     app.pop("memory", None)
+    app.pop("on_low_memory", None)
     for limit in ("memory", "max_connections", "circuit_breaker"):
         if draw(st.booleans()):
             proxy.pop(limit, None)

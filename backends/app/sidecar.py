@@ -25,6 +25,7 @@ from ..live.settings import AppSettings
 from . import keeper
 from .membership import Membership
 from .observation import Beat, Observation, Rates, memory_share
+from .remedy import Remedy
 
 GRACE = 4.0
 """Seconds that the program is given to end by itself after SIGTERM."""
@@ -95,13 +96,23 @@ def _serve(settings: AppSettings, link: RoleLink, program: "Program") -> None:
         failures.append(error)
         link.stop()
 
-    beat = Beat(link, lambda: program.observe(*counts.read()), membership.beat, failed)
+    spec = settings.fleet.app.remedy
+    remedy = None if spec is None else Remedy(spec, settings, link, program.pid)
+
+    def seen(observed: Observation) -> None:
+        if remedy is not None:
+            remedy.look(observed)
+        membership.beat(observed)
+
+    beat = Beat(link, lambda: program.observe(*counts.read()), seen, failed)
     beat.start()
     try:
         while not link.stopping.wait(_LOOK * 2):
             program.check()
     finally:
         beat.end()
+        if remedy is not None:
+            remedy.end()
         membership.leave()
     if failures:
         raise failures[0]
@@ -159,6 +170,13 @@ class Program:
             seconds += times.user + times.system + ended
         added, cpu = self._rates.since(requests, int(seconds * SECOND))
         return Observation(added, in_flight, 0, rss, rss, cpu, memory_share(rss, self._memory_total))
+
+    def pid(self) -> int:
+        """The program's process; the keeper's, if it is gone."""
+        try:
+            return min(int(one.pid) for one in self._process.children())
+        except (psutil.NoSuchProcess, ValueError):
+            return self._keeper.pid
 
     def _tree(self) -> list[psutil.Process]:
         try:

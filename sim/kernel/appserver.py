@@ -22,6 +22,7 @@ from .log import note
 from .routine import routine, subroutine
 from .slots import drop_job, next_job, queue_job
 
+PENDING = int(Outcome.PENDING)
 OK = int(Outcome.OK)
 APP_ERROR = int(Outcome.APP_ERROR)
 QUEUE_FULL = int(Outcome.QUEUE_FULL)
@@ -175,7 +176,7 @@ def cpu_done(w: World, slot: int) -> None:
     j = w.jobs[slot]
     server = j["server"]
     app = w.apps[server]
-    if app["alive"] == 0:
+    if app["alive"] == 0 or j["outcome"] != PENDING:
         drop_job(w, slot)
         return
     now = w.state[0]["now"]
@@ -206,9 +207,9 @@ def cpu_done(w: World, slot: int) -> None:
 
 @subroutine
 def io_done(w: World, slot: int) -> None:
-    """The job has waited for its io, or for a dependency."""
+    """The job has waited for its io, or for a dependency. One that its server's process has lost is of no concern to the next process there."""
     app = w.apps[w.jobs[slot]["server"]]
-    if app["alive"] == 0:
+    if app["alive"] == 0 or w.jobs[slot]["outcome"] != PENDING:
         drop_job(w, slot)
     elif app["pauses"] > 0:
         park(w, slot, IO_DONE, 0)

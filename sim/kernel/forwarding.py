@@ -28,6 +28,7 @@ from .slots import take_job
 
 SERVING = table.SERVING
 
+PENDING = int(Outcome.PENDING)
 NO_SERVER = int(Outcome.NO_SERVER)
 SHED = int(Outcome.SHED)
 CONNECT_FAILED = int(Outcome.CONNECT_FAILED)
@@ -133,6 +134,7 @@ def send_job(w: World, a: int) -> None:
             j["io"] = io_demand(e["io_kind"], e["io_a"], e["io_b"], stream, index, number)
     j["call"] = 0
     j["error"] = 0
+    j["outcome"] = PENDING
     j["body"] = content(w, a)
     j["server"] = attempt["server"]
     j["refs"] = 1

@@ -8,6 +8,7 @@ from ...core import table
 from ...core.load_index import build_index
 from ...core.order import major_of
 from ...core.ports import Sink
+from ...core.remedy import given_back
 from ...core.routing import needs_index
 from ...core.toxics import with_link
 from ...scenarios.plan import BLOCK, Block, Plan
@@ -85,7 +86,10 @@ class KernelPlane:
         """See sim.plane.Plane."""
         self._kernel.world = with_apps(self._kernel.world, number)
         app = self._kernel.world.apps[number]
-        assert app["booted"] == 0, f"instance {number} booted twice"
+        assert app["alive"] == 0, f"instance {number} is up already"
+        # What an earlier process had is gone with it; what its machine suffers from (slow, error_share) is not.
+        for name in ("served", "leaked", "requests", "cpu_used", "pauses", "frozen"):
+            app[name] = 0
         app["alive"] = app["booted"] = 1
         app["cpu_since"] = self._state["now"]
 
@@ -154,6 +158,13 @@ class KernelPlane:
             self._kernel(do.LEAK, number, size)
             self._state["signal"] = layout.REACHED
             self._tell()
+
+    def free(self, number: int, share: float) -> int:
+        """See sim.plane.Plane."""
+        app = self._kernel.world.apps[number]
+        freed = given_back(int(self.fleet.app.memory.leak * app["served"] + app["leaked"]), share)
+        app["leaked"] -= freed
+        return freed
 
     def disturb_link(self, number: int, toxic: Sequence[Mapping[str, float]]) -> None:
         """See sim.plane.Plane."""
