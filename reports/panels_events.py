@@ -19,6 +19,7 @@ MARKS = {
     "registry_reachable": (GREEN, "registry back", "^"),
     "launch_refused": (RED, "launch refused", "x"),
     "terminate_refused": (RED, "end refused", "x"),
+    "list_refused": (RED, "list refused", "x"),
     "orphan_found": (PURPLE, "orphan", "D"),
     "boot_failed": (RED, "boot failed", "x"),
     "ejected": (PURPLE, "eject", "D"),
