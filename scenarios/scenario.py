@@ -137,7 +137,7 @@ class Scenario:
         data["fleet"]["registry"].pop("backend")
         data["fleet"]["cloud"].pop("backend")
         data["fleet"]["cloud"].pop("aws", None)
-        for told in ("command", "directory"):
+        for told in ("command", "directory", "metrics_path"):
             data["fleet"]["app"].pop(told, None)
         for told in ("command", "timeout"):
             data["fleet"]["app"].get("on_low_memory", {}).pop(told, None)

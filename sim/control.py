@@ -10,6 +10,7 @@ from typing import Any
 import simpy
 
 from ..core.appserver import slowed
+from ..core.custom import said
 from ..core.draws import BOOT_FAILURE, BOOT_TIME, draw, key, uniform
 from ..core.lifecycle import ALIVE, READY, State
 from ..core.model import SECOND, FleetSpec
@@ -259,6 +260,7 @@ class ControlPlane:
             sample.in_flight,
             "1",
             WORDS[instance.state],
+            said(app.metrics, sample.requests, sample.in_flight, sample.queued),
         )
 
     def _refreshes(self) -> Process:

@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 
+from ...core.custom import said
 from ...core.remedy import Free, Restart
 from ..connection import registry_at
 from ..live.addresses import url
@@ -181,7 +182,9 @@ class _AppRole:
         level, rss = self._ballast.level, self._rss()
         self._ballast.measured(rss - level)
         share = memory_share(rss, server.spec.memory.total)
-        return Observation(requests, server.in_flight, server.queued, server.memory, rss, cpu, share)
+        in_flight, queued = server.in_flight, server.queued
+        custom = said(server.spec.metrics, requests, in_flight, queued)
+        return Observation(requests, in_flight, queued, server.memory, rss, cpu, share, custom)
 
     def _rss(self) -> int:
         return sum(int(process.memory_info().rss) for process in self._processes)

@@ -69,7 +69,7 @@ class Membership:
         cpu = seen.cpu_ns / (SECOND * self._fleet.app.cores)
         return Sample(
             self.address, self._link.clock.now(), seen.requests, seen.share, cpu, seen.in_flight, VERSION,
-            self.state.word,
+            self.state.word, seen.custom,
         )  # fmt: skip
 
     def _try(self, action: Callable[[], None]) -> bool:

@@ -23,6 +23,7 @@ from ..live.addresses import url
 from ..live.role import Command, RoleLink
 from ..live.settings import AppSettings
 from . import keeper
+from .custom import ProgramMetrics
 from .membership import Membership
 from .observation import Beat, Observation, Rates, memory_share
 from .remedy import Remedy
@@ -123,7 +124,11 @@ class Program:
 
     def __init__(self, settings: AppSettings, link: RoleLink) -> None:
         self._link = link
-        self._memory_total = settings.fleet.app.memory.total
+        app = settings.fleet.app
+        self._memory_total = app.memory.total
+        self._metrics: ProgramMetrics | None = None
+        if app.metrics_path:
+            self._metrics = ProgramMetrics(settings.host, settings.port, app.metrics_path, app.declared, link)
         words = {"{host}": settings.host, "{port}": str(settings.port)}
         command = [_filled(word, words) for word in settings.command]
         environment = {**os.environ, "HOST": settings.host, "PORT": str(settings.port)}
@@ -169,7 +174,8 @@ class Program:
             ended = getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
             seconds += times.user + times.system + ended
         added, cpu = self._rates.since(requests, int(seconds * SECOND))
-        return Observation(added, in_flight, 0, rss, rss, cpu, memory_share(rss, self._memory_total))
+        custom = self._metrics.read() if self._metrics is not None else {}
+        return Observation(added, in_flight, 0, rss, rss, cpu, memory_share(rss, self._memory_total), custom)
 
     def pid(self) -> int:
         """The program's process; the keeper's, if it is gone."""

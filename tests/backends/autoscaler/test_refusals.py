@@ -1,5 +1,6 @@
 """A cloud that refuses terminations and lists: it is asked ever more rarely, and the autoscaler goes on meanwhile."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -41,7 +42,7 @@ def fly(fleet: Fleet, refusing: Refusing, end: int, **spec: int) -> list[Decisio
 
 
 def assert_ever_more_rarely(asked: list[int]) -> None:
-    gaps = [later - earlier for earlier, later in zip(asked, asked[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(asked)]
     # 1 s, 2 s, 4 s, 8 s, each less by up to a half, and at whole turns.
     for gap, longest in zip(gaps, (1, 2, 4, 8, 16), strict=False):
         assert longest / 2 <= gap <= longest, gaps
@@ -82,7 +83,7 @@ def test_where_the_books_are_in_doubt_nothing_is_decided_without_a_list() -> Non
     assert begins >= 8
     assert len(refusing.asked) <= 5
     assert refusing.asked[-1] == begins
-    assert [fields["reason"] for _, name, fields in fleet.events if name == "decision"][0] == REFUSED
+    assert next(fields["reason"] for _, name, fields in fleet.events if name == "decision") == REFUSED
 
 
 @pytest.mark.parametrize("name", ["terminate", "list"])
