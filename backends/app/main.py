@@ -7,6 +7,7 @@ share, status) and ``leak`` (bytes). Status: ``up``, and ``second`` each second.
 import asyncio
 import os
 import signal
+from functools import partial
 from typing import Any
 
 import psutil
@@ -98,7 +99,7 @@ class _AppRole:
         await self._loop.run_in_executor(None, membership.join)
         link.subscribe(lambda command: run_on(self._loop, self._obey, membership, command))
         link.status("up", {"number": settings.number, "address": membership.address})
-        beat = Beat(link, self._observe, lambda seen: self._seen(membership, seen), self._failed)
+        beat = Beat(link, self._observe, partial(self._seen, membership), self._failed)
         beat.start()
         await self._stopped.wait()
         await self._loop.run_in_executor(None, beat.end)
@@ -171,10 +172,10 @@ class _AppRole:
 
     # What the monitors see, in a thread of their own.
 
-    def _seen(self, membership: Membership, seen: Observation) -> None:
+    def _seen(self, membership: Membership, seen: Observation, time: int) -> None:
         if self._remedy is not None:
-            self._remedy.look(seen)
-        membership.beat(seen)
+            self._remedy.look(seen, time)
+        membership.beat(seen, time)
 
     def _observe(self) -> Observation:
         server = self._server

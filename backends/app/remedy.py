@@ -44,10 +44,10 @@ class Remedy:
         self._closed = False
         self._thread: threading.Thread | None = None
 
-    def look(self, seen: Observation) -> None:
-        """A second has passed in which *seen* was observed. Never waits."""
+    def look(self, seen: Observation, time: int) -> None:
+        """A second has passed, by *time* (ns), in which *seen* was observed. Never waits."""
         with self._lock:
-            due = not self._closed and self._watch.due(self._link.clock.now(), seen.share)
+            due = not self._closed and self._watch.due(time, seen.share)
         if due:
             self._link.emit("remedy_started", {"server": self._settings.number, "memory": seen.memory})
             self._thread = threading.Thread(target=self._run, name="remedy", daemon=True)

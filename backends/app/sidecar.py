@@ -100,10 +100,10 @@ def _serve(settings: AppSettings, link: RoleLink, program: "Program") -> None:
     spec = settings.fleet.app.remedy
     remedy = None if spec is None else Remedy(spec, settings, link, program.pid)
 
-    def seen(observed: Observation) -> None:
+    def seen(observed: Observation, time: int) -> None:
         if remedy is not None:
-            remedy.look(observed)
-        membership.beat(observed)
+            remedy.look(observed, time)
+        membership.beat(observed, time)
 
     beat = Beat(link, lambda: program.observe(*counts.read()), seen, failed)
     beat.start()
