@@ -151,8 +151,8 @@ def alerts(axis: Any, evidence: Evidence) -> None:
             colour = GREEN if verdict.held else RED
             labels.append("expected" if verdict.spec.fires else "not expected")
             colours.append(GREY)
-            start = verdict.spec.start / SECOND
-            axis.plot([start, start + verdict.spec.within / SECOND], [row, row], color=colour, linewidth=2.4,
+            opens, closes = (verdict.spec.start + part for part in (0, verdict.spec.within))
+            axis.plot([opens / SECOND, closes / SECOND], [row, row], color=colour, linewidth=2.4,
                       marker="|", markersize=7, solid_capstyle="butt")  # fmt: skip
             axis.annotate(in_short(verdict), (1.005, row), xycoords=("axes fraction", "data"), fontsize=8,
                           color=colour, va="center", annotation_clip=False)  # fmt: skip

@@ -55,7 +55,9 @@ APP = st.fixed_dictionaries(
         ),
         "boot_time": distributions(200, 3000),
         "boot_failure": st.sampled_from([0, "30%"]),
-        "metrics": st.just({"strain": {"base": 1, "per_in_flight": 2, "per_queued": 0.5, "per_request": 0.1}}),
+        "metrics": st.just(
+            {"strain": {"base": 1, "per_in_flight": 2, "per_queued": 0.5, "per_request": 0.1}}
+        ),
         "canaries": st.integers(0, 1),
         "standby": st.integers(0, 1),
         "weights": st.lists(st.integers(1, 3), min_size=1, max_size=3),
@@ -187,7 +189,7 @@ SOURCE = st.one_of(
     ),
 )  # fmt: skip
 
-TARGET = st.sampled_from(
+TARGET: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [
         {"metric": "in_flight", "target": 3},
         {"metric": "requests", "target": "20/s"},
@@ -242,7 +244,9 @@ def steps(out: bool) -> st.SearchStrategy[dict[str, Any]]:
 
 def simple(out: bool) -> st.SearchStrategy[dict[str, Any]]:
     return st.builds(
-        lambda value, cooldown: {"adjustment": value, "cooldown": cooldown}, by(out), st.sampled_from([0, "1s"])
+        lambda value, cooldown: {"adjustment": value, "cooldown": cooldown},
+        by(out),
+        st.sampled_from([0, "1s"]),
     )
 
 
@@ -298,7 +302,6 @@ LEAVES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     ),
 }  # fmt: skip
 """Every policy that stands alone, with times short enough for four seconds."""
-
 
 
 def named(kind: str) -> st.SearchStrategy[dict[str, Any]]:
@@ -394,7 +397,9 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     """A scenario as plain data: at most four seconds and a few hundred requests."""
     sources = draw(st.lists(SOURCE, max_size=3))
     dependency = draw(optional(DEPENDENCY))
-    autoscaler = draw(st.sampled_from([True, True, True, False]).flatmap(lambda there: AUTOSCALER if there else st.none()))
+    autoscaler = draw(
+        st.sampled_from([True, True, True, False]).flatmap(lambda there: AUTOSCALER if there else st.none())
+    )
     kinds = [FAULT, *([OF_DEPENDENCY] if dependency else []), *([OF_AUTOSCALER] if autoscaler else [])]
     if dependency and dependency["cache"]:
         kinds.append(at_once("cache_flush"))

@@ -53,7 +53,8 @@ def test_the_panel_has_a_row_for_each_and_bars_where_it_fires() -> None:
     axis = figure.axes[0]
     labels = [text.get_text() for text in axis.get_yticklabels()]
     assert labels == [r"overload\$", "expected", "not expected", "expected", "a name that is…"]
-    bars = [(bar.get_x(), bar.get_width(), round(bar.get_y())) for bar in axis.patches]
+    patches: list[Any] = list(axis.patches)
+    bars = [(bar.get_x(), bar.get_width(), round(bar.get_y() + bar.get_height() / 2)) for bar in patches]
     assert bars == [(6.0, 7.0, 0), (1.0, evidence.seconds - 1.0, 4)]
     assert {text.get_text() for text in axis.texts} == {"✓ after 1 s", "✓ silent", "✗ never fired"}
 

@@ -67,7 +67,9 @@ def test_an_alert_on_a_custom_metric() -> None:
 def test_what_no_modelled_server_writes_is_unknown() -> None:
     document = fleet({"target_tracking": {"custom": "jobs", "target": 3}})
     assert actions(document)[1:] == []
-    assert "custom metric 'jobs' has no model in fleet.app.metrics" in " ".join(warnings(scenario(document).document))
+    assert "custom metric 'jobs' has no model in fleet.app.metrics" in " ".join(
+        warnings(scenario(document).document)
+    )
 
 
 def test_a_resolved_scenario_is_the_same_scenario() -> None:

@@ -18,7 +18,7 @@ LOGINS = {"windtunnel": PASSWORD}
 
 
 def mail(
-    port: int, security: Literal["none", "starttls", "tls"], host: str = "127.0.0.1", **more: str
+    port: int, security: Literal["none", "starttls", "tls"], host: str = "127.0.0.1", **more: Any
 ) -> Email:
     return Email("ops@example.org", host, port, "windtunnel@localhost", security, **more)
 

@@ -28,9 +28,9 @@ class Refusing:
             raise CloudError("RequestLimitExceeded", "slow down")
 
 
-def fly(fleet: Fleet, refusing: Refusing, end: int, **spec: int) -> list[Decision]:
+def fly(fleet: Fleet, refusing: Refusing, end: int, reconcile_interval: int = 300 * SECOND) -> list[Decision]:
     """Turns 1 to *end*; the load falls at 3 s."""
-    driver = fleet.driver("one", refusing, replace(SPEC, **spec))
+    driver = fleet.driver("one", refusing, replace(SPEC, reconcile_interval=reconcile_interval))
     decided = []
     for second in range(1, end):
         fleet.now = second * SECOND
