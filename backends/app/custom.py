@@ -53,7 +53,7 @@ class ProgramMetrics:
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *arguments: Any) -> None:
-        return None
+        """A redirect is an error: it could lead anywhere."""
 
 
 def parse(text: str, names: Collection[str]) -> dict[str, float]:
