@@ -50,7 +50,7 @@ class SimpleScaling:
         return asking(view, self._propose(view, memory))
 
     def _propose(self, view: FleetView, memory: Memory) -> Proposal:
-        blind = view.showing(*(rule.alarm.metric for _, rule in self._rules())).unknown > 0
+        blind = view.unknown > 0
         closed, silent = False, False
         found: list[tuple[int, int, str, float]] = []
         for number, (name, rule) in enumerate(self._rules()):

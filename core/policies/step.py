@@ -58,7 +58,7 @@ class StepScaling:
 
     def _propose(self, view: FleetView, memory: Memory) -> Proposal:
         counted = warm(view, self.warmup)
-        blind = view.showing(*(rule.alarm.metric for _, rule in self._rules())).unknown > 0
+        blind = view.unknown > 0
         closed, found, silent = False, list[tuple[int, str, dict[str, float]]](), False
         for name, rule in self._rules():
             seen, state = watch(rule.alarm, memory, name, view.now, counted)

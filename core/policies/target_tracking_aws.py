@@ -65,7 +65,7 @@ class TargetTrackingAws:
         samples = metric_of(counted, self.metric)
         seen = observe(memory, _SERIES, view.now, samples, period=self.period, reach=reach)
         newest = seen.datapoints[-1]
-        blind = view.showing(self.metric).unknown > 0 or newest is None
+        blind = view.unknown > 0 or newest is None
         unready = warming(view, self.warmup)
         if not seen.closed or not view.size:
             return standing(view, seen.memory, hold=unready > 0, blind=blind)

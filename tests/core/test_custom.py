@@ -2,17 +2,8 @@
 
 import pytest
 from windtunnel.core.custom import CustomMetric, said
-from windtunnel.core.policies import (
-    Panic,
-    SimpleScaling,
-    StepScaling,
-    TargetTracking,
-    TargetTrackingAws,
-    TargetTrackingHpa,
-)
-from windtunnel.core.policies.alarms import Alarm
+from windtunnel.core.policies import Panic, TargetTracking, TargetTrackingHpa
 from windtunnel.core.policies.hpa_metrics import HpaMetric
-from windtunnel.core.policies.simple import SimpleRule
 from windtunnel.core.policies.view import NOTHING, FleetView, ServerView
 
 SECOND = 1_000_000_000
@@ -42,20 +33,14 @@ def test_a_sample_without_the_metric_shows_nothing() -> None:
     assert [one.metrics is None for one in seen.showing("jobs").servers] == [False, True, False]
 
 
-ALARM = Alarm(5.0, "jobs", False)
 POLICIES = [
     TargetTracking(5.0, "jobs"),
     TargetTrackingHpa((HpaMetric(5.0, "jobs"),)),
-    TargetTrackingAws(5.0, "jobs"),
     Panic(5.0, "jobs"),
-    StepScaling(None, None),
-    SimpleScaling(None, SimpleRule(ALARM, -1)),
 ]
 
 
-@pytest.mark.parametrize(
-    "policy", [one for one in POLICIES if not isinstance(one, StepScaling)], ids=lambda one: one.kind
-)
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda one: one.kind)
 def test_who_lacks_it_is_unknown_and_never_lets_the_fleet_shrink(policy: TargetTracking) -> None:
     memory = NOTHING
     for turn in range(1, 4):
