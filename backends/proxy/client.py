@@ -6,11 +6,12 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
 from ...core.outcomes import Outcome
+from .arrivals import known_alone, next_request
 from .deadline import Deadline
 from .exchange import Exchange
 from .fields import Malformed
 from .framing import ChunkedReader, LengthReader
-from .heads import RequestHead, after_empty_lines, find_end, read_request, take_line
+from .heads import RequestHead, after_empty_lines
 from .messages import own_answer
 from .proxy import Proxy, seconds
 
@@ -30,7 +31,6 @@ CONTENT_LIMIT = 1 << 30
 PIPELINE_LIMIT = 65_536
 """Bytes that are read ahead of a request that is under way."""
 
-PLANNED_LINE = b"\r\nwindtunnel-request: "
 BAD_REQUEST = int(Outcome.BAD_REQUEST)
 _BAD = (400, 417)
 
@@ -126,7 +126,11 @@ class ClientConnection(asyncio.Protocol):
                 # Who does not take the answers gets no further ones.
                 self._read_ahead(data)
             elif not self._lingering:
-                self._read_head(data)
+                head = None if self._buffer else known_alone(data)
+                if head is not None:
+                    self._begin(head, b"")
+                else:
+                    self._read_head(data)
                 if self._buffer and not self._partial:
                     self._go_on()
         elif self._tunnel:
@@ -153,26 +157,20 @@ class ClientConnection(asyncio.Protocol):
             if data.startswith(b"\r\n"):
                 # Empty lines before a request are ignored (RFC 9112, section 2.2).
                 data = after_empty_lines(data)
-            end = find_end(data, self._partial)
-            if end < 0:
-                self._buffer = data
-                if data and not self._partial:
-                    self._due.set(HEADER_TIMEOUT)
-                self._partial = len(data)
-                return
-            named, block = take_line(data[:end], PLANNED_LINE)
-            head = read_request(block)
-            if named and head.planned:
-                raise Malformed("windtunnel-request is repeated")
-            self._buffer = data[end + 4 :]
-            self._partial = 0
-            if head.length > CONTENT_LIMIT:
+            arrived = next_request(data, self._partial)
+            if arrived is not None and arrived.head.length > CONTENT_LIMIT:
                 raise Malformed("the content is too long", 413)
-            if head.method == b"TRACE" and (head.chunked or head.length >= 0):
-                raise Malformed("TRACE with content")
         except Malformed as error:
             self._refuse(error)
             return
+        if arrived is None:
+            self._buffer = data
+            if data and not self._partial:
+                self._due.set(HEADER_TIMEOUT)
+            self._partial = len(data)
+            return
+        head, named, self._buffer = arrived
+        self._partial = 0
         if head.max_forwards == 0:
             self.write(own_answer(200, 0, "this is the last recipient", False))
             self._next()

@@ -11,7 +11,7 @@ read again. The caches are bounded; a peer that fills them with lines of its own
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from .fields import (
     CACHED_LENGTH,
@@ -109,11 +109,25 @@ class ResponseHead:
         self.written = b""
 
 
+Head = TypeVar("Head", RequestHead, ResponseHead)
+
 _starts: dict[bytes, Start] = {}
 _requests: dict[bytes, RequestHead] = {}
 _responses: dict[bytes, ResponseHead] = {}
-_CACHED_HEADS = 512
-_CACHED_HEAD_LENGTH = 2_048
+CACHED_HEADS = 512
+CACHED_HEAD_LENGTH = 2_048
+"""So many heads are remembered in each cache, none longer than this."""
+
+known_response = _responses.get
+"""The head of an answer in a block without its blank line, if it was read before, else None."""
+
+
+def remember(cache: dict[bytes, Head], block: bytes, head: Head) -> None:
+    """Keep *head*, read from *block*, in *cache*."""
+    if len(block) <= CACHED_HEAD_LENGTH:
+        if len(cache) >= CACHED_HEADS:
+            cache.clear()
+        cache[block] = head
 
 
 def after_empty_lines(data: bytes) -> bytes:
@@ -160,10 +174,8 @@ def read_request(block: bytes) -> RequestHead:
     if seen is not None:
         return seen
     head = _read_request(block)
-    if not head.planned and len(block) <= _CACHED_HEAD_LENGTH:
-        if len(_requests) >= _CACHED_HEADS:
-            _requests.clear()
-        _requests[block] = head
+    if not head.planned:
+        remember(_requests, block, head)
     return head
 
 
@@ -201,10 +213,8 @@ def read_response(block: bytes) -> ResponseHead:
     if seen is not None:
         return seen
     head = _read_response(block)
-    if not head.app and len(block) <= _CACHED_HEAD_LENGTH:
-        if len(_responses) >= _CACHED_HEADS:
-            _responses.clear()
-        _responses[block] = head
+    if not head.app:
+        remember(_responses, block, head)
     return head
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 from ...core.outcomes import Outcome
 from .fields import HEAD_LIMIT, Malformed
 from .framing import ChunkedReader, CloseReader, LengthReader, Reader
-from .heads import ResponseHead, read_response, take_line
+from .heads import ResponseHead, known_response, read_response, take_line
 from .proxy import IDLE_UPSTREAMS, Proxy, seconds
 from .servers import Server
 
@@ -146,8 +146,12 @@ class Upstream(asyncio.Protocol):
                 if end < 0:
                     self._buffer = data
                     return
-                app, block = take_line(data[:end], APP_LINE)
-                head = read_response(block)
+                app, block = b"", data[:end]
+                head = known_response(block)
+                if head is None:
+                    # What is remembered has no such line.
+                    app, block = take_line(block, APP_LINE)
+                    head = read_response(block)
                 data = data[end + 4 :]
                 if head.status >= 200:
                     break
