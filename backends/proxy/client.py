@@ -258,14 +258,15 @@ class ClientConnection(asyncio.Protocol):
             return
         if close:
             self._end(received and not self._buffer)
-            return
-        self._next()
+        else:
+            self._next()
 
     def _next(self) -> None:
         self._rest()
         if not self._reading:
             self.resume_content()
-        self._go_on()
+        if self._buffer:
+            self._go_on()
 
     def _go_on(self) -> None:
         """Read the requests that came while others were under way."""

@@ -53,32 +53,9 @@ _four_numbers = re.compile(rb"(?:[0-9]{1,18}|x)(?:-(?:[0-9]{1,18}|x)){3}").fullm
 class Exchange:
     """A request and what became of it."""
 
-    __slots__ = (
-        "_held",
-        "_held_size",
-        "_named",
-        "_resent",
-        "_retrying",
-        "_sent",
-        "_trying",
-        "answered",
-        "arrived",
-        "attempt",
-        "chunking",
-        "client",
-        "close",
-        "head",
-        "index",
-        "planned",
-        "proxy",
-        "received",
-        "routed",
-        "server",
-        "source",
-        "stream",
-        "tries",
-        "upstream",
-    )  # fmt: skip
+    __slots__ = ("_held", "_held_size", "_named", "_resent", "_retrying", "_sent", "_trying", "answered", "arrived",
+                 "attempt", "chunking", "client", "close", "head", "index", "planned", "proxy", "received", "routed",
+                 "server", "source", "stream", "tries", "upstream")  # fmt: skip
 
     def __init__(self, client: "ClientConnection", head: RequestHead, named: bytes = b"") -> None:
         proxy = client.proxy
@@ -274,6 +251,11 @@ class Exchange:
     def answer(self, head: ResponseHead, app: bytes, piece: bytes) -> None:
         """The answer's head, what the app server says of times, and the first piece of the content."""
         request = self.head
+        if request.simple and head.simple and head.written and not (self.planned or self.proxy.stopping):
+            # As below: nothing is added to what was written last.
+            self.answered = True
+            self.client.write(head.written + piece)
+            return
         without = request.method == b"HEAD" or head.status == 304 or head.status == 204
         self.answered = True
         self.chunking = not without and request.minor == 1 and (head.chunked or head.length < 0)
@@ -294,12 +276,13 @@ class Exchange:
 
     def answer_ended(self, status: int, trailers: list[bytes], now: int) -> None:
         """The answer is complete at *now* (ns)."""
+        client = self.client
         if self.chunking:
-            self.client.write(last_chunk(trailers))
+            client.write(last_chunk(trailers))
         self.upstream = None
         self._end_try(status >= 500, now)
         self._leave()
-        self.client.finished(self.close)
+        client.finished(self.close)
 
     def switched(self, head: ResponseHead) -> None:
         """The server speaks another protocol from here on (101)."""

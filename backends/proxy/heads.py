@@ -58,11 +58,12 @@ class Start(NamedTuple):
 
 class RequestHead:
     """A request's head, shared by all requests that send the same. *plain* are the lines that are passed on as they are; *length* -1: no content
-    unless *chunked*; *written* is the head as it was passed on last, for the client *written_for*."""
+    unless *chunked*; *written* is the head as it was passed on last, for the client *written_for*; *simple*: 1.1, no HEAD, no content, and the
+    connection stays."""
 
     __slots__ = ("chunked", "closing", "expect", "forwarded_for", "host", "keep_alive", "length", "max_forwards",
-                 "method", "minor", "plain", "planned", "start", "target", "trailers", "upgrade", "upgrading",
-                 "written", "written_for")  # fmt: skip
+                 "method", "minor", "plain", "planned", "simple", "start", "target", "trailers", "upgrade",
+                 "upgrading", "written", "written_for")  # fmt: skip
 
     def __init__(self, start: Start) -> None:
         self.method = start.method
@@ -82,16 +83,17 @@ class RequestHead:
         self.forwarded_for = b""
         self.max_forwards = -1
         self.trailers = False
+        self.simple = False
         self.written = b""
         self.written_for = b""
 
 
 class ResponseHead:
     """An answer's head, shared likewise; *app* and *cause* are the values of the app server's ``windtunnel-`` headers; *written* is the head as it
-    was passed on last with nothing added."""
+    was passed on last with nothing added; *simple*: it has content of a known length, unless it answers HEAD."""
 
-    __slots__ = ("app", "cause", "chunked", "closing", "keep_alive", "length", "minor", "plain", "reason", "status",
-                 "upgrade", "upgrading", "written")  # fmt: skip
+    __slots__ = ("app", "cause", "chunked", "closing", "keep_alive", "length", "minor", "plain", "reason", "simple",
+                 "status", "upgrade", "upgrading", "written")  # fmt: skip
 
     def __init__(self, minor: int, status: int, reason: bytes) -> None:
         self.minor = minor
@@ -106,6 +108,7 @@ class ResponseHead:
         self.upgrading = False
         self.app = b""
         self.cause = b""
+        self.simple = False
         self.written = b""
 
 
@@ -204,6 +207,8 @@ def _read_request(block: bytes) -> RequestHead:
     ):
         # A server may ignore Upgrade (RFC 9110, section 7.8); h2c would take requests past this proxy's rules.
         head.upgrade = b""
+    bare = not head.chunked and head.length <= 0
+    head.simple = bare and head.keep_alive and head.minor == 1 and head.method != b"HEAD"
     return head
 
 
@@ -236,6 +241,7 @@ def _read_response(block: bytes) -> ResponseHead:
         if head.chunked or head.length > 0:
             raise Malformed("an answer without content says that it has some")
         head.length = -1
+    head.simple = head.length >= 0 and head.status != 304
     return head
 
 

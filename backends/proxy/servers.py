@@ -107,6 +107,7 @@ class Servers:
         self._warn = warn
         self._load: Any = [0]
         self._tracked = routing.needs_index(self.spec.routing) or self.spec.max_in_flight >= 0
+        self._observing = self.spec.routing == routing.PEAK_EWMA
         self._slots: dict[int, int] = {}
 
     # Who there is.
@@ -203,7 +204,7 @@ class Servers:
         self.rows["in_flight"][slot] -= 1
         if self._tracked:
             self._load_changed(slot)
-        if not failed:
+        if self._observing and not failed:
             routing.observe_latency(self.rows, slot, now, now - sent)
         outlier = self.spec.outlier
         if outlier is None:

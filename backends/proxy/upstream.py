@@ -196,9 +196,10 @@ class Upstream(asyncio.Protocol):
         if length >= 0:
             if len(data) >= length:
                 self._reader = None
+                if len(data) > length:
+                    data, self._buffer = data[:length], data[length:]
                 if not other:
-                    exchange.answer(head, app, data[:length] if len(data) > length else data)
-                self._buffer = data[length:]
+                    exchange.answer(head, app, data)
                 self._complete(None if other else exchange)
                 return
             self._reader = LengthReader(length)
