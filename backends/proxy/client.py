@@ -65,8 +65,6 @@ class ClientConnection(asyncio.Protocol):
 
     def affinity(self, exchange: Exchange) -> int:
         """What consistent hashing hashes: the connection's first planned request, else the client's address."""
-        if not self.proxy.needs_affinity:
-            return 0
         if self._affinity < 0:
             if exchange.planned:
                 self._affinity = (exchange.source << 20) + (exchange.index & 0xFFFFF)
@@ -83,7 +81,7 @@ class ClientConnection(asyncio.Protocol):
         if self.closed:
             self._transport.abort()
         else:
-            self._rest()
+            self._next()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio."""
@@ -262,7 +260,14 @@ class ClientConnection(asyncio.Protocol):
             self._next()
 
     def _next(self) -> None:
-        self._rest()
+        """No request is under way: the connection may be closed for others, its times run, and what was read ahead is looked at."""
+        if not self.paused:
+            # Else an answer is stalled: closed for that, when its time has come, and not for having nothing to do.
+            self.proxy.rest(self.row)
+            if self.proxy.keepalive_timeout >= 0:
+                self._due.set(self.proxy.keepalive_timeout)
+            else:
+                self._due.clear()
         if not self._reading:
             self.resume_content()
         if self._buffer:
@@ -279,17 +284,6 @@ class ClientConnection(asyncio.Protocol):
             if self._partial:
                 break
         self._going = False
-
-    def _rest(self) -> None:
-        """Nothing to do: the connection may be closed for others, and its times run."""
-        if self.paused:
-            # Its answer is stalled: closed for that, when its time has come, and not for having nothing to do.
-            return
-        self.proxy.rest(self.row)
-        if self.proxy.keepalive_timeout >= 0:
-            self._due.set(self.proxy.keepalive_timeout)
-        else:
-            self._due.clear()
 
     def _refuse(self, error: Malformed) -> None:
         """The request is not understood or not wanted: say so and close."""

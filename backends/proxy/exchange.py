@@ -13,6 +13,7 @@ from ...core import admission, draws, retries, routing
 from ...core.network import link_delay
 from ...core.outcomes import STATUS, Outcome
 from ..live.headers import REQUEST, TRY, UNKNOWN, read_request
+from .deadline import NEVER
 from .framing import chunk, last_chunk
 from .heads import RequestHead, ResponseHead
 from .messages import answer_bytes, request_bytes
@@ -117,13 +118,14 @@ class Exchange:
         if proxy.needs_bits:
             purpose = draws.ROUTE + draws.TRY * self.tries
             bits = draws.draw(self.stream, self.index, self.attempt, purpose)
-        slot = proxy.servers.route(role, exclude, bits, self.client.affinity(self), now)
+        affinity = self.client.affinity(self) if proxy.needs_affinity else 0
+        slot = proxy.servers.route(role, exclude, bits, affinity, now)
         if slot < 0:
             return SHED if slot == routing.SHED else NO_SERVER
         if not admission.fits_descriptors(proxy.descriptors, proxy.limit):
             return CONNECT_FAILED
         proxy.descriptors += 1
-        self.server = proxy.servers.begin(slot)
+        server = self.server = proxy.servers.begin(slot)
         self._trying = True
         self.tries += 1
         self._sent = now
@@ -133,7 +135,7 @@ class Exchange:
         if proxy.link is not None:
             proxy.link.call_later(self._delay(draws.UPSTREAM_LATENCY), self._send, self.tries)
         else:
-            self._send(self.tries)
+            self._send_to(server)
         return 0
 
     def _delay(self, purpose: int) -> int:
@@ -150,13 +152,15 @@ class Exchange:
 
     def _send(self, tries: int) -> None:
         server = self.server
-        if not self._trying or tries != self.tries or server is None:
-            return
+        if self._trying and tries == self.tries and server is not None:
+            self._send_to(server)
+
+    def _send_to(self, server: Server) -> None:
         upstream = server.take(self._sent)
         if upstream is not None:
             self._attach(upstream)
         else:
-            self.proxy.spawn(self._connect(server, tries))
+            self.proxy.spawn(self._connect(server, self.tries))
 
     async def _connect(self, server: Server, tries: int) -> None:
         upstream = await self._connection(server)
@@ -363,12 +367,12 @@ class Exchange:
             upstream.close()
 
     def _end_try(self, failed: bool, now: int = -1) -> None:
-        self.client.answer_due.clear()
+        self.client.answer_due.at = NEVER
         assert self.server is not None, "a try has ended that never began"
         self._trying = False
-        self.proxy.descriptors -= 1
-        now = now if now >= 0 else self.proxy.clock.now()
-        self.proxy.servers.end(self.server.number, failed, self._sent, now)
+        proxy = self.proxy
+        proxy.descriptors -= 1
+        proxy.servers.end(self.server.number, failed, self._sent, now if now >= 0 else proxy.clock.now())
 
     def _leave(self) -> None:
         self.proxy.active -= 1

@@ -178,8 +178,9 @@ class Servers:
     def begin(self, slot: int) -> Server:
         """A request goes to the server in *slot*."""
         rows = self.rows
-        server = self.by_number[rows["id"][slot]]
-        self.last[rows["role"][slot]] = server.number
+        number = rows["id"][slot]
+        server = self.by_number[number]
+        self.last[rows["role"][slot]] = number
         rows["in_flight"][slot] += 1
         server.sent += 1
         if self._tracked:
@@ -201,11 +202,12 @@ class Servers:
     def end(self, number: int, failed: bool, sent: int, now: int) -> None:
         """A request that was *sent* (ns) to server *number* was answered, or *failed*."""
         slot = self._slots[number]
-        self.rows["in_flight"][slot] -= 1
+        rows = self.rows
+        rows["in_flight"][slot] -= 1
         if self._tracked:
             self._load_changed(slot)
         if self._observing and not failed:
-            routing.observe_latency(self.rows, slot, now, now - sent)
+            routing.observe_latency(rows, slot, now, now - sent)
         outlier = self.spec.outlier
         if outlier is None:
             return
@@ -236,10 +238,11 @@ class Servers:
         rows = self.rows
         if self._load[0]:
             load_index.load_changed(rows, self._load, slot)
-        if self.spec.max_in_flight < 0:
+        cap = self.spec.max_in_flight
+        if cap < 0:
             return
         before = rows["breaker"][slot]
-        opened = health.breaker(before, rows["in_flight"][slot], self.spec.max_in_flight)
+        opened = health.breaker(before, rows["in_flight"][slot], cap)
         if opened != before:
             rows["breaker"][slot] = opened
             name = "breaker_opened" if opened else "breaker_closed"

@@ -49,7 +49,8 @@ class Upstream(asyncio.Protocol):
         """Send *data*, a request's head."""
         self._exchange = exchange
         self._state = _HEAD
-        self.write(data)
+        if self._transport is not None and not self.closed:
+            self._transport.write(data)
 
     def write(self, data: bytes) -> None:
         """Bytes of the request, or of a tunnel."""
