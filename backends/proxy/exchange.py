@@ -46,6 +46,7 @@ _REASONS = {
     UPSTREAM_TIMEOUT: "no answer from the app server in time",
 }
 _UNKNOWN_TIMES = "-".join([UNKNOWN] * 4).encode()
+_NO_CONTENT: list[bytes] = []
 _PLANNED = REQUEST.encode()
 _TRY = TRY.encode()
 _four_numbers = re.compile(rb"(?:[0-9]{1,18}|x)(?:-(?:[0-9]{1,18}|x)){3}").fullmatch
@@ -67,9 +68,9 @@ class Exchange:
         self.tries = 0
         self.server: Server | None = None
         self.upstream: Upstream | None = None
-        self.received = not head.chunked and head.length <= 0
+        self.received = head.simple or (not head.chunked and head.length <= 0)
         self.answered = self.chunking = self.close = False
-        self._held: list[bytes] | None = []
+        self._held: list[bytes] | None = _NO_CONTENT if self.received else []
         self._held_size = 0
         self._resent = self._retrying = False
         self._sent = 0
@@ -280,13 +281,12 @@ class Exchange:
 
     def answer_ended(self, status: int, trailers: list[bytes], now: int) -> None:
         """The answer is complete at *now* (ns)."""
-        client = self.client
         if self.chunking:
-            client.write(last_chunk(trailers))
+            self.client.write(last_chunk(trailers))
         self.upstream = None
         self._end_try(status >= 500, now)
         self._leave()
-        client.finished(self.close)
+        self.client.finished(self.close)
 
     def switched(self, head: ResponseHead) -> None:
         """The server speaks another protocol from here on (101)."""
