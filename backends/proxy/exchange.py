@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ...core import admission, draws, retries, routing
 from ...core.network import link_delay
 from ...core.outcomes import STATUS, Outcome
-from ..live.headers import REQUEST, TRY, UNKNOWN, read_request
+from ..live.headers import REQUEST, TRY, UNKNOWN, request_numbers
 from .deadline import NEVER
 from .framing import chunk, last_chunk
 from .heads import RequestHead, ResponseHead
@@ -47,7 +47,7 @@ _REASONS = {
 }
 _UNKNOWN_TIMES = "-".join([UNKNOWN] * 4).encode()
 _NO_CONTENT: list[bytes] = []
-_PLANNED = REQUEST.encode()
+_PLANNED = REQUEST.encode() + b": "
 _TRY = TRY.encode()
 _four_numbers = re.compile(rb"(?:[0-9]{1,18}|x)(?:-(?:[0-9]{1,18}|x)){3}").fullmatch
 
@@ -86,17 +86,15 @@ class Exchange:
 
     def _plan(self, name: str) -> None:
         """The attempt of the plan that *name* says, if the plan can have it."""
-        named = read_request(name)
+        named = request_numbers(name)
+        if named is None:
+            return
+        source, index, attempt = named
         sources = self.proxy.fleet.sources
-        if (
-            named is not None
-            and named.source < len(sources)
-            and named.index < draws.REQUEST_LIMIT
-            and named.attempt < draws.ATTEMPT_LIMIT
-        ):
+        if source < len(sources) and index < draws.REQUEST_LIMIT and attempt < draws.ATTEMPT_LIMIT:
             self.planned = True
-            self.source, self.index, self.attempt = named.source, named.index, named.attempt
-            self.stream = sources[named.source].stream
+            self.source, self.index, self.attempt = named
+            self.stream = sources[source].stream
 
     # Up.
 
@@ -196,7 +194,7 @@ class Exchange:
         self.upstream = upstream
         data = request_bytes(self.head, self.client.address)
         if self._named:
-            data = b"%b%b: %b\r\n\r\n" % (data[:-2], _PLANNED, self._named)
+            data = b"".join((data[:-2], _PLANNED, self._named, b"\r\n\r\n"))
         if self.tries > 1 and self.planned:
             data = b"%b%b: %d\r\n\r\n" % (data[:-2], _TRY, self.tries)
         upstream.begin(self, data)
@@ -256,10 +254,13 @@ class Exchange:
     def answer(self, head: ResponseHead, app: bytes, piece: bytes) -> None:
         """The answer's head, what the app server says of times, and the first piece of the content."""
         request = self.head
-        if request.simple and head.simple and head.written and not (self.planned or self.proxy.stopping):
-            # As below: nothing is added to what was written last.
+        if request.simple and head.simple and not self.proxy.stopping:
+            # As below, at once: the client's connection stays, and the content goes on as it is.
             self.answered = True
-            self.client.write(head.written + piece)
+            if self.planned:
+                self.client.write(answer_bytes(head, False, b"", self._times(app or head.app)) + piece)
+            else:
+                self.client.write((head.written or answer_bytes(head, False, b"", b"")) + piece)
             return
         without = request.method == b"HEAD" or head.status == 304 or head.status == 204
         self.answered = True

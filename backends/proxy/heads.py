@@ -39,7 +39,8 @@ _host = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]{2,45}\]|(?:[A-Za-z0-9._~\-]|%[0-9A-Fa-f]{2}){1,255})(?::[0-9]{0,5})?"
 ).fullmatch
 _absolute = re.compile(rb"(?i:https?)://([^/?#]*)([/?].*)?").fullmatch
-_numbers = re.compile(rb"[0-9x]{1,19}(?:-[0-9x]{1,19}){1,5}").fullmatch
+_NUMBERS = b"0123456789x-"
+_NUMBERS_LENGTH = 120
 _digits = re.compile(rb"[0-9]{1,%d}" % LENGTH_DIGITS).fullmatch
 _empty_lines = re.compile(rb"(?:\r\n)+").match
 _NOT_NOMINATED = {b"host", b"content-length"}
@@ -166,7 +167,7 @@ def take_line(block: bytes, begin: bytes) -> tuple[bytes, bytes]:
         return b"", block
     end = block.find(b"\r\n", at + 2)
     value = block[at + len(begin) :] if end < 0 else block[at + len(begin) : end]
-    if not _numbers(value):
+    if not 0 < len(value) <= _NUMBERS_LENGTH or value.translate(None, _NUMBERS):
         return b"", block
     return value, block[:at] + (block[end:] if end >= 0 else b"")
 
