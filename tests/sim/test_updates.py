@@ -148,6 +148,42 @@ def test_an_update_at_once_loses_what_is_in_flight_and_what_comes_meanwhile() ->
     assert {row["outcome"] for row in late} == {"ok"}
 
 
+@pytest.mark.parametrize("work", ["cpu", "io", "calls"])
+def test_what_the_process_before_had_under_way_does_not_touch_the_new_one(work: str) -> None:
+    """Ends of its work fall into the time of the process that came at once in its place."""
+
+    def script(updates: Updates) -> Process:
+        for turn in range(40):
+            yield at(updates, SECOND + 130 * turn * MS)
+            updates.update(1, 1, 0)
+
+    endpoint: dict[str, Any] = {"path": "/", "cpu": {"constant": "100ms"}}
+    made = {**fleet(1), "dependencies": []}
+    made["app"] = {"initial": 1, "workers": 2, "cores": 1 if work == "cpu" else 2, "queue": 0}
+    if work == "io":
+        endpoint.update(cpu={"constant": "1ms"}, io={"constant": "100ms"})
+    elif work == "calls":
+        endpoint.update(cpu={"constant": "1ms"}, calls=["db"])
+        made["dependencies"] = [{"name": "db", "concurrency": 1, "service": {"constant": "50ms"}}]
+    document = {**steady("60/s", "7s", fleet=made), "endpoints": [endpoint]}
+    found, _ = deployed(document, script, VersionSpec("2"))
+    counted = outcomes(found)
+    assert counted["upstream_reset"] >= 40
+    assert counted["ok"] >= 30
+    spans = sorted(
+        (row["started_ns"], row["served_ns"] if row["served_ns"] >= 0 else row["end_ns"])
+        for row in found.attempts.select(["started_ns", "served_ns", "end_ns"]).to_pylist()
+        if row["started_ns"] >= 0
+    )
+    for place, (started, _ended) in enumerate(spans):
+        assert sum(end > started for _, end in spans[:place]) < 2, "more requests at work than workers"
+    least = {"cpu": 100, "io": 101, "calls": 51}[work] * MS
+    done = [
+        row for row in found.attempts.select(["started_ns", "served_ns"]).to_pylist() if row["served_ns"] >= 0
+    ]
+    assert all(row["served_ns"] - row["started_ns"] >= least for row in done)
+
+
 def test_a_version_that_crashes_fails_its_server_and_an_update_repairs_it() -> None:
     def script(updates: Updates) -> Process:
         yield at(updates, SECOND)
