@@ -333,3 +333,57 @@ def test_without_versions_nothing_is_counted_or_read() -> None:
         found = run(steady("20/s", "3s", fleet=fleet(1)))
     assert not written
     assert "version" not in happened(found, "launched")[0]
+
+
+SCALER = {
+    "policy": {"target_tracking": {"metric": "requests", "target": "50/s"}}, "interval": "1s", "cooldown": "0s", "dead_after": "4s",
+    "drain_grace": "2s", "drain_timeout": "3s", "reconcile_interval": "2s",
+}  # fmt: skip
+
+
+def scaled() -> dict[str, Any]:
+    app = {"initial": 2, "min": 2, "max": 6, "boot_time": {"constant": "1s"}}
+    return steady("60/s", "30s", fleet={"app": app}, autoscaler=SCALER)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_the_autoscaler_leaves_alone_what_it_is_told_of(told: bool) -> None:
+    """A server is out for ten seconds; then two more are launched and the others ended."""
+
+    def script(updates: Updates) -> Process:
+        registry, instances = updates.control.registry, updates.control.instances
+        yield at(updates, 5 * SECOND)
+        if told:
+            registry.set_updating([instances.by_number[1].address])
+        updates.drain(1)
+        yield at(updates, 7 * SECOND)
+        updates.update(1, 1, 6 * SECOND)
+        yield at(updates, 15 * SECOND)
+        if not told:
+            return
+        updates.register(1, "serving")
+        registry.set_updating([])
+        yield at(updates, 18 * SECOND)
+        fresh = [updates.launch("serving", 1, joins=False) for _ in range(2)]
+        registry.set_updating([one.address for one in fresh])
+        yield at(updates, 24 * SECOND)
+        for old, new in zip((1, 2), fresh, strict=True):
+            updates.register(new.number, "serving")
+            updates.drain(old)
+        registry.set_updating([])
+        yield at(updates, 26 * SECOND)
+        for old in (1, 2):
+            updates.terminate(old, "replaced")
+
+    found, _ = deployed(scaled(), script, VersionSpec("2"))
+    decided = [
+        event for event in happened(found, "decision") if event.get("actions") and event["t"] < 24 * SECOND
+    ]
+    if told:
+        assert decided == []
+        assert len(happened(found, "launched")) == 4
+        assert {event["reason"] for event in happened(found, "terminated")} == {"replaced"}
+        assert outcomes(found) == {"ok": found.requests.num_rows}
+        assert not happened(found, "orphan_found")
+    else:
+        assert decided[0]["actual"] == 1, "it replaces what is gone without a word"
