@@ -89,7 +89,7 @@ class Servers:
     """The table of the core, kept as lists, with what its decisions say put into effect."""
 
     __slots__ = ("_clock", "_foreign", "_instances", "_load", "_observing", "_slots", "_timers", "_told", "_tracked",
-                 "_unparsable", "_warn", "_weight", "by_number", "count", "emit", "last", "rows", "spec")  # fmt: skip
+                 "_unparsable", "_warn", "_weight", "by_number", "count", "counters", "emit", "last", "rows", "spec")  # fmt: skip
 
     def __init__(
         self, fleet: FleetSpec, instance_port: int, clock: Clock, timers: Timers, emit: Emit,
