@@ -13,6 +13,7 @@ and so is a metric without data: what is not measured never passes.
   acceptance sampling"). The first time that a pass is possible takes half of alpha, the next, with at least twice the data, a quarter, and so on.
 """
 
+from .judging import Finding, Look, Seen, look
 from .spec import (
     FAIL,
     INCONCLUSIVE,
@@ -21,7 +22,6 @@ from .spec import (
     ErrorShare,
     Latency,
     MemoryUse,
-    Tally,
 )
 
 __all__ = [
@@ -30,7 +30,10 @@ __all__ = [
     "PASS",
     "AnalysisSpec",
     "ErrorShare",
+    "Finding",
     "Latency",
+    "Look",
     "MemoryUse",
-    "Tally",
+    "Seen",
+    "look",
 ]

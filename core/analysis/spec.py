@@ -1,33 +1,11 @@
 """What an analysis compares, and by how much a canary may be worse. Plain frozen values."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 SECOND = 1_000_000_000
 
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
 """Verdicts, of a metric and of an analysis."""
-
-
-class Tally(NamedTuple):
-    """What the proxy has counted of the requests to one role and version: *answers* (of servers, or for want of one that answered), *failures* among them, and
-    how many of the answers without failure fell into each bucket of latency.
-    """
-
-    answers: int = 0
-    failures: int = 0
-    latency: tuple[int, ...] = ()
-
-    def since(self, before: "Tally") -> "Tally":
-        """What was counted after *before*. A tally that is smaller was begun anew (the proxy's successor counts from 0): all of it is new."""
-        if self.answers < before.answers:
-            return self
-        old = before.latency + (0,) * (len(self.latency) - len(before.latency))
-        return Tally(
-            self.answers - before.answers,
-            self.failures - before.failures,
-            tuple(now - then for now, then in zip(self.latency, old, strict=True)),
-        )
 
 
 @dataclass(frozen=True, slots=True)

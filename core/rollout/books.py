@@ -58,8 +58,8 @@ class Books:
     """All that must be known for the next turn. Times in ns, -1: not yet.
 
     *target* is rolled out, *previous* was there before. *began*: the first turn; *since*: when the state was entered; *step*: the next step; *surge* and *unavailable*: the
-    bounds in servers. *share* is what the canaries are to get. *own*: servers that take part as canaries. *proven*: one of the new version has passed its gate. *stopping*: it has failed and
-    ends what it has in hand. *asked*: by people (promote, abort).
+    bounds in servers. *share* is what the canaries are to get. *own*: servers that the fleet has as canaries. *switched*: the second set has taken over. *proven*: one of the new version has passed its gate. *stopping*: it has failed and
+    ends what it has in hand; *lost*: the way back has failed for some server. *shares*: it has set the canaries' share. *asked*: by people (promote, abort).
     """
 
     deploy: str
@@ -84,6 +84,7 @@ class Books:
     switched: bool = False
     proven: bool = False
     stopping: bool = False
+    lost: bool = False
     asked: str = ""
     window: Window | None = None
 

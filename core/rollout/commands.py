@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..analysis import Tally
+from ..tallies import Tallies
 
 BOOTING, UP, UPDATING, FAILED = "booting", "up", "updating", "failed"
 """Phases of a server: launched and not up yet; its application runs; its version is being exchanged; it failed to boot, install or run."""
@@ -113,14 +113,14 @@ class Component:
 class Observed:
     """What a turn is shown.
 
-    *share*: the canaries' share in the registry, None: none there. *tallies*: cumulative, by (role ``canary`` or ``serving``, version); empty if nobody tells. *memory*: by address, (time of the sample in ns, share of memory).
+    *share*: the canaries' share in the registry, None: none there. *tallies*: what the proxy has counted, None if nobody tells. *memory*: by address, (time of the sample in ns, share of memory).
     *failed*: commands that were tried and failed for good since the turn before (an Install that a playbook could not carry out); a Launch that
     the cloud refused is no failure, it is asked for again.
     """
 
     servers: tuple[Server, ...] = ()
     share: tuple[int, int] | None = None
-    tallies: Mapping[tuple[str, str], Tally] = field(default_factory=dict)
+    tallies: Tallies | None = None
     memory: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     proxy: Component | None = None
     registry: Component | None = None
@@ -131,13 +131,13 @@ class Observed:
 class Turn:
     """What a turn answers.
 
-    *updating*: the addresses to be in the registry's list of those that a deploy has in hand, before any command is carried out. *launches*: the version that
-    instances launched by others (the autoscaler) get from now on. *events*: for the log, (name, fields).
+    *updating*: the addresses to be in the registry's list of those that a deploy has in hand, before any command is carried out. *launches*: per list, the version that
+    instances launched for it by others (the autoscaler) get from now on. *events*: for the log, (name, fields).
     """
 
     state: str
     reason: str
     commands: tuple[Command, ...] = ()
     updating: tuple[str, ...] = ()
-    launches: str = ""
+    launches: Mapping[str, str] = field(default_factory=dict)
     events: tuple[tuple[str, Mapping[str, Any]], ...] = ()
