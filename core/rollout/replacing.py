@@ -19,6 +19,11 @@ def tend(moment: Moment, may_register: Callable[[Pair], bool] = lambda pair: Tru
 
 def _tend(moment: Moment, pair: Pair, may_register: bool, keep: int) -> None:
     new, old = moment.find(pair.new), moment.find(pair.old) if pair.old else None
+    if pair.old and old is None and not (pair.registered or pair.early):
+        # Somebody else has ended it, and did not mean to have another in its place.
+        moment.books.pairs.remove(pair)
+        moment.books.retiring[pair.new] = -1
+        return
     if new is None:
         _await(moment, pair)
     else:
@@ -40,7 +45,8 @@ def _await(moment: Moment, pair: Pair) -> None:
         _give_up(moment, pair, "is gone")
     elif moment.now - pair.since >= moment.spec.deadline:
         _give_up(moment, pair, "was not launched in time")
-    else:
+    elif not (moment.reverting and pair.early and moment.find(pair.old) is not None):
+        # On the way back what is not wanted goes first.
         moment.ask(Launch(moment.version, pair.home, pair.new))
 
 
@@ -70,7 +76,12 @@ def _retire(moment: Moment, pair: Pair, old: Server, keep: int) -> None:
         moment.ask(Drain(old.address))
     if pair.drained < 0:
         pair.drained = moment.now
-    if keep >= 0 and moment.now - pair.drained >= keep and not old.listed and moment.is_drained(old, pair.drained):
+    if (
+        keep >= 0
+        and moment.now - pair.drained >= keep
+        and not old.listed
+        and moment.is_drained(old, pair.drained)
+    ):
         moment.ask(Terminate(old.address))
 
 
@@ -91,12 +102,11 @@ def retire(moment: Moment) -> None:
 
 
 def open_pairs(moment: Moment, homes: Callable[[str], bool], surge: int, unavailable: int) -> bool:
-    """Open the pairs that may be, and let old ones go that may go early; whether there is nothing left to exchange in these lists."""
+    """Open the pairs that may be, and let old ones go that may go early; whether there is nothing left to exchange in these lists. *unavailable* -1: none goes early."""
     books = moment.books
     pairs = [pair for pair in books.pairs if homes(pair.home) and not pair.extra]
-    paired = {pair.old for pair in pairs} | {pair.new for pair in pairs}
-    group = [one for one in moment.group(homes) if one.address not in paired and one.key not in paired]
-    listed = [one for one in group if one.listed and one.address not in books.retiring and one.key not in books.retiring]
+    group = [one for one in moment.group(homes) if not moment.is_held(one)]
+    listed = [one for one in group if one.listed]
     wrong = [one for one in listed if moment.is_wrong(one)]
     double = sum(1 for pair in pairs if pair.old and moment.find(pair.old) is not None)
     available = sum(map(is_healthy, listed)) + sum(_is_served(moment, pair) for pair in pairs)
@@ -105,13 +115,13 @@ def open_pairs(moment: Moment, homes: Callable[[str], bool], surge: int, unavail
         if double >= surge:
             break
         double += 1
-        pair = Pair(server.address, books.key(), server.home, moment.now, early=not is_healthy(server))
+        pair = Pair(server.address, books.key(), server.home, moment.now)
         books.pairs.append(pair)
         pairs.append(pair)
         moment.ask(Launch(moment.version, pair.home, pair.new))
     for pair in pairs:
         old = moment.find(pair.old) if pair.old else None
-        if pair.early or pair.registered or old is None or not old.listed:
+        if unavailable < 0 or pair.early or pair.registered or old is None or not old.listed:
             continue
         if not is_healthy(old) or available - 1 >= least:
             available -= is_healthy(old)
@@ -123,11 +133,9 @@ def open_pairs(moment: Moment, homes: Callable[[str], bool], surge: int, unavail
 
 
 def _is_served(moment: Moment, pair: Pair) -> bool:
-    """Whether one of the two takes requests."""
-    return any(
-        server is not None and server.listed != "" and is_healthy(server)
-        for server in (moment.find(pair.old), moment.find(pair.new))
-    )
+    """Whether one of the two takes requests, and is to go on doing so."""
+    staying = (moment.find(pair.new), None if pair.early else moment.find(pair.old))
+    return any(one is not None and one.listed != "" and is_healthy(one) for one in staying)
 
 
 def turn_round(moment: Moment) -> None:
@@ -139,11 +147,15 @@ def turn_round(moment: Moment) -> None:
         if pair.extra:
             books.retiring[pair.new] = -1
         elif old is not None:
-            back = Pair(pair.new, pair.old, pair.home, moment.now, seen=True, registered=old.listed == pair.home)
+            back = Pair(
+                pair.new, pair.old, pair.home, moment.now, seen=True, registered=old.listed == pair.home
+            )
             back.early = new is None or not new.listed
             books.pairs.append(back)
-        else:
-            books.pairs.append(Pair(pair.new, books.key(), pair.home, moment.now, early=new is None or not is_healthy(new)))
+        elif new is None or not new.listed:
+            # One that is listed has to be exchanged like any other.
+            books.pairs.append(Pair(pair.new, books.key(), pair.home, moment.now, early=True))
+
 
 
 def settle(moment: Moment) -> None:
@@ -155,5 +167,13 @@ def settle(moment: Moment) -> None:
         if old is None:
             books.retiring[pair.new] = -1
         else:
-            back = Pair(pair.new, pair.old, pair.home, moment.now, seen=True, registered=old.listed == pair.home, early=True)
+            back = Pair(
+                pair.new,
+                pair.old,
+                pair.home,
+                moment.now,
+                seen=True,
+                registered=old.listed == pair.home,
+                early=True,
+            )
             books.pairs.append(back)
