@@ -20,13 +20,18 @@ def promoting(moment: Moment) -> None:
         if any(one.phase == FAILED for one in served):
             failed = next(one for one in served if one.phase == FAILED)
             moment.fail(f"server {name_of(failed, failed.address)} failed")
-    if moment.failures:
-        return
     if books.stopping:
-        if not moment.is_busy() and not books.pairs and not books.retiring:
-            moment.end(State.FAILED, books.reason)
-    elif done:
+        _stop(moment)
+    elif done and not moment.failures:
         moment.become(State.VERIFYING, "")
+
+
+def _stop(moment: Moment) -> None:
+    """End as soon as nothing is half done any more. (The old set of a switch is kept as it is.)"""
+    books = moment.books
+    open_ = [pair for pair in books.pairs if not pair.registered or not books.switched]
+    if not moment.is_busy() and not open_ and not books.retiring and moment.gives_share_back():
+        moment.end(State.FAILED, books.reason)
 
 
 def _exchange(moment: Moment) -> bool:
@@ -59,7 +64,10 @@ def verifying(moment: Moment) -> None:
     for server in moment.group(moment.is_ours):
         if server.version == books.target and server.listed and server.phase == FAILED:
             moment.fail(f"server {name_of(server, server.address)} failed")
-    if moment.failures or not over:
+    if books.stopping:
+        replacing.retire(moment)
+        _stop(moment)
+    if books.stopping or moment.failures or not over:
         return
     for pair in [pair for pair in books.pairs if pair.extra]:
         books.pairs.remove(pair)
@@ -67,8 +75,7 @@ def verifying(moment: Moment) -> None:
     if books.shares:
         books.share = NOBODY if books.retiring else None
     replacing.retire(moment)
-    if not books.pairs and not books.retiring:
-        books.share = None
+    if not books.pairs and not books.retiring and moment.gives_share_back():
         moment.end(State.PROMOTED, "")
 
 
@@ -88,8 +95,7 @@ def rolling_back(moment: Moment) -> None:
         if books.own:
             done = in_place.take(moment, is_canary, EVERYBODY) and done
     kept = any(hand.phase == LOST for hand in books.hands.values())
-    if done and not moment.is_busy() and not books.pairs and not books.retiring:
-        books.share = None
+    if done and not moment.is_busy() and not books.pairs and not books.retiring and moment.gives_share_back():
         lost = kept or books.lost or bool(moment.failures)
         why, asked = books.reason, books.asked == ABORT
         if lost:

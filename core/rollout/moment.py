@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .books import KEY, LOST, Books
-from .commands import CANARIES, FAILED, UP, Command, Observed, Server
+from .commands import CANARIES, UP, Command, Observed, Server
 from .spec import DeploySpec
 from .states import State, move
 
@@ -86,6 +86,11 @@ class Moment:
         """Whether a server is in hand."""
         return any(hand.phase != LOST for hand in self.books.hands.values())
 
+    def gives_share_back(self) -> bool:
+        """The canaries' share is to be the scenario's again; whether it is."""
+        self.books.share = None
+        return not self.books.shares or self.observed.share is None
+
     def is_held(self, server: Server) -> bool:
         """Whether it is in hand, one of a pair, or on its way out."""
         books = self.books
@@ -113,7 +118,7 @@ class Moment:
         """Whether its version is to be exchanged. A rollback leaves alone what the deploy did not touch."""
         if self.reverting:
             return server.version == self.books.target
-        return server.version != self.books.target and server.phase != FAILED
+        return server.version != self.books.target
 
     def group(self, homes: Callable[[str], bool]) -> list[Server]:
         """The servers that belong to lists of *homes*, in a fixed order."""

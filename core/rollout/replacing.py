@@ -65,7 +65,7 @@ def _admit(moment: Moment, pair: Pair, new: Server, may_register: bool) -> None:
 def _give_up(moment: Moment, pair: Pair, why: str) -> None:
     new = moment.find(pair.new)
     moment.fail(f"server {name_of(new, pair.new.removeprefix(KEY))} {why}")
-    if moment.reverting or moment.books.stopping:
+    if moment.reverting or (moment.books.stopping and not pair.registered):
         moment.books.pairs.remove(pair)
         if new is not None:
             moment.books.retiring[pair.new] = -1
@@ -161,7 +161,7 @@ def turn_round(moment: Moment) -> None:
 def settle(moment: Moment) -> None:
     """The deploy stops where it is: what has not taken its place does not, and what it was to replace stays."""
     books = moment.books
-    for pair in [pair for pair in books.pairs if not pair.registered]:
+    for pair in [pair for pair in books.pairs if pair.extra or not pair.registered]:
         books.pairs.remove(pair)
         old = moment.find(pair.old) if pair.old else None
         if old is None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from . import exchanging, replacing, steps
-from .books import ABORT, DRAINING, INSTALLING, LOST, PROMOTE, REGISTERING, Books, Hand, read_books
+from .books import ABORT, DRAINING, INSTALLING, LOST, PROMOTE, REGISTERING, Books, Hand, Pair, read_books
 from .commands import CANARIES, SERVING, STANDBY, Observed, SetWeight, Turn
 from .moment import NOBODY, Moment
 from .spec import CANARY, CANARY_STEPS, PROXY, REDIS, DeploySpec
@@ -118,7 +118,8 @@ class Rollout:
             return
         reason = moment.failures[0]
         moment.failures.clear()
-        if self.spec.on_failure != "stop":
+        if self.spec.on_failure != "stop" or self.state not in (State.PROMOTING, State.VERIFYING):
+            # Until the promotion nothing has been done that could be left as it is.
             self._turn_back(moment, reason)
         elif not books.stopping:
             books.stopping, books.reason = True, reason
@@ -195,9 +196,12 @@ def _inherit(books: Books, before: Books) -> None:
         # Whatever is on it now is exchanged for what this deploy brings.
         books.hands[address] = Hand(hand.home, DRAINING, -1)
     for pair in before.pairs:
-        if pair.extra or (pair.old and not pair.registered and not pair.early):
-            books.retiring[pair.new] = -1
-        else:
-            books.pairs.append(pair)
+        if pair.registered and not pair.extra:
+            books.retiring.update({pair.old: -1} if pair.old else {})
+            continue
+        books.retiring[pair.new] = -1
+        if not pair.extra and (pair.early or not pair.old):
+            # There is none in its place any more.
+            books.pairs.append(Pair(pair.old, books.key(), pair.home, -1, early=True))
     if before.own and CANARIES not in books.homes:
         books.homes.append(CANARIES)

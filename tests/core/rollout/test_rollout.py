@@ -85,6 +85,15 @@ def test_a_deploy_that_stops_touches_no_further_server(surge: int) -> None:
     assert driver.least == 4 - (1 - surge)
 
 
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("strategy", [ALL_AT_ONCE, ROLLING, BLUE_GREEN, CANARY_STEPS])
+def test_whatever_stops_ends(strategy: str, bad: str) -> None:
+    fleet = Fleet.of(4, {"v1": Build(), "v2": BAD[bad]})
+    assert deploy(fleet, spec(strategy, on_failure="stop")).run() in ("failed", "rolled_back")
+    assert fleet.share is None
+    assert all(fleet.healthy(box) or box.phase == "failed" for box in fleet.standing())
+
+
 def test_canaries_that_the_fleet_has_get_the_version_in_place_and_back() -> None:
     fleet = Fleet.of(3, {"v1": Build(), "v2": Build(crashes=20)}, canaries=2)
     driver = deploy(fleet, spec(CANARY_STEPS, branch="canary", steps=(SetWeight((1, 10)), Pause(60 * SECOND))))
@@ -169,7 +178,7 @@ def deploys(draw: st.DrawFn) -> DeploySpec:
 
 
 @given(deploys(), st.integers(1, 7), st.integers(0, 2), BUILDS, DEATHS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_whatever_happens_a_deploy_ends_well(
     wanted: DeploySpec, serving: int, canaries: int, build: Build, deaths: dict[int, tuple[int, bool]]
 ) -> None:
@@ -196,7 +205,7 @@ def test_whatever_happens_a_deploy_ends_well(
 
 
 @given(deploys(), st.integers(1, 5), DEATHS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_death_changes_nothing_of_the_fleet_in_the_end(
     wanted: DeploySpec, serving: int, deaths: dict[int, tuple[int, bool]]
 ) -> None:
@@ -209,7 +218,7 @@ def test_a_death_changes_nothing_of_the_fleet_in_the_end(
 
 
 @given(deploys(), deploys(), st.integers(0, 60), BUILDS, st.integers(1, 5))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_the_newer_push_repairs_what_the_older_left(
     older: DeploySpec, newer: DeploySpec, after: int, build: Build, serving: int
 ) -> None:
