@@ -157,7 +157,6 @@ def turn_round(moment: Moment) -> None:
             books.pairs.append(Pair(pair.new, books.key(), pair.home, moment.now, early=True))
 
 
-
 def settle(moment: Moment) -> None:
     """The deploy stops where it is: what has not taken its place does not, and what it was to replace stays."""
     books = moment.books
