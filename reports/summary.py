@@ -101,17 +101,17 @@ def _expected(verdict: ExpectVerdict) -> dict[str, Any]:
 
 
 def _ended(outcome: DeployOutcome) -> dict[str, Any]:
-    """How a deploy was expected to end, in the shape of an objective; its value is when it did."""
+    """How a deploy was expected to end, in the shape of an objective; its value is how long that took, None: it did not end so."""
     spec = outcome.spec
     return {
         "name": f"deploy {spec.name}",
         "objective": f"deploy {spec.name} is {spec.expect.replace('_', ' ')}",
         "indicator": "deploy",
-        "unit": "deploy",
+        "unit": "delay",
         "bound": 0,
-        "value": outcome.end,
+        "value": outcome.ended - outcome.began if outcome.held else None,
         "from_ns": spec.at,
-        "to_ns": outcome.ended,
+        "to_ns": max(outcome.ended, spec.at),
         "held": outcome.held,
     }
 
