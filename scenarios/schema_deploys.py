@@ -86,7 +86,7 @@ class Analysis(Model):
         0.1, gt=0, description="memory may be higher by less than this share of the total"
     )
     growth_margin: Share = Field(
-        0.01, gt=0, description="memory may grow faster by less than this share of the total per minute"
+        0.05, gt=0, description="memory may grow faster by less than this share of the total per minute"
     )
     alpha: Share = Field(0.05, gt=0, lt=0.5, description="probability of a false alarm, and of a false pass")
     power: Share = Field(
