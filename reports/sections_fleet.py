@@ -140,7 +140,9 @@ def _deploys(data: ReportData) -> str:
     rows = []
     for one in outcomes(data.evidence.fleet.deploys, data.evidence.events):
         took = duration(one.ended - one.began) if one.ended >= 0 <= one.began else ""
-        end = one.end.replace("_", " ") + ("" if one.held else f" (expected: {one.spec.expect.replace('_', ' ')})")
+        end = one.end.replace("_", " ") + (
+            "" if one.held else f" (expected: {one.spec.expect.replace('_', ' ')})"
+        )
         at = moment(one.spec.at if one.began < 0 else one.began)
         rows.append((at, one.spec.name, one.spec.branch, one.spec.version, end, took, one.reason))
     header = ("at", "deploy", "branch", "version", "end", "took", "why")

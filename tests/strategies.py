@@ -258,7 +258,9 @@ DEPLOYED = {
 DEPLOY_STEP = st.one_of(
     st.sampled_from(["0%", "10%", "100%"]).map(lambda share: {"set_weight": share}),
     st.just({"pause": "1s"}),
-    st.just({"analysis": {"for": "1s", "every": "1s", "timeout": "2s", "min_requests": 5, "error_margin": "20%"}}),
+    st.just(
+        {"analysis": {"for": "1s", "every": "1s", "timeout": "2s", "min_requests": 5, "error_margin": "20%"}}
+    ),
 )
 DEPLOY = st.one_of(
     st.fixed_dictionaries(
