@@ -11,6 +11,7 @@ from .custom import CustomMetric
 from .distributions import Distribution, constant
 from .policies import AnyPolicy
 from .remedy import RemedySpec
+from .rollout.spec import DeploySpec
 
 NONE = -1
 SECOND = 1_000_000_000
@@ -303,6 +304,7 @@ class FleetSpec:
     expects: tuple[ExpectSpec, ...] = ()
     versions: tuple[VersionSpec, ...] = ()
     """By index; 0 runs at the start. None: there are no deploys."""
+    deploys: tuple[DeploySpec, ...] = ()
     header_sets: tuple[tuple[tuple[str, str], ...], ...] = field(default=((),))
 
     @property

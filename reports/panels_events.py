@@ -1,9 +1,10 @@
-"""The panels of what happened, on the time axis: faults and decisions; alerts, and what was expected of them."""
+"""The panels of what happened, on the time axis: faults, deploys and decisions; alerts, and what was expected of them."""
 
 from typing import Any
 
 from ..core.alerts import FIRED, OVER, ExpectVerdict, judge_expectation
 from ..core.model import SECOND
+from ..core.rollout.outcome import outcomes
 from .drawing import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, YELLOW, nothing
 from .evidence import Evidence
 from .violations import fault_spans
@@ -27,6 +28,19 @@ MARKS = {
     "ejected": (PURPLE, "eject", "D"),
     "unhealthy": (PURPLE, "unhealthy", "s"),
     "breaker_opened": (ORANGE, "breaker", "s"),
+    "deploy_started": (BLUE, "deploy", ">"),
+    "weight_set": (BLUE, "canaries' share", "D"),
+    "analysis": (YELLOW, "analysis", "o"),
+    "rollback_started": (RED, "rollback", "<"),
+    "deploy_promoted": (GREEN, "deploy promoted", "*"),
+    "deploy_rolled_back": (ORANGE, "deploy rolled back", "*"),
+    "deploy_failed": (RED, "deploy failed", "X"),
+    "deploy_superseded": (GREY, "deploy superseded", "x"),
+    "proxy_handed_over": (BLUE, "proxy handed over", "D"),
+    "registry_restarted": (BLUE, "registry restarted", "D"),
+    "crashed": (RED, "crashed", "X"),
+    "updating": (PURPLE, "update", "v"),
+    "registered": (GREEN, "registered", "o"),
     "launched": (BLUE, "launch", "^"),
     "promoted": (BLUE, "promote", "P"),
     "ready": (GREEN, "ready", "o"),
@@ -36,10 +50,13 @@ MARKS = {
 """Colour, label and mark by event, in the order in which the rows are drawn."""
 
 QUIET = frozenset({
-    "run", "end", "fault_over", "booting", "healthy", "unejected", "breaker_closed", "decision",
+    "run", "end", "fault_over", "booting", "healthy", "unejected", "breaker_closed", "decision", "deploy_step", "deploy_paused", "updated",
     "remedy_ended", "restarted",
 })  # fmt: skip
 """Events without a row of their own: they end, or repeat, what another shows."""
+
+ENDS = {"promoted": GREEN, "rolled_back": ORANGE, "failed": RED}
+"""Colour of a deploy's bar by how it ended."""
 
 UNFILLED = "|x"
 """Marks that are lines."""
@@ -70,7 +87,7 @@ def event_height(evidence: Evidence) -> float:
 
 
 def happenings(axis: Any, evidence: Evidence) -> None:
-    """A row per kind of event; faults also as lines through every panel above, lasting ones as bars."""
+    """A row per kind of event; faults also as lines through every panel above, lasting ones and deploys as bars."""
     rows = shown(evidence)
     labels = []
     for place, (name, times) in enumerate(rows.items()):
@@ -88,6 +105,13 @@ def happenings(axis: Any, evidence: Evidence) -> None:
         place = list(rows).index("fault")
         for _, start, stop in fault_spans(evidence.events, evidence.end):
             axis.barh(place, (stop - start) / SECOND, left=start / SECOND, height=0.5, color=RED, alpha=0.35)
+    if "deploy_started" in rows:
+        place = list(rows).index("deploy_started")
+        for deploy in outcomes(evidence.fleet.deploys, evidence.events):
+            if deploy.began >= 0:
+                stop = deploy.ended if deploy.ended >= 0 else evidence.end
+                start, length = deploy.began / SECOND, (stop - deploy.began) / SECOND
+                axis.barh(place, length, left=start, height=0.5, color=ENDS.get(deploy.end, GREY), alpha=0.35)
     axis.set_yticks(range(len(rows)), labels, fontsize=8)
     axis.set_ylim(max(len(rows), 1) - 0.4, -0.6)
     if not rows:

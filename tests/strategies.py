@@ -394,6 +394,36 @@ BODY = st.sampled_from(
 )
 
 
+DEPLOYED = {
+    "v2": {"service_time": 2, "boot_time": "200ms"},
+    "v3": {"error_share": "40%", "memory": {"leak": "256KiB"}, "crash_after": "1500ms"},
+}
+DEPLOY_STEP = st.one_of(
+    st.sampled_from(["0%", "10%", "100%"]).map(lambda share: {"set_weight": share}),
+    st.just({"pause": "1s"}),
+    st.just(
+        {"analysis": {"for": "1s", "every": "1s", "timeout": "2s", "min_requests": 5, "error_margin": "20%"}}
+    ),
+)
+DEPLOY = st.one_of(
+    st.fixed_dictionaries(
+        {
+            "at": durations(0, 2000), "version": st.sampled_from(["v1", "v2", "v3"]), "strategy": st.sampled_from(["rolling", "all_at_once"]),
+            "max_surge": st.sampled_from([0, 1, "50%"]), "max_unavailable": st.sampled_from([1, "100%"]), "drain": st.sampled_from([None, 0]),
+        }
+    ),
+    st.fixed_dictionaries(
+        {
+            "at": durations(0, 2000), "version": st.sampled_from(["v2", "v3"]), "strategy": st.just("canary"),
+            "branch": st.sampled_from(["master", "canary"]), "steps": st.lists(DEPLOY_STEP, max_size=2),
+        }
+    ),
+    st.fixed_dictionaries({"at": durations(0, 2000), "version": st.just("v2"), "strategy": st.just("blue_green"), "keep": st.just("1s")}),
+    st.fixed_dictionaries({"at": durations(0, 2000), "version": st.just("p"), "branch": st.just("proxy"), "connections": st.sampled_from(["lost", "handed_over"])}),
+    st.fixed_dictionaries({"at": durations(0, 2000), "version": st.just("r"), "branch": st.just("redis")}),
+).map(lambda deploy: {**deploy, "install": "300ms", "min_ready": "200ms", "deadline": "2s"})  # fmt: skip
+
+
 @st.composite
 def documents(draw: st.DrawFn) -> dict[str, Any]:
     """A scenario as plain data: at most four seconds and a few hundred requests."""
@@ -432,6 +462,10 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
         "traffic": [{"name": f"source{n}", **source, "body": draw(BODY)} for n, source in enumerate(sources)],
         "autoscaler": autoscaler,
         "faults": [{"name": f"fault{n}", **fault} for n, fault in enumerate(faults)],
+        "versions": DEPLOYED,
+        "deploys": [
+            {"name": f"deploy{n}", **deploy} for n, deploy in enumerate(draw(st.lists(DEPLOY, max_size=2)))
+        ],
     }
     made: dict[str, Any] = without_none(document)
     return made

@@ -103,6 +103,12 @@ def test_a_kernel_that_begins_tiny_grows_without_a_trace(
 
 
 SLOW = {
+    "canary-errors",
+    "canary-leak",
+    "canary-slow",
+    "deploy-all-at-once",
+    "deploy-registry-while-scaling",
+    "deploy-rolling-flash-crowd",
     "misleading-cpu",
     "real-day",
     "registry-outage",
@@ -111,7 +117,7 @@ SLOW = {
     "thousand-servers",
     "throttled-cloud",
 }
-"""They take the reference more than five seconds each; `make test` has them on the kernel (golden digests), and random scenarios on both."""
+"""They take the reference more than five seconds each; `make test` has them on the kernel (golden digests), random scenarios on both, and deploys cut short (test_deploys)."""
 
 
 @pytest.mark.parametrize(
