@@ -43,7 +43,9 @@ def summarise(
         "scenario_hash": fingerprint,
         "seed": fleet.seed,
         "digest": digest,
-        "passed": all(one.held for one in verdicts) and all(one.held for one in expected) and all(one.held for one in ends),
+        "passed": all(one.held for one in verdicts)
+        and all(one.held for one in expected)
+        and all(one.held for one in ends),
         "duration_ns": fleet.duration,
         "end_ns": end,
         "slo": [
