@@ -45,7 +45,7 @@ def test_a_deploy_has_its_defaults_and_its_steps() -> None:
         {"pause": "5s"},
         {"analysis": {"for": "30s", "metrics": ["error_share"], "error_margin": "3%"}},
     ]
-    deploys = [
+    deploys: list[dict[str, Any]] = [
         {"at": "20s", "branch": "canary", "version": "v2", "strategy": "canary", "steps": steps},
         {"at": "10s", "version": "v2", "strategy": "all_at_once", "max_surge": "25%"},
     ]
