@@ -22,7 +22,7 @@ PATTERNS = {
     ),
 }
 YAML_ONLY = "a password in YAML"
-EXAMPLES = ("EXAMPLE", "example", "testing", "hidden", "password", "secret", "PASSWORD", "SECRET")
+EXAMPLES = ("EXAMPLE", "example", "testing", "hidden", "password", "secret", "PASSWORD", "SECRET", "ABCDEFGH", "user:word")
 """Words in what is none: the providers' documented examples, and texts of tests that say what they are."""
 
 

@@ -12,7 +12,6 @@ from ..live.role import RoleLink
 from ..live.settings import AppSettings
 from .observation import Observation
 
-VERSION = "1"
 ROLE_STATES = {"serving": State.SERVING, "canary": State.CANARY, "standby": State.STANDBY}
 _ROLES = {state: role for role, state in ROLE_STATES.items()}
 
@@ -26,6 +25,7 @@ class Membership:
         self.address = address
         self.state = ROLE_STATES[settings.role]
         self._fleet: FleetSpec = settings.fleet
+        self._version = settings.fleet.version(settings.version).name
         self._link = link
         self._registry = registry
         self._registered = False
@@ -68,8 +68,8 @@ class Membership:
     def _sample(self, seen: Observation, time: int) -> Sample:
         cpu = seen.cpu_ns / (SECOND * self._fleet.app.cores)
         return Sample(
-            self.address, time, seen.requests, seen.share, cpu, seen.in_flight, VERSION,
-            self.state.word,
+            self.address, time, seen.requests, seen.share, cpu, seen.in_flight, self._version,
+            self.state.word, seen.custom,
         )  # fmt: skip
 
     def _try(self, action: Callable[[], None]) -> bool:

@@ -79,7 +79,7 @@ async def _serve(settings: ProxySettings, link: RoleLink, registry: Registry, de
     proxy.servers.know(settings.numbers)
     link.at_stop(lambda: _hand(loop, ended.set))
     refresher = Refresher(
-        registry, settings.fleet.refresh_interval, loop.call_soon_threadsafe, proxy.servers.update,
+        registry, settings.fleet.refresh_interval, loop.call_soon_threadsafe, proxy.refresh,
         lambda error: link.emit("registry_unreachable", {"error": error}),
         lambda: link.emit("registry_reachable"),
     )  # fmt: skip
