@@ -22,7 +22,7 @@ PATTERNS = {
     ),
 }
 YAML_ONLY = "a password in YAML"
-EXAMPLES = ("EXAMPLE", "example", "testing", "hidden", "password", "secret", "PASSWORD", "SECRET", "ABCDEFGH", "user:word")
+EXAMPLES = ("EXAMPLE", "example", "testing", "hidden", "word", "secret", "WORD", "SECRET", "ABCDEFGH")
 """Words in what is none: the providers' documented examples, and texts of tests that say what they are."""
 
 
@@ -33,10 +33,8 @@ def found_in(text: str, name: str) -> list[str]:
         if what == YAML_ONLY and not name.endswith((".yml", ".yaml", ".yaml.j2", ".yml.j2")):
             continue
         for match in pattern.finditer(text):
-            if not any(
-                word in match[0].partition(match[1])[1] if match.groups() else word in match[0]
-                for word in EXAMPLES
-            ):
+            value = match[1] if match.groups() else match[0]
+            if not any(word in value for word in EXAMPLES):
                 found.append(f"{name}:{text.count(chr(10), 0, match.start()) + 1}: {what}")
     return found
 
