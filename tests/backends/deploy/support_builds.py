@@ -189,7 +189,10 @@ class Server:
 
     def ended(self, number: int) -> Build:
         """Build *number*, once it is over."""
-        return eventually(lambda: self._over(number), f"build {number} does not end: {self.errors}", 60)
+        found: Build = eventually(
+            lambda: self._over(number), f"build {number} does not end: {self.errors}", 60
+        )
+        return found
 
     def _over(self, number: int) -> Build | None:
         build = self.client.build(number)
@@ -203,7 +206,8 @@ class Server:
             begun = any(run.stage == stage and run.state == "running" for run in build.stages)
             return build if begun and "\nready\n" in self.log(number, stage) else None
 
-        return eventually(look, f"build {number} does not come to {stage}: {self.errors}")
+        found: Build = eventually(look, f"build {number} does not come to {stage}: {self.errors}")
+        return found
 
     def log(self, number: int, stage: str = "work") -> str:
         """What a stage has said."""

@@ -24,9 +24,9 @@ def ask(url: str, body: bytes | None = None, **headers: str) -> tuple[int, str, 
     )
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.status, answer.read().decode(), answer.headers
+            return answer.status, answer.read().decode(), dict(answer.headers)
     except urllib.error.HTTPError as error:
-        return error.code, error.read().decode(), error.headers
+        return error.code, error.read().decode(), dict(error.headers)
 
 
 def hooked(
@@ -158,7 +158,7 @@ def test_errors_of_the_api_are_sentences(make_server: Make, repo: Repo) -> None:
             (api, b'{"branch": "master"}', {**json_type, "Host": "evil.example"}, 403, "loopback"),
             (api, b'{"branch": "master", "commit": "--output=x"}', json_type, 422, "hexadecimal"),
         ):
-            got, text, _ = ask(url, body, **headers)  # type: ignore[arg-type]
+            got, text, _ = ask(url, body, **headers)
             assert (got, words in json.loads(text)["message"]) == (status, True), text
 
 
