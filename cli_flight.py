@@ -237,8 +237,8 @@ def app_server(
         typer.Option(help="the zero of a flight's clock, ns since 1970, as user data is told; default: now"),
     ] = None,
     version: Annotated[
-        str, typer.Option(envvar="WINDTUNNEL_VERSION", help="what the server says that it runs")
-    ] = "1",
+        str, typer.Option(envvar="WINDTUNNEL_VERSION", help="what the server says that it runs; of the scenario's versions: that one")
+    ] = "",
 ) -> None:
     """Run one app server of a scenario's fleet, or the program of your own that it names, alone, until SIGTERM; events and status are JSON lines."""
     clock = LiveClock.begin() if epoch is None else LiveClock.by_wall(epoch)
@@ -247,6 +247,7 @@ def app_server(
     program: dict[str, Any] = {}
     if plan.program is not None:
         program = {"command": plan.program.command, "directory": str(plan.program.directory)}
+    named = [one.name for one in plan.fleet.versions]
     dependencies = {}
     for text in dependency or []:
         name, separator, where = text.partition("=")
@@ -257,7 +258,8 @@ def app_server(
         "app",
         AppSettings(
             origin=clock.origin, fleet=plan.fleet, redis_url=redis_url, number=number, role=role, host=host,
-            port=port, demand=demand, dependencies=dependencies, proxy_admin=proxy_admin, version=version, **program,
+            port=port, demand=demand, dependencies=dependencies, proxy_admin=proxy_admin,
+            version=named.index(version) if version in named else 0, release=version, **program,
         ),
         owned=False,
     )  # fmt: skip

@@ -141,10 +141,11 @@ class ScalingDriver:
         if self._reconciled < 0 or now - self._reconciled >= self.spec.reconcile_interval:
             self._reconcile(now)
         servers = self._without_the_ended(now, self._registry.servers())
-        addresses = {*servers.serving, *servers.canary, *servers.standby, *self.engine.watched()}
+        updating = self._registry.updating()
+        addresses = {*servers.serving, *servers.canary, *servers.standby, *updating, *self.engine.watched()}
         samples = self._registry.read_samples(sorted(addresses))
         proxy = self._registry.read_proxy_load() if self._needs_proxy else None
-        decision = self.engine.tick(now, servers, samples, proxy)
+        decision = self.engine.tick(now, servers, samples, proxy, updating)
         self._world.decided(now, decision)
         if decision.view is not None:
             for event, fields in self._alerts.judge(decision.view, self._orphans):
@@ -190,7 +191,9 @@ class ScalingDriver:
     def _reconcile(self, now: int) -> None:
         """Compare the books with what the cloud lists, and carry to the end what was not."""
         listed = self._cloud.list()
-        vanished = self.engine.adopt(now, listed, self._unknown(listed))
+        updating = self._registry.updating()
+        noted = tuple(one for one in listed if one.address not in updating)
+        vanished = self.engine.adopt(now, listed, self._unknown(noted))
         self._last_number = max(self._last_number, self.engine.highest)
         if not self._dry_run:
             for number, since in self._recalled.items():

@@ -62,9 +62,10 @@ class _AppRole:
         self._calls = DependencyCalls(loop, fleet, settings.dependencies)
         self._executor = make_executor(settings.demand, fleet.app.cores, loop, self._timers, link)
         self._ballast = Ballast(loop, fleet.app.memory.total, self._short_of_memory)
+        self._version = fleet.version(settings.version)
         self._server = AppServer(
-            fleet.app, link.clock, self._executor, self._timers, self._calls, self._ballast.aim,
-            self._out_of_memory,
+            fleet.app_of(settings.version), link.clock, self._executor, self._timers, self._calls,
+            self._ballast.aim, self._out_of_memory, self._version,
         )  # fmt: skip
         face = AppFace(self._server, Demands(fleet, settings.number))
         self._listener = Listener(loop, face.handle)
@@ -85,6 +86,8 @@ class _AppRole:
         membership = Membership(settings, url(settings.host, port), link, registry)
         self._ballast.measured(self._rss())
         self._ballast.aim(self._server.memory)
+        if self._version.crash_after >= 0:
+            self._timers.at(link.clock.now() + self._version.crash_after, self._crash, None)
         await self._loop.run_in_executor(None, membership.join)
         link.subscribe(lambda command: run_on(self._loop, self._obey, membership, command))
         link.status("up", {"number": settings.number, "address": membership.address})
@@ -152,6 +155,12 @@ class _AppRole:
     def _short_of_memory(self, missing: int) -> None:
         fields: dict[str, Any] = {"missing": missing}
         self._link.log("warning", "the host has not the memory that the model asks for", fields)
+
+    def _crash(self, _: None) -> None:
+        """What its version does sooner or later: it is gone, and tells nobody but the log."""
+        fields = {"server": self._settings.number, "lost": self._server.in_flight}
+        self._link.emit("crashed", fields)
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def _out_of_memory(self, used: int, lost: int) -> None:
         """What the kernel does to a process that has used up its memory: it is gone at once, and tells nobody."""

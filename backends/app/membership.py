@@ -27,11 +27,11 @@ class Membership:
         self.address = address
         self.state = ROLE_STATES[settings.role]
         self._fleet: FleetSpec = settings.fleet
+        self._version = settings.release or settings.fleet.version(settings.version).name
         self._link = link
         self._registry = registry
         self._registered = False
         self._held = False
-        self._version = settings.version
         self._reachable = True
         self._look_at = NONE
 
@@ -78,8 +78,8 @@ class Membership:
     def _sample(self, seen: Observation) -> Sample:
         cpu = seen.cpu_ns / (SECOND * self._fleet.app.cores)
         return Sample(
-            self.address, self._link.clock.now(), seen.requests, seen.share, cpu, seen.in_flight, self._version,
-            self.state.word,
+            self.address, self._link.clock.now(), seen.requests, seen.share, cpu, seen.in_flight,
+            self._version, self.state.word,
         )  # fmt: skip
 
     def _try(self, action: Callable[[], None]) -> bool:

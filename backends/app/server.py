@@ -10,7 +10,7 @@ from typing import Protocol
 
 from ...core import appserver as rules
 from ...core import draws
-from ...core.model import AppSpec
+from ...core.model import FIRST, AppSpec, VersionSpec
 from ...core.outcomes import Outcome
 from ..live.clock import LiveClock
 from .executors import Executor
@@ -39,9 +39,10 @@ class AppServer:
 
     def __init__(
         self, spec: AppSpec, clock: LiveClock, executor: Executor, timers: Timers, calls: Calls,
-        held: Callable[[int], None], out_of_memory: Callable[[int, int], None],
+        held: Callable[[int], None], out_of_memory: Callable[[int, int], None], version: VersionSpec = FIRST,
     ) -> None:  # fmt: skip
         self.spec = spec
+        self.version = version
         self._clock = clock
         self._executor = executor
         self._timers = timers
@@ -56,8 +57,7 @@ class AppServer:
         self._served = 0
         self._bodies = 0
         self._leaked = 0
-        self._slow = 1.0
-        self._error_share, self._error_status = 0.0, 0
+        self.disturb(1.0, 0.0, 0)
         self._taking_up = False
         self.requests = 0
 
@@ -155,8 +155,12 @@ class AppServer:
         self._taking_up = False
 
     def disturb(self, factor: float, share: float, status: int) -> None:
-        """CPU work that begins from now on takes *factor* times as long (1: none); *share* of the requests fail at once with *status*."""
-        self._slow, self._error_share, self._error_status = factor, share, status
+        """CPU work that begins from now on takes *factor* times as long (1: none); *share* of the requests fail at once with *status*. Both beside what the version does."""
+        version = self.version
+        self._slow = version.cpu_factor * factor
+        self._error_share, self._error_status = rules.errors_of_both(
+            version.error_share, version.error_status, share, status
+        )
 
     def leak(self, size: int) -> None:
         """So many bytes are lost."""

@@ -41,9 +41,9 @@ class ProxySettings(Settings):
 class AppSettings(Settings):
     """App server *number* in *role* listens on host and port, registers itself when *ready_at* (ns, live clock) has come, and serves.
 
-    *demand*: ``burn`` CPU on exactly ``cores`` executors, or ``sleep`` for it. *command*: a program of the user's to run instead, with
+    *version*: which of the fleet's it is. *demand*: ``burn`` CPU on exactly ``cores`` executors, or ``sleep`` for it. *command*: a program of the user's to run instead, with
     ``{port}`` and ``{host}`` filled in, in *directory* (empty: the role's own); it is monitored from outside. *proxy_admin*: where requests are counted for it.
-    *version*: what it says that it runs.
+    *release*: what it says that it runs; empty: the version's name.
     """
 
     number: int
@@ -56,7 +56,8 @@ class AppSettings(Settings):
     directory: str = ""
     proxy_admin: str = ""
     dependencies: dict[str, str] = {}
-    version: str = "1"
+    version: int = 0
+    release: str = ""
 
 
 class DependencySettings(Settings):

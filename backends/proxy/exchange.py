@@ -125,7 +125,7 @@ class Exchange:
         """Send the request to a server."""
         proxy = self.proxy
         proxy.sequence += 1
-        role = routing.wanted_role(proxy.sequence, proxy.spec.canary_every)
+        role = routing.wanted_role(proxy.sequence, *proxy.share)
         failure = self._forward(role, 0)
         if failure:
             if failure in (NO_SERVER, SHED):
@@ -375,7 +375,7 @@ class Exchange:
         if self._trying and self.server is not None:
             self._trying = False
             self.proxy.descriptors -= 1
-            self.proxy.servers.abandon(self.server.number)
+            self.proxy.servers.abandon(self.server.number, self._sent, self.proxy.clock.now())
         if upstream is not None:
             upstream.close()
 

@@ -79,8 +79,8 @@ async def _serve(settings: ProxySettings, link: RoleLink, registry: Registry, de
     crashes: list[bool] = []
     loaded = asyncio.Event()
 
-    def _update(listed: Listed) -> None:
-        proxy.servers.update(listed)
+    def _update(listed: Listed, share: tuple[int, int] | None) -> None:
+        proxy.refresh(listed, share)
         loaded.set()
 
     def _went_down() -> None:

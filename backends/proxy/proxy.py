@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ...core import admission, draws, routing
 from ...core.model import SECOND, FleetSpec
 from ...core.ports import Clock
+from ...core.ports import Servers as Listed
 from ..live.addresses import OWN_ADDRESSES
 from .delays import Delays
 from .rows import add_row, empty_idle_list
@@ -45,6 +46,7 @@ class Proxy:
         self.foreign_stream = draws.key(fleet.seed, "foreign requests")
         self.foreign = 0
         self.sequence = 0
+        self.share = routing.each(self.spec.canary_every)
         self.requests = 0
         self.unserved = 0
         self.active = 0
@@ -71,6 +73,11 @@ class Proxy:
         if not given and descriptors < 0:
             self.limit = -1
         self._sharing = self.spec.overload if given else admission.EVICT
+
+    def refresh(self, listed: Listed, share: tuple[int, int] | None) -> None:
+        """Take over the registry's lists and the canaries' share, in place of our own setting if there is one."""
+        self.servers.update(listed)
+        self.share = share or routing.each(self.spec.canary_every)
 
     def spawn(self, work: Any) -> None:
         """Run a coroutine beside the connections."""

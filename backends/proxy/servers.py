@@ -9,6 +9,7 @@ from ...core.model import SECOND, FleetSpec
 from ...core.ports import Clock
 from ...core.ports import Servers as Listed
 from ...core.table import CANARY, SERVING
+from ...core.tallies import count_try, no_counters
 from ..live.addresses import OWN_ADDRESSES, Addresses, split, url
 from .rows import as_array, as_lists
 
@@ -97,6 +98,7 @@ class Servers:
         self.rows = as_lists(table.empty_table(0))
         self.count = 0
         self.last = [0, 0]
+        self.counters: list[int] = no_counters().tolist()
         self._weight = fleet.app.weight
         self._instances = Addresses(instance_port, own_addresses) if instance_port else None
         self._foreign: dict[str, int] = {}
@@ -190,12 +192,13 @@ class Servers:
         slot = self._slots.get(number, -1)
         return self.rows["role"][slot] if slot >= 0 else SERVING
 
-    def abandon(self, number: int) -> None:
-        """Nobody waits for a request to server *number* any more."""
+    def abandon(self, number: int, sent: int, now: int) -> None:
+        """Nobody waits for a request that was *sent* (ns) to server *number* any more."""
         slot = self._slots[number]
         self.rows["in_flight"][slot] -= 1
         if self._tracked:
             self._load_changed(slot)
+        count_try(self.counters, self.rows["role"][slot], now - sent, True)
 
     def end(self, number: int, failed: bool, sent: int, now: int) -> None:
         """A request that was *sent* (ns) to server *number* was answered, or *failed*."""
@@ -203,6 +206,7 @@ class Servers:
         self.rows["in_flight"][slot] -= 1
         if self._tracked:
             self._load_changed(slot)
+        count_try(self.counters, self.rows["role"][slot], now - sent, failed)
         if not failed:
             routing.observe_latency(self.rows, slot, now, now - sent)
         outlier = self.spec.outlier

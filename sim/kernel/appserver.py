@@ -63,10 +63,8 @@ def fail(w: World, slot: int, outcome: int) -> None:
 @routine
 def memory(w: World, server: int) -> int:
     """Bytes in use."""
-    app, spec = w.apps[server], w.config[0]
-    used = memory_used(
-        spec["app_base"], spec["app_each"], app["jobs"], app["bodies"], spec["app_leak"], app["served"]
-    )
+    app = w.apps[server]
+    used = memory_used(app["base"], app["each"], app["jobs"], app["bodies"], app["leak"], app["served"])
     return int(used + app["leaked"])
 
 
@@ -77,6 +75,14 @@ def account(w: World, server: int) -> None:
     if app["pauses"] == 0:
         app["cpu_used"] += app["cores_busy"] * (attained - app["cpu_since"])
     app["cpu_since"] = attained
+
+
+@routine
+def is_lost(w: World, slot: int) -> bool:
+    """Whether the process that the job was with is gone."""
+    j = w.jobs[slot]
+    app = w.apps[j["server"]]
+    return bool(app["alive"] == 0 or app["starts"] != j["start"])
 
 
 @routine
@@ -92,6 +98,7 @@ def arrive(w: World, slot: int) -> None:
         park(w, slot, APP_ARRIVE, 0)
         return
     app["requests"] += 1
+    j["start"] = app["starts"]
     if current(w, slot):
         w.attempts[j["attempt"]]["arrived"] = w.state[0]["now"]
     verdict = admit_request(app["busy"], spec["workers"], app["queue_length"], spec["queue"])
@@ -175,7 +182,7 @@ def cpu_done(w: World, slot: int) -> None:
     j = w.jobs[slot]
     server = j["server"]
     app = w.apps[server]
-    if app["alive"] == 0:
+    if is_lost(w, slot):
         drop_job(w, slot)
         return
     now = w.state[0]["now"]
@@ -208,7 +215,7 @@ def cpu_done(w: World, slot: int) -> None:
 def io_done(w: World, slot: int) -> None:
     """The job has waited for its io, or for a dependency."""
     app = w.apps[w.jobs[slot]["server"]]
-    if app["alive"] == 0:
+    if is_lost(w, slot):
         drop_job(w, slot)
     elif app["pauses"] > 0:
         park(w, slot, IO_DONE, 0)
