@@ -237,7 +237,11 @@ def app_server(
         typer.Option(help="the zero of a flight's clock, ns since 1970, as user data is told; default: now"),
     ] = None,
     version: Annotated[
-        str, typer.Option(envvar="WINDTUNNEL_VERSION", help="what the server says that it runs; of the scenario's versions: that one")
+        str,
+        typer.Option(
+            envvar="WINDTUNNEL_VERSION",
+            help="what the server says that it runs; of the scenario's versions: that one",
+        ),
     ] = "",
 ) -> None:
     """Run one app server of a scenario's fleet, or the program of your own that it names, alone, until SIGTERM; events and status are JSON lines."""

@@ -148,9 +148,7 @@ class FleetOperations:
             self._registry.forget(address)
         return self._mark(address, False) or known
 
-    def wait_healthy(
-        self, address: str, version: str, path: str, min_ready: float, timeout: float
-    ) -> None:
+    def wait_healthy(self, address: str, version: str, path: str, min_ready: float, timeout: float) -> None:
         """Wait until a server has answered at *path*, and said in fresh samples that it runs *version* (empty: any), for *min_ready* seconds. Raises Unhealthy."""
         end = self._now() + timeout
         before = self._sample(address)
@@ -165,7 +163,9 @@ class FleetOperations:
             if since >= 0 and now - since >= min_ready:
                 return
             if now > end:
-                raise Unhealthy(f"{address} was not healthy for {min_ready:g} s within {timeout:g} s: {reason}")
+                raise Unhealthy(
+                    f"{address} was not healthy for {min_ready:g} s within {timeout:g} s: {reason}"
+                )
             self._pause(_BEAT * 2)
 
     def _ailment(self, address: str, version: str, path: str, before: Sample | None) -> str:

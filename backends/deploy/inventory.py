@@ -14,7 +14,14 @@ from ..aws.flight import LIVING, TAG_FLEET, TAG_NUMBER, TAG_ROLE, tags_of
 from ..fleet_operations import FleetOperations
 from ..live.addresses import split
 
-GROUP_OF = {"serving": "app", "standby": "app", "canary": "canary", "proxy": "proxy", "redis": "redis", "autoscaler": "autoscaler"}
+GROUP_OF = {
+    "serving": "app",
+    "standby": "app",
+    "canary": "canary",
+    "proxy": "proxy",
+    "redis": "redis",
+    "autoscaler": "autoscaler",
+}
 """The group of each role."""
 
 Inventory = dict[str, Any]
@@ -44,7 +51,10 @@ def registry_inventory(registry: Registry) -> Inventory:
     for address, (host, port, role) in places.items():
         if role:
             name = host if alone[host] == 1 else f"{host}-{port}"
-            found[name] = (role, {"ansible_host": host, "app_port": port, "app_role": role, "app_address": address})
+            found[name] = (
+                role,
+                {"ansible_host": host, "app_port": port, "app_role": role, "app_address": address},
+            )
     return inventory_of(found)
 
 

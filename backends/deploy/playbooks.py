@@ -13,9 +13,21 @@ from ...core.errors import UsageError
 
 FOLDER = Path(__file__).parent / "ansible"
 """Playbooks and roles."""
-PLAYBOOKS = {"master": "master.yml", "canary": "canary.yml", "proxy": "proxy.yml", "redis": "redis.yml", "build": "build.yml"}
+PLAYBOOKS = {
+    "master": "master.yml",
+    "canary": "canary.yml",
+    "proxy": "proxy.yml",
+    "redis": "redis.yml",
+    "build": "build.yml",
+}
 """The playbook of each branch."""
-GROUPS = {"master": ("app",), "canary": ("canary",), "proxy": ("proxy",), "redis": ("redis", "autoscaler"), "build": ("build",)}
+GROUPS = {
+    "master": ("app",),
+    "canary": ("canary",),
+    "proxy": ("proxy",),
+    "redis": ("redis", "autoscaler"),
+    "build": ("build",),
+}
 """The hosts of each branch."""
 
 Tell = Callable[[str], None]
@@ -77,7 +89,9 @@ class Player:
         self._cancelled = cancelled
         self._runs = 0
 
-    def play(self, playbook: str, variables: Mapping[str, Any], limit: str = "", check: bool = False) -> Played:
+    def play(
+        self, playbook: str, variables: Mapping[str, Any], limit: str = "", check: bool = False
+    ) -> Played:
         """Run *playbook* with extra *variables*, on the hosts of *limit* (all of them), or only say what would change (*check*). Raises UsageError without Ansible."""
         need_ansible()
         import ansible_runner
@@ -93,14 +107,14 @@ class Player:
         played = Played()
         ended = ansible_runner.interface.run(
             private_data_dir=str(place), playbook=str(FOLDER / PLAYBOOKS.get(playbook, playbook)),
-            cmdline=" ".join(words), envvars=self._ansible_environment(place), quiet=True,
+            cmdline=" ".join(words), envvars=self.environment(place), quiet=True,
             suppress_env_files=True, settings={"job_timeout": int(self._timeout), "idle_timeout": int(self._timeout)},
             event_handler=lambda event: self._event(event, played), cancel_callback=self._cancelled,
         )  # fmt: skip
         played.status = str(ended.status)
         return played
 
-    def _ansible_environment(self, place: Path) -> dict[str, str]:
+    def environment(self, place: Path) -> dict[str, str]:
         """Ansible from the same installation, which writes nothing elsewhere."""
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
         return {

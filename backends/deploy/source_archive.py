@@ -20,7 +20,10 @@ def make_archive(source: str, version: str, folder: Path) -> Path:
     path = Path(source)
     target = folder / f"{version}.tar"
     if path.is_dir() and _has_commit(path, version):
-        _git(["-C", str(path), "archive", "--format=tar", f"--output={target}", f"{version}^{{commit}}"], source)
+        _git(
+            ["-C", str(path), "archive", "--format=tar", f"--output={target}", f"{version}^{{commit}}"],
+            source,
+        )
         return target
     if path.is_dir() and not (path / "HEAD").is_file():
         _pack(path, target)
@@ -36,7 +39,16 @@ def make_archive(source: str, version: str, folder: Path) -> Path:
 
 
 def _has_commit(path: Path, version: str) -> bool:
-    command = ["git", "-C", str(path), "rev-parse", "--quiet", "--verify", "--end-of-options", f"{version}^{{commit}}"]
+    command = [
+        "git",
+        "-C",
+        str(path),
+        "rev-parse",
+        "--quiet",
+        "--verify",
+        "--end-of-options",
+        f"{version}^{{commit}}",
+    ]
     try:
         done = subprocess.run(command, capture_output=True, timeout=_GIT_SECONDS)
     except FileNotFoundError:
@@ -52,7 +64,9 @@ def _git(arguments: list[str], source: str) -> None:
     except subprocess.TimeoutExpired:
         raise UsageError(f"--source {source}: git did not end within {_GIT_SECONDS} s") from None
     if done.returncode:
-        raise UsageError(f"--source {source}: git: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'failed'}")
+        raise UsageError(
+            f"--source {source}: git: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'failed'}"
+        )
 
 
 def _pack(path: Path, target: Path) -> None:

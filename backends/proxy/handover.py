@@ -56,7 +56,9 @@ class Handover:
             return False
         except (OSError, TimeoutError) as error:
             line.close()
-            raise UsageError(f"{self._path}: expected the Unix socket of a proxy, got {error or 'no answer'}") from None
+            raise UsageError(
+                f"{self._path}: expected the Unix socket of a proxy, got {error or 'no answer'}"
+            ) from None
         self._line = line
         try:
             async with asyncio.timeout(_SECONDS):
@@ -116,7 +118,9 @@ class Handover:
         line.setblocking(False)
         self._giving = self._loop.create_task(self._give(line, listener, leave))
 
-    async def _give(self, line: socket.socket, listener: socket.socket, leave: Callable[[], Awaitable[None]]) -> None:
+    async def _give(
+        self, line: socket.socket, listener: socket.socket, leave: Callable[[], Awaitable[None]]
+    ) -> None:
         with line:
             try:
                 socket.send_fds(line, [GIVEN], [listener.fileno()])

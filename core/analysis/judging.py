@@ -104,7 +104,9 @@ def _errors(spec: AnalysisSpec, seen: Seen, levels: _Levels) -> list[Finding]:
     baseline = Count(seen.baseline.failures, seen.baseline.answers)
     if lack := (_lacks(spec, seen) if not (canary.number and baseline.number) else ""):
         return [Finding(ERRORS, INCONCLUSIVE, lack)]
-    words = f"{_percent(canary.share)} of {canary.number} against {_percent(baseline.share)} of {baseline.number}"
+    words = (
+        f"{_percent(canary.share)} of {canary.number} against {_percent(baseline.share)} of {baseline.number}"
+    )
     size = proportions.needed(
         baseline.share, baseline.number / canary.number, margin, levels.first, levels.power
     )
@@ -157,11 +159,7 @@ def _memory(spec: AnalysisSpec, seen: Seen, levels: _Levels) -> list[Finding]:
         verdict = INCONCLUSIVE
         if memory.is_above(spread, margin, levels.harm):
             verdict = FAIL
-        elif (
-            levels.passing > 0
-            and spread.count >= size
-            and memory.is_below(spread, margin, levels.passing)
-        ):
+        elif levels.passing > 0 and spread.count >= size and memory.is_below(spread, margin, levels.passing):
             verdict = PASS
         found.append(Finding(metric, verdict, words, spread.count, size))
     return found

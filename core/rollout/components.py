@@ -11,7 +11,9 @@ def restart(moment: Moment) -> bool:
     is_proxy = spec.branch == PROXY
     found: Component | None = moment.observed.proxy if is_proxy else moment.observed.registry
     if found is None or found.version != moment.version:
-        moment.ask(RestartProxy(moment.version, spec.handover) if is_proxy else RestartRegistry(moment.version))
+        moment.ask(
+            RestartProxy(moment.version, spec.handover) if is_proxy else RestartRegistry(moment.version)
+        )
     elif found.healthy_since >= 0 and moment.now - found.healthy_since >= spec.min_ready:
         return True
     failed = any(

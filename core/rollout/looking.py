@@ -12,7 +12,12 @@ from .spec import Analyse
 
 def begin(now: int, step: Analyse) -> Window:
     """A window that begins now."""
-    data = {"last": None, "total": [_plain(Tally()), _plain(Tally())], "sums": [0.0, 0, 0.0, 0], "batches": []}
+    data = {
+        "last": None,
+        "total": [_plain(Tally()), _plain(Tally())],
+        "sums": [0.0, 0, 0.0, 0],
+        "batches": [],
+    }
     return Window(now, now + step.spec.every, data | {"looked": 0, "tried": 0, "answers": 0})
 
 
@@ -23,11 +28,17 @@ def gather(moment: Moment, window: Window) -> None:
         both = (tallies.canary, tallies.serving)
         if data["last"] is not None:
             new = [now.since(_tally(last)) for now, last in zip(both, data["last"], strict=True)]
-            data["total"] = [_plain(_tally(sum_).plus(one)) for sum_, one in zip(data["total"], new, strict=True)]
+            data["total"] = [
+                _plain(_tally(sum_).plus(one)) for sum_, one in zip(data["total"], new, strict=True)
+            ]
         data["last"] = [_plain(one) for one in both]
     for server in moment.observed.servers:
         sample = moment.observed.memory.get(server.address)
-        if sample is None or sample[0] < window.look - _every(moment) or server.listed not in (CANARIES, SERVING):
+        if (
+            sample is None
+            or sample[0] < window.look - _every(moment)
+            or server.listed not in (CANARIES, SERVING)
+        ):
             continue
         first = 0 if server.listed == CANARIES else 2
         data["sums"][first] += sample[1]
@@ -46,7 +57,9 @@ def due(moment: Moment, window: Window) -> Look | None:
         data["batches"].append((canary / canaries, baseline / others))
     data["sums"] = [0.0, 0, 0.0, 0]
     seen = Seen(
-        _tally(data["total"][0]), _tally(data["total"][1]), tuple((one, other) for one, other in data["batches"])
+        _tally(data["total"][0]),
+        _tally(data["total"][1]),
+        tuple((one, other) for one, other in data["batches"]),
     )
     elapsed = moment.now - window.since
     # A further pass is only tried with twice the data of the one before.
@@ -81,5 +94,3 @@ def _tally(plain: list[Any]) -> Tally:
     for bucket, count in pairs:
         latency[bucket] = count
     return Tally(answers, failures, tuple(latency))
-
-

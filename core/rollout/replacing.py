@@ -70,7 +70,12 @@ def _retire(moment: Moment, pair: Pair, old: Server, keep: int) -> None:
         moment.ask(Drain(old.address))
     if pair.drained < 0:
         pair.drained = moment.now
-    if keep >= 0 and moment.now - pair.drained >= keep and not old.listed and moment.is_drained(old, pair.drained):
+    if (
+        keep >= 0
+        and moment.now - pair.drained >= keep
+        and not old.listed
+        and moment.is_drained(old, pair.drained)
+    ):
         moment.ask(Terminate(old.address))
 
 
@@ -96,7 +101,11 @@ def open_pairs(moment: Moment, homes: Callable[[str], bool], surge: int, unavail
     pairs = [pair for pair in books.pairs if homes(pair.home) and not pair.extra]
     paired = {pair.old for pair in pairs} | {pair.new for pair in pairs}
     group = [one for one in moment.group(homes) if one.address not in paired and one.key not in paired]
-    listed = [one for one in group if one.listed and one.address not in books.retiring and one.key not in books.retiring]
+    listed = [
+        one
+        for one in group
+        if one.listed and one.address not in books.retiring and one.key not in books.retiring
+    ]
     wrong = [one for one in listed if moment.is_wrong(one)]
     double = sum(1 for pair in pairs if pair.old and moment.find(pair.old) is not None)
     available = sum(map(is_healthy, listed)) + sum(_is_served(moment, pair) for pair in pairs)
@@ -139,11 +148,15 @@ def turn_round(moment: Moment) -> None:
         if pair.extra:
             books.retiring[pair.new] = -1
         elif old is not None:
-            back = Pair(pair.new, pair.old, pair.home, moment.now, seen=True, registered=old.listed == pair.home)
+            back = Pair(
+                pair.new, pair.old, pair.home, moment.now, seen=True, registered=old.listed == pair.home
+            )
             back.early = new is None or not new.listed
             books.pairs.append(back)
         else:
-            books.pairs.append(Pair(pair.new, books.key(), pair.home, moment.now, early=new is None or not is_healthy(new)))
+            books.pairs.append(
+                Pair(pair.new, books.key(), pair.home, moment.now, early=new is None or not is_healthy(new))
+            )
 
 
 def settle(moment: Moment) -> None:
@@ -155,5 +168,13 @@ def settle(moment: Moment) -> None:
         if old is None:
             books.retiring[pair.new] = -1
         else:
-            back = Pair(pair.new, pair.old, pair.home, moment.now, seen=True, registered=old.listed == pair.home, early=True)
+            back = Pair(
+                pair.new,
+                pair.old,
+                pair.home,
+                moment.now,
+                seen=True,
+                registered=old.listed == pair.home,
+                early=True,
+            )
             books.pairs.append(back)

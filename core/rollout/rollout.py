@@ -54,7 +54,9 @@ class Rollout:
     def begin(cls, spec: DeploySpec, previous: str, inherited: Books | None = None) -> "Rollout":
         """A deploy that is due. *previous*: the version to go back to. *inherited*: of a deploy that it supersedes, or that has failed: what that one left half done, this one repairs."""
         books = Books(spec.name, spec.version, previous)
-        books.homes = [CANARIES] if spec.branch == CANARY and spec.strategy != CANARY_STEPS else [SERVING, STANDBY]
+        books.homes = (
+            [CANARIES] if spec.branch == CANARY and spec.strategy != CANARY_STEPS else [SERVING, STANDBY]
+        )
         if spec.branch in (PROXY, REDIS):
             books.homes = []
         if inherited is not None and books.homes:
@@ -141,7 +143,12 @@ class Rollout:
             if now - books.since >= self.spec.timeout:
                 self._end(moment, State.FAILED, "the way back took too long")
             return
-        if not moment.failures and not books.stopping and books.began >= 0 and now - books.began >= self.spec.timeout:
+        if (
+            not moment.failures
+            and not books.stopping
+            and books.began >= 0
+            and now - books.began >= self.spec.timeout
+        ):
             moment.failures.append("took too long")
         if not moment.failures:
             return
@@ -189,7 +196,13 @@ class Rollout:
         elif books.surge == 0 and books.unavailable == 0:
             # Both were rounded to nothing: Kubernetes takes one server then, and so does this.
             books.unavailable = 1
-        moment.log("deploy_started", branch=spec.branch, version=spec.version, previous=books.previous, strategy=spec.strategy)
+        moment.log(
+            "deploy_started",
+            branch=spec.branch,
+            version=spec.version,
+            previous=books.previous,
+            strategy=spec.strategy,
+        )
         self._become(moment.now, State.PREPARING, "")
 
     def _preparing(self, moment: Moment) -> None:
@@ -231,7 +244,11 @@ class Rollout:
         self._keep_going(moment)
         if moment.failures:
             return
-        if books.step == 0 and books.share == NOBODY and not any(isinstance(one, SetWeight) for one in spec.steps):
+        if (
+            books.step == 0
+            and books.share == NOBODY
+            and not any(isinstance(one, SetWeight) for one in spec.steps)
+        ):
             books.share = CLASSIC_SHARE
         if books.step >= len(spec.steps):
             self._become(moment.now, State.PROMOTING, "")
@@ -297,7 +314,9 @@ class Rollout:
             done = components.restart(moment)
         else:
             done = self._exchange(moment)
-            served = [one for one in moment.group(self._is_ours) if one.version == books.target and one.listed]
+            served = [
+                one for one in moment.group(self._is_ours) if one.version == books.target and one.listed
+            ]
             books.proven = books.proven or any(map(is_healthy, served))
             if any(one.phase == FAILED for one in served):
                 failed = next(one for one in served if one.phase == FAILED)

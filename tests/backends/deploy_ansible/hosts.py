@@ -74,7 +74,13 @@ class Hosts:
         for number in range(1, apps + canaries + 1):
             group, name = ("app", f"app{number}") if number <= apps else ("canary", f"canary{number - apps}")
             add(group, name, app_host=f"127.2.0.{number}", app_port=self.port, app_number=number)
-        add("proxy", "proxy1", proxy_host="127.0.0.1", proxy_port=self.proxy_port, proxy_admin_port=self.admin_port)
+        add(
+            "proxy",
+            "proxy1",
+            proxy_host="127.0.0.1",
+            proxy_port=self.proxy_port,
+            proxy_admin_port=self.admin_port,
+        )
         common = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
@@ -82,7 +88,10 @@ class Hosts:
             "common_service_manager": "pidfile",
             "common_package": "",
             "common_python": sys.executable,
-            "common_environment": {"PYTHONPATH": os.environ.get("PYTHONPATH", ""), "PYTHONDONTWRITEBYTECODE": "1"},
+            "common_environment": {
+                "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
             "app_min_ready": 1,
             "app_deadline": 20,
             "app_drain": 10,

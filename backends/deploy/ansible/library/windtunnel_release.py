@@ -3,14 +3,18 @@
     ROOT/releases/VERSION/source    what was deployed
     ROOT/releases/VERSION/release.env    WINDTUNNEL_VERSION=VERSION
     ROOT/current -> releases/VERSION
+    ROOT/etc, ROOT/run    settings; what programs write
     ROOT/verified    the version that was healthy last, and the fingerprint of what it was started with
 
 Each step is complete or has not happened: a version is unpacked beside its place and renamed, the link is renamed over the old one. The note is
 written when a version has been found healthy and not before, so that an interrupted exchange is told from a finished one.
 """
 
+import hashlib
 import os
+import pwd
 import shutil
+import stat
 import tarfile
 
 from ansible.module_utils.basic import AnsibleModule
@@ -22,7 +26,9 @@ description: Unpacks a version, links it as the current one, or notes that it wa
 options:
   root: {description: Where releases, current and verified are., type: path, required: true}
   version: {description: Name of the version., type: str, required: true}
-  state: {description: What is to be true of it., type: str, choices: [staged, current, verified], default: staged}
+  state: {description: What is to be true of it., type: str, choices: [known, staged, current, verified], default: staged}
+  owner: {description: Who owns the run directory (state known)., type: str}
+  digest: {description: SHA-256 of the archive; a version that is there must have come from the same one (state known)., type: str, default: ""}
   archive: {description: A tar file on the host (state staged)., type: path}
   fingerprint: {description: Of what it was started with (state verified)., type: str, default: ""}
   keep: {description: So many versions besides are kept (state verified)., type: int, default: 3}
@@ -44,6 +50,12 @@ def _write(path, text):
         file.flush()
         os.fsync(file.fileno())
     os.replace(part, path)
+
+
+def digest_of(path):
+    """SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
 
 
 class Releases:
@@ -70,6 +82,17 @@ class Releases:
             "versions": [name for name in there if not name.startswith(".")],
         }
 
+    def missing(self, owner):
+        """Directories that are not there or not as they should be, as (path, mode, user)."""
+        user = pwd.getpwnam(owner).pw_uid if owner else -1
+        found = []
+        for name, mode, who in (("releases", 0o755, -1), ("etc", 0o755, -1), ("run", 0o750, user)):
+            path = os.path.join(self.root, name)
+            there = os.stat(path) if os.path.isdir(path) else None
+            if there is None or stat.S_IMODE(there.st_mode) != mode or who not in (-1, there.st_uid):
+                found.append((path, mode, who))
+        return found
+
     def stage(self, version, archive):
         """Unpack a version."""
         part = self.path("." + version + ".part")
@@ -78,6 +101,7 @@ class Releases:
         with tarfile.open(archive) as file:
             safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
             file.extractall(os.path.join(part, "source"), **safe)
+        _write(os.path.join(part, "archive.sha256"), digest_of(archive))
         _write(os.path.join(part, "release.env"), "WINDTUNNEL_VERSION=" + version + "\n")
         os.rename(part, self.path(version))
 
@@ -109,7 +133,13 @@ def main():
         argument_spec={
             "root": {"type": "path", "required": True},
             "version": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["staged", "current", "verified"], "default": "staged"},
+            "state": {
+                "type": "str",
+                "choices": ["known", "staged", "current", "verified"],
+                "default": "staged",
+            },
+            "owner": {"type": "str"},
+            "digest": {"type": "str", "default": ""},
             "archive": {"type": "path"},
             "fingerprint": {"type": "str", "default": ""},
             "keep": {"type": "int", "default": 3},
@@ -121,16 +151,36 @@ def main():
     releases = Releases(asked["root"])
     version = asked["version"]
     before = releases.facts()
+    try:
+        missing = releases.missing(asked["owner"]) if asked["state"] == "known" else []
+    except KeyError:
+        if not module.check_mode:
+            module.fail_json(msg="expected a user, found no " + asked["owner"])
+        missing = []
     wanted = {
+        "known": bool(missing),
         "staged": version not in before["versions"],
         "current": before["current"] != version,
         "verified": (before["verified"], before["fingerprint"]) != (version, asked["fingerprint"]),
     }
     changed = wanted[asked["state"]]
     removed = []
+    if asked["state"] == "known" and asked["digest"] and version in before["versions"]:
+        there = _read(os.path.join(releases.path(version), "archive.sha256"))
+        if there != [asked["digest"]]:
+            module.fail_json(
+                msg="version {0} is there with another content; give it another name".format(version),
+                **before,
+            )
     if changed and not module.check_mode:
         try:
-            if asked["state"] == "staged":
+            if asked["state"] == "known":
+                for path, mode, user in missing:
+                    os.makedirs(path, exist_ok=True)
+                    os.chmod(path, mode)
+                    if user != -1:
+                        os.chown(path, user, -1)
+            elif asked["state"] == "staged":
                 releases.stage(version, asked["archive"])
             elif asked["state"] == "current":
                 if version not in before["versions"]:

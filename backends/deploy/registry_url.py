@@ -1,0 +1,19 @@
+"""Where the registry is, with its password, which stands in the environment and in no command line."""
+
+from collections.abc import Mapping
+from urllib.parse import quote, urlsplit
+
+PASSWORD = "WINDTUNNEL_REDIS_PASSWORD"
+
+
+def registry_url(url: str, environment: Mapping[str, str]) -> str:
+    """*url* with the password of *environment*, if it has none of its own. Raises ValueError for what is no Redis URL."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("redis", "rediss", "unix"):
+        raise ValueError(f"expected redis://HOST[:PORT][/DATABASE], got {url!r}")
+    password = environment.get(PASSWORD, "")
+    if not password or parts.password or parts.scheme == "unix":
+        return url
+    place = parts.netloc.rpartition("@")[2]
+    user = quote(parts.username or "", safe="")
+    return parts._replace(netloc=f"{user}:{quote(password, safe='')}@{place}").geturl()
