@@ -14,7 +14,6 @@ import typer
 from .cli_fleet import KeyPrefix
 from .cli_shared import PASSED, VIOLATED, deploy_commands, free_directory
 from .core.errors import UsageError
-from .core.model import SECOND
 from .scenarios.units import parse_duration
 from .terminal import err, out
 

@@ -56,10 +56,10 @@ class DeployBooks:
 
     def save(self, text: str) -> bool:
         """Keep the books; False if another has taken over."""
-        return all([
-            registry.save_state(_BOOKS, {"books": text}, token)
-            for registry, token in zip(self._registries, self._tokens, strict=True)
-        ])  # fmt: skip
+        held = True
+        for registry, token in zip(self._registries, self._tokens, strict=True):
+            held = registry.save_state(_BOOKS, {"books": text}, token) and held
+        return held
 
     def load(self) -> Books | None:
         """Those that were kept last; None: there are none, or nobody can read them any more."""

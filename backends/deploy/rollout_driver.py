@@ -199,8 +199,9 @@ class RolloutDriver:
         if self._running is not None:
             return
         wanted, self._wanted = self._wanted, {}
+        addresses: tuple[str, ...] = ()
         if self._restart is not None:
-            version, names, addresses = self._restart.version, self._others, ()
+            version, names = self._restart.version, self._others
         elif wanted:
             version = next(iter(wanted.values()))
             addresses = tuple(address for address in wanted if wanted[address] == version)

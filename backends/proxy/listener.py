@@ -56,7 +56,7 @@ class Listener:
         return made
 
     @property
-    def socket(self) -> socket.socket:
+    def listening(self) -> socket.socket:
         """The listening socket itself, for whoever comes after us."""
         return self._socket
 

@@ -165,7 +165,7 @@ class _Place:
             await self._close_admin()
             ended()
 
-        self._handover.offer(listener.socket, go)
+        self._handover.offer(listener.listening, go)
 
     async def leave(self) -> None:
         """Close what is still open."""

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -16,7 +15,6 @@ import pytest
 import yaml
 from windtunnel.backends.connection import registry_at
 from windtunnel.backends.deploy.playbooks import Player, available
-from windtunnel.backends.live.addresses import split
 
 from ..redis_fixture import free_port
 

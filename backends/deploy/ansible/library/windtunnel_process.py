@@ -5,12 +5,16 @@ environment or the version that it runs is another one, and ends it by SIGTERM, 
 What it is not: a supervisor. Nobody starts the program again when it dies, or when the machine does; the next run of the playbook does.
 """
 
+from __future__ import annotations
+
+import contextlib
 import hashlib
 import json
 import os
 import signal
 import subprocess
 import time
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -38,10 +42,10 @@ options:
 _BEAT = 0.05
 
 
-def _started_at(pid):
+def _started_at(pid: int) -> int | None:
     """When process *pid* started (clock ticks since boot), or None if it is gone or a zombie."""
     try:
-        with open("/proc/{0}/stat".format(pid)) as file:
+        with open(f"/proc/{pid}/stat") as file:
             fields = file.read().rpartition(")")[2].split()
     except OSError:
         return None
@@ -51,12 +55,12 @@ def _started_at(pid):
 class Program:
     """One program."""
 
-    def __init__(self, asked):
+    def __init__(self, asked: dict[str, Any]) -> None:
         self.asked = asked
         self.path = os.path.join(asked["run"], asked["name"] + ".json")
         self.log = os.path.join(asked["run"], asked["name"] + ".log")
 
-    def environment(self):
+    def environment(self) -> dict[str, str]:
         """Of the program: a plain one, the files, and what was given."""
         found = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         for path in self.asked["environment_files"]:
@@ -72,22 +76,23 @@ class Program:
         found.update({name: str(value) for name, value in self.asked["environment"].items()})
         return found
 
-    def digest(self):
+    def digest(self) -> str:
         """Of all that it is started with."""
         release = os.path.realpath(self.asked["release"]) if self.asked["release"] else ""
         known = [self.asked["argv"], sorted(self.environment().items()), release]
         return hashlib.sha256(json.dumps(known).encode()).hexdigest()
 
-    def record(self):
+    def record(self) -> dict[str, Any] | None:
         """What was started last, if it still runs."""
         try:
             with open(self.path) as file:
                 found = json.load(file)
         except (OSError, ValueError):
             return None
-        return found if _started_at(found["pid"]) == found["started"] else None
+        same: bool = _started_at(found["pid"]) == found["started"]
+        return dict(found) if same else None
 
-    def start(self):
+    def start(self) -> None:
         """Start it; raises RuntimeError with its last words if it does not come up."""
         with open(self.log, "ab") as log:
             begin = log.tell()
@@ -109,46 +114,40 @@ class Program:
                 how = "ended" if process.poll() is not None else "is not up"
                 self.end(record)
                 words = said.decode("utf-8", "replace")[-2000:]
-                raise RuntimeError("{0} {1}: {2}".format(self.asked["name"], how, words))
+                raise RuntimeError(f"{self.asked['name']} {how}: {words}")
             time.sleep(_BEAT)
-        return record
 
-    def _said(self, begin):
+    def _said(self, begin: int) -> bytes:
         with open(self.log, "rb") as file:
             file.seek(begin)
             return file.read(1 << 20)
 
-    def end(self, record):
+    def end(self, record: dict[str, Any]) -> None:
         """End what *record* names, with all that it started."""
         deadline = time.monotonic() + self.asked["grace"]
         self._kill(record, signal.SIGTERM)
         while _started_at(record["pid"]) == record["started"] and time.monotonic() < deadline:
             self._reap(record["pid"])
             time.sleep(_BEAT)
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(record["pid"], signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
 
     @staticmethod
-    def _kill(record, number):
-        try:
+    def _kill(record: dict[str, Any], number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(record["pid"], number)
-        except ProcessLookupError:
-            pass
 
     @staticmethod
-    def _reap(pid):
+    def _reap(pid: int) -> None:
         """Only a child of this very process can be waited for."""
-        try:
+        with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:
-            pass
 
-    def obey(self, running, state):
+    def obey(self, running: dict[str, Any] | None, state: str) -> None:
         """Make it so."""
         if state == "stopped":
-            self.end(running)
+            if running:
+                self.end(running)
             os.unlink(self.path)
         elif state == "handed_over" and running:
             self.start()
@@ -159,7 +158,7 @@ class Program:
             self.start()
 
 
-def main():
+def main() -> None:
     """The module."""
     module = AnsibleModule(
         argument_spec={
@@ -183,7 +182,7 @@ def main():
     program = Program(module.params)
     state = module.params["state"]
     running = program.record()
-    same = bool(running) and running["digest"] == program.digest()
+    same = running is not None and running["digest"] == program.digest()
     changed = {"stopped": bool(running), "restarted": True}.get(state, not same)
     if changed and not module.check_mode:
         try:

@@ -10,12 +10,15 @@ Each step is complete or has not happened: a version is unpacked beside its plac
 written when a version has been found healthy and not before, so that an interrupted exchange is told from a finished one.
 """
 
+from __future__ import annotations
+
 import hashlib
 import os
 import pwd
 import shutil
 import stat
 import tarfile
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -35,7 +38,7 @@ options:
 """
 
 
-def _read(path):
+def _read(path: str) -> list[str]:
     try:
         with open(path) as file:
             return file.read().split()
@@ -43,7 +46,7 @@ def _read(path):
         return []
 
 
-def _write(path, text):
+def _write(path: str, text: str) -> None:
     part = path + ".part"
     with open(part, "w") as file:
         file.write(text)
@@ -52,7 +55,7 @@ def _write(path, text):
     os.replace(part, path)
 
 
-def digest_of(path):
+def digest_of(path: str) -> str:
     """SHA-256 of a file."""
     with open(path, "rb") as file:
         return hashlib.sha256(file.read()).hexdigest()
@@ -61,15 +64,15 @@ def digest_of(path):
 class Releases:
     """What is there below a root."""
 
-    def __init__(self, root):
+    def __init__(self, root: str) -> None:
         self.root = root
         self.folder = os.path.join(root, "releases")
 
-    def path(self, version):
+    def path(self, version: str) -> str:
         """Where a version is."""
         return os.path.join(self.folder, version)
 
-    def facts(self):
+    def facts(self) -> dict[str, Any]:
         """Names: what runs by the link, what was found healthy, what is there; empty for nothing."""
         link = os.path.join(self.root, "current")
         current = os.path.basename(os.readlink(link)) if os.path.islink(link) else ""
@@ -82,7 +85,7 @@ class Releases:
             "versions": [name for name in there if not name.startswith(".")],
         }
 
-    def missing(self, owner):
+    def missing(self, owner: str | None) -> list[tuple[str, int, int]]:
         """Directories that are not there or not as they should be, as (path, mode, user)."""
         user = pwd.getpwnam(owner).pw_uid if owner else -1
         found = []
@@ -93,19 +96,21 @@ class Releases:
                 found.append((path, mode, who))
         return found
 
-    def stage(self, version, archive):
+    def stage(self, version: str, archive: str) -> None:
         """Unpack a version."""
         part = self.path("." + version + ".part")
         shutil.rmtree(part, ignore_errors=True)
         os.makedirs(os.path.join(part, "source"))
         with tarfile.open(archive) as file:
-            safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-            file.extractall(os.path.join(part, "source"), **safe)
+            if hasattr(tarfile, "data_filter"):
+                file.extractall(os.path.join(part, "source"), filter="data")
+            else:
+                file.extractall(os.path.join(part, "source"))
         _write(os.path.join(part, "archive.sha256"), digest_of(archive))
         _write(os.path.join(part, "release.env"), "WINDTUNNEL_VERSION=" + version + "\n")
         os.rename(part, self.path(version))
 
-    def link(self, version):
+    def link(self, version: str) -> None:
         """Make it the current one."""
         part = os.path.join(self.root, ".current.part")
         if os.path.lexists(part):
@@ -113,11 +118,11 @@ class Releases:
         os.symlink(os.path.join("releases", version), part)
         os.replace(part, os.path.join(self.root, "current"))
 
-    def verify(self, version, fingerprint):
+    def verify(self, version: str, fingerprint: str) -> None:
         """Note that it is healthy."""
         _write(os.path.join(self.root, "verified"), version + " " + fingerprint + "\n")
 
-    def prune(self, keep):
+    def prune(self, keep: int) -> list[str]:
         """Remove the versions that have been there longest; never one that runs or was found healthy."""
         facts = self.facts()
         others = [name for name in facts["versions"] if name not in (facts["current"], facts["verified"])]
@@ -127,7 +132,7 @@ class Releases:
         return others[keep:]
 
 
-def main():
+def main() -> None:
     """The module."""
     module = AnsibleModule(
         argument_spec={
@@ -169,7 +174,7 @@ def main():
         there = _read(os.path.join(releases.path(version), "archive.sha256"))
         if there != [asked["digest"]]:
             module.fail_json(
-                msg="version {0} is there with another content; give it another name".format(version),
+                msg=f"version {version} is there with another content; give it another name",
                 **before,
             )
     if changed and not module.check_mode:
@@ -190,7 +195,7 @@ def main():
                 releases.verify(version, asked["fingerprint"])
                 removed = releases.prune(asked["keep"])
         except (OSError, tarfile.TarError) as error:
-            module.fail_json(msg="{0}: {1}".format(version, error), **before)
+            module.fail_json(msg=f"{version}: {error}", **before)
     module.exit_json(changed=changed, removed=removed, **(before if module.check_mode else releases.facts()))
 
 
