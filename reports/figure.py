@@ -21,7 +21,7 @@ OVERVIEW = "run"
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A figure: what it shows, in words, its panels with their heights in inches, and whether x is the run's time."""
+    """A figure: what it shows, in words, its panels with their heights in inches (0: it has nothing to show), and whether x is the run's time."""
 
     says: str
     panels: Sequence[tuple[Panel, Height]]
@@ -33,7 +33,7 @@ PICTURES = {
         "load beside outcomes, latency, fleet, load and memory per server, and what happened",
         (
             (panels_traffic.outcomes, 2.4), (panels_traffic.latency, 2.2), (panels_fleet.sizes, 1.4),
-            (panels_fleet.load, 1.7), (panels_fleet.memory, 1.4), (panels_events.happenings, panels_events.event_height),
+            (panels_fleet.load, 1.7), (panels_fleet.memory, panels_fleet.memory_height), (panels_events.happenings, panels_events.event_height),
         ),
     ),
     "outcomes": Picture("requests per second by outcome", ((panels_traffic.outcomes, 2.6),)),
@@ -44,11 +44,11 @@ PICTURES = {
     "lives": Picture("the life of each instance", ((panels_fleet.lives, panels_fleet.life_height),)),
     "servers": Picture(
         "requests, CPU and memory per server",
-        ((panels_fleet.load, 1.9), (panels_fleet.cpu, 1.5), (panels_fleet.memory, 1.5)),
+        ((panels_fleet.load, 1.9), (panels_fleet.cpu, 1.5), (panels_fleet.memory, panels_fleet.memory_height)),
     ),
     "proxy": Picture(
         "connections and memory of the proxy and their limits",
-        ((panels_proxy.connections, 2.0), (panels_proxy.memory, 1.3)),
+        ((panels_proxy.connections, 2.0), (panels_proxy.memory, panels_proxy.memory_height)),
     ),
     "dependencies": Picture("time spent in io and calls", ((panels_proxy.waits, 2.0),)),
     "events": Picture(
@@ -62,11 +62,12 @@ PICTURES = {
 def draw(evidence: Evidence, name: str, title: str = "") -> Figure:
     """The figure called *name*."""
     picture = PICTURES[name]
-    heights = [height(evidence) if callable(height) else height for _, height in picture.panels]
-    figure, axes = sheet(heights, title)
+    sized = [(panel, height(evidence) if callable(height) else height) for panel, height in picture.panels]
+    panels = [(panel, height) for panel, height in sized if height]
+    figure, axes = sheet([height for _, height in panels], title)
     if picture.timed:
         time_axis(axes, evidence.seconds)
-    for axis, (panel, _) in zip(axes, picture.panels, strict=True):
+    for axis, (panel, _) in zip(axes, panels, strict=True):
         panel(axis, evidence)
     if picture.timed:
         for axis in axes:

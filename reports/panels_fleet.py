@@ -175,6 +175,11 @@ def cpu(axis: Any, evidence: Evidence) -> None:
     _per_server(axis, evidence, share, "CPU per server\n(% of its cores)", ())
 
 
+def memory_height(evidence: Evidence) -> float:
+    """Inches for the servers' memory: none where it is not modelled."""
+    return 1.4 if evidence.metrics["memory"][evidence.in_states(ALIVE)].any() else 0.0
+
+
 def memory(axis: Any, evidence: Evidence) -> None:
     """Memory of each server, of its total if it has one."""
     total, scaler = evidence.fleet.app.memory.total, evidence.fleet.autoscaler
@@ -183,10 +188,6 @@ def memory(axis: Any, evidence: Evidence) -> None:
     marks: list[tuple[float, str]] = []
     if total > 0 and scaler:
         marks = [(share * 100, label) for share, label in scaler.policy.marks("memory")]
-    axis.set_ylabel(f"memory per server\n({unit})")
-    if not values[evidence.in_states(ALIVE)].any():
-        nothing(axis, "memory is not modelled in this scenario")
-        return
     _per_server(axis, evidence, values, f"memory per server\n({unit})", marks)
 
 

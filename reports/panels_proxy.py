@@ -37,15 +37,17 @@ def connections(axis: Any, evidence: Evidence) -> None:
     legend(axis)
 
 
+def memory_height(evidence: Evidence) -> float:
+    """Inches for the proxy's memory: none where it is not modelled."""
+    return 1.3 if evidence.metrics["memory"][_proxy_rows(evidence)[1]].any() else 0.0
+
+
 def memory(axis: Any, evidence: Evidence) -> None:
     """Memory of the proxy against its total."""
     total = evidence.fleet.proxy.memory.total
     time, rows = _proxy_rows(evidence)
     axis.set_ylabel("memory of\nthe proxy (MiB)")
     values = evidence.metrics["memory"][rows] / 2**20
-    if not values.any():
-        nothing(axis, "memory of the proxy is not modelled in this scenario")
-        return
     axis.plot(
         time[:: evidence.width], _most(values, evidence.width), color=BLUE, linewidth=1.1, label="in use"
     )

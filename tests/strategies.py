@@ -3,6 +3,8 @@
 from typing import Any
 
 from hypothesis import strategies as st
+from windtunnel.core.distributions import constant
+from windtunnel.core.model import NONE, Memory, VersionSpec
 
 MS = "ms"
 
@@ -309,3 +311,43 @@ def large_documents(draw: st.DrawFn) -> dict[str, Any]:
     ][: draw(st.integers(1, 3))]  # fmt: skip
     made: dict[str, Any] = without_none(document)
     return made
+
+
+MIB = 1 << 20
+VERSION = st.builds(
+    VersionSpec,
+    name=st.sampled_from(["1", "2", "bad"]),
+    cpu_factor=st.sampled_from([1.0, 0.5, 3.0]),
+    error_share=st.sampled_from([0.0, 0.3, 1.0]),
+    error_status=st.sampled_from([500, 503]),
+    memory=st.sampled_from([None, Memory(base=10 * MIB, each=9 * MIB), Memory(base=90 * MIB, leak=MIB // 4)]),
+    boot_time=st.sampled_from([None, constant(300_000_000)]),
+    crash_after=st.sampled_from([NONE, NONE, 0, 400_000_000, 1_500_000_000]),
+)
+"""A version of the app servers."""
+
+VERSIONS = st.lists(VERSION, min_size=3, max_size=3).map(tuple)
+
+STEPS = st.lists(
+    st.tuples(
+        st.integers(0, 4000),
+        st.sampled_from(
+            [
+                "share",
+                "release",
+                "launch",
+                "updating",
+                "terminate",
+                *["drain"] * 2,
+                *["update"] * 5,
+                *["register"] * 3,
+            ]
+        ),
+        st.integers(0, 7),
+        st.integers(0, 2),
+        st.sampled_from([0, 20, 300, 1000]),
+    ),
+    min_size=4,
+    max_size=25,
+)
+"""Steps of a deploy (tests.sim.deploying), sensible or not."""

@@ -51,13 +51,13 @@ class Membership:
         if self._fleet.reregister >= 0:
             self._look_at = self._link.clock.now() + max(self._fleet.reregister, SECOND)
 
-    def beat(self, seen: Observation) -> None:
+    def beat(self, seen: Observation, time: int) -> None:
         """A second has passed in which *seen* was observed."""
         if self.state in READY and not self._registered:
             self.join()
             if not self._registered and not self._held:
                 return
-        if not self._try(lambda: self._registry.write_samples([self._sample(seen)])):
+        if not self._try(lambda: self._registry.write_samples([self._sample(seen, time)])):
             return
         if 0 <= self._look_at <= self._link.clock.now() and self.state in READY:
             self._look()
@@ -75,11 +75,11 @@ class Membership:
         if self._try(look):
             self._plan_look()
 
-    def _sample(self, seen: Observation) -> Sample:
+    def _sample(self, seen: Observation, time: int) -> Sample:
         cpu = seen.cpu_ns / (SECOND * self._fleet.app.cores)
         return Sample(
-            self.address, self._link.clock.now(), seen.requests, seen.share, cpu, seen.in_flight,
-            self._version, self.state.word,
+            self.address, time, seen.requests, seen.share, cpu, seen.in_flight, self._version,
+            self.state.word,
         )  # fmt: skip
 
     def _try(self, action: Callable[[], None]) -> bool:

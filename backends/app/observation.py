@@ -47,14 +47,19 @@ class Rates:
         return added
 
 
-class Beat(threading.Thread):
-    """Calls *observe* at each whole second of the live clock, reports it as the status ``second``, and hands it to *write*.
+LATE = SECOND // 2
+"""A beat that comes later than this (ns) counts as of its own time."""
 
-    Seconds that were missed are left out. An error of *observe* ends the beat and is handed to *failed*.
+
+class Beat(threading.Thread):
+    """Calls *observe* at each whole second of the live clock, reports it as the status ``second``, and hands it to *write* with the time it counts as (ns).
+
+    That is the second's, so that graces which begin with a sample end at the turns at which they do in a rehearsal, unless the beat comes more than LATE after it. Seconds
+    that were missed are left out. An error of *observe* ends the beat and is handed to *failed*.
     """
 
     def __init__(
-        self, link: RoleLink, observe: Callable[[], Observation], write: Callable[[Observation], None],
+        self, link: RoleLink, observe: Callable[[], Observation], write: Callable[[Observation, int], None],
         failed: Callable[[BaseException], None],
     ) -> None:  # fmt: skip
         super().__init__(name="monitors", daemon=True)
@@ -67,11 +72,14 @@ class Beat(threading.Thread):
     def run(self) -> None:
         """See the class."""
         clock = self._link.clock
+        due = 0
         try:
             while True:
-                wait = SECOND - clock.now() % SECOND
-                if self._ended.wait(wait / SECOND):
+                now = clock.now()
+                due = max(due, now - now % SECOND) + SECOND
+                if self._ended.wait((due - now) / SECOND):
                     return
+                now = clock.now()
                 seen = self._observe()
                 self._link.status(
                     "second",
@@ -84,7 +92,7 @@ class Beat(threading.Thread):
                         "cpu_ns": seen.cpu_ns,
                     },
                 )
-                self._write(seen)
+                self._write(seen, due if now - due <= LATE else now)
         except BaseException as error:  # noqa: BLE001 - handed over to the thread that can end the role
             self._failed(error)
 

@@ -159,9 +159,9 @@ def _memory(spec: AnalysisSpec, seen: Seen, levels: _Levels) -> list[Finding]:
         verdict = INCONCLUSIVE
         if memory.is_above(spread, margin, levels.harm):
             verdict = FAIL
-        elif levels.passing > 0 and spread.count >= size and memory.is_below(spread, margin, levels.passing):
+        elif levels.passing > 0 and spread.number >= size and memory.is_below(spread, margin, levels.passing):
             verdict = PASS
-        found.append(Finding(metric, verdict, words, spread.count, size))
+        found.append(Finding(metric, verdict, words, spread.number, size))
     return found
 
 

@@ -8,6 +8,7 @@ losses, for which it is right.
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ Batch = tuple[float, float]
 class Spread(NamedTuple):
     """Of some values: how many, mean, standard deviation."""
 
-    count: int
+    number: int
     mean: float
     deviation: float
 
@@ -38,7 +39,7 @@ def levels(batches: Sequence[Batch]) -> list[float]:
 def growths(batches: Sequence[Batch], every: int) -> list[float]:
     """How much more it grew from batch to batch, per minute; *every*: ns between batches."""
     values = levels(batches)
-    return [(after - before) * MINUTE / every for before, after in zip(values, values[1:], strict=False)]
+    return [(after - before) * MINUTE / every for before, after in pairwise(values)]
 
 
 def spread(values: Sequence[float]) -> Spread:
@@ -59,7 +60,7 @@ def is_below(found: Spread, margin: float, alpha: float) -> bool:
 
 
 def _half(found: Spread, alpha: float) -> float:
-    return student_quantile(1 - alpha, found.count - 1) * found.deviation / math.sqrt(found.count)
+    return student_quantile(1 - alpha, found.number - 1) * found.deviation / math.sqrt(found.number)
 
 
 def needed(found: Spread, margin: float, alpha: float, power: float) -> int:

@@ -15,4 +15,4 @@ def spent(alpha: float, time: float) -> float:
 
 def of_pass(alpha: float, tried: int) -> float:
     """What a look for a pass may use when *tried* have failed: a half, a quarter, an eighth, ..."""
-    return alpha / 2 ** (tried + 1)
+    return alpha / float(1 << (tried + 1))

@@ -15,6 +15,9 @@ KEY = "key:"
 DRAINING, INSTALLING, REGISTERING, LOST = "draining", "installing", "registering", "lost"
 """Phases of a hand: it ends what it has; its version is exchanged and it is to become healthy; it goes back; it did not become healthy."""
 
+PROMOTE, ABORT = "promote", "abort"
+"""What people may ask of a deploy: go on to the promotion at once; go back."""
+
 
 @dataclass(slots=True)
 class Hand:

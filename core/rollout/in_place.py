@@ -85,7 +85,7 @@ def _give_up(moment: Moment, address: str, why: str) -> None:
 def take(moment: Moment, homes: Callable[[str], bool], unavailable: int) -> bool:
     """Take in hand what may be; whether there is nothing left to exchange in these lists."""
     hands = moment.books.hands
-    group = [one for one in moment.group(homes) if one.listed and one.address not in hands]
+    group = [one for one in moment.group(homes) if one.listed and not moment.is_held(one)]
     held = sum(1 for hand in hands.values() if homes(hand.home) and hand.phase != LOST)
     standing = [one for one in group if one.phase != FAILED]
     available = sum(map(is_healthy, standing))
@@ -109,5 +109,5 @@ def _is_awaited(moment: Moment, homes: Callable[[str], bool]) -> bool:
     return not moment.reverting and any(
         one.phase == BOOTING and not one.key and moment.is_wrong(one)
         for one in moment.group(homes)
-        if one.address not in moment.books.hands
+        if not moment.is_held(one)
     )

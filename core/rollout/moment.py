@@ -4,12 +4,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .books import KEY, Books
-from .commands import FAILED, UP, Command, Observed, Server
+from .books import KEY, LOST, Books
+from .commands import CANARIES, UP, Command, Observed, Server
 from .spec import DeploySpec
+from .states import State, move
 
 GRACE = 2_000_000_000
 """So long after it was taken out of the lists a server may still be sent requests, by a proxy that has not looked since (ns)."""
+
+NOBODY = (0, 1)
+"""The canaries' share while none of them is to have requests."""
+
+EVERYBODY = 1 << 30
+"""A bound that bounds nothing."""
+
+_ENDS = {
+    State.PROMOTED: "deploy_promoted",
+    State.ROLLED_BACK: "deploy_rolled_back",
+    State.ABORTED: "deploy_rolled_back",
+    State.FAILED: "deploy_failed",
+}
 
 
 @dataclass(slots=True)
@@ -53,6 +67,37 @@ class Moment:
         """An event."""
         self.events.append((name, {"deploy": self.books.deploy, **fields}))
 
+    def become(self, state: State, reason: str) -> None:
+        """The deploy moves to *state* by the table."""
+        books = self.books
+        books.state = move(books.deploy, books.state, state)
+        books.since, books.reason = self.now, reason
+
+    def end(self, state: State, reason: str) -> None:
+        """The deploy is over, and the log says so."""
+        self.become(state, reason)
+        self.log(_ENDS[state], version=self.books.target, reason=reason)
+
+    def is_ours(self, home: str) -> bool:
+        """Whether servers that belong to the list *home* are this deploy's."""
+        return home in self.books.homes
+
+    def is_busy(self) -> bool:
+        """Whether a server is in hand."""
+        return any(hand.phase != LOST for hand in self.books.hands.values())
+
+    def gives_share_back(self) -> bool:
+        """The canaries' share is to be the scenario's again; whether it is."""
+        self.books.share = None
+        return not self.books.shares or self.observed.share is None
+
+    def is_held(self, server: Server) -> bool:
+        """Whether it is in hand, one of a pair, or on its way out."""
+        books = self.books
+        held = {*books.hands, *books.retiring}
+        held.update(reference for pair in books.pairs for reference in (pair.old, pair.new))
+        return server.address in held or (server.key != "" and server.key in held)
+
     def fail(self, reason: str) -> None:
         """The deploy has failed."""
         self.failures.append(reason)
@@ -73,7 +118,7 @@ class Moment:
         """Whether its version is to be exchanged. A rollback leaves alone what the deploy did not touch."""
         if self.reverting:
             return server.version == self.books.target
-        return server.version != self.books.target and server.phase != FAILED
+        return server.version != self.books.target
 
     def group(self, homes: Callable[[str], bool]) -> list[Server]:
         """The servers that belong to lists of *homes*, in a fixed order."""
@@ -89,3 +134,8 @@ def name_of(server: Server | None, reference: str) -> int | str:
 def is_healthy(server: Server) -> bool:
     """Whether it answers."""
     return server.phase == UP and server.healthy_since >= 0
+
+
+def is_canary(home: str) -> bool:
+    """Whether it is the canaries' list."""
+    return home == CANARIES

@@ -19,6 +19,11 @@ def tend(moment: Moment, may_register: Callable[[Pair], bool] = lambda pair: Tru
 
 def _tend(moment: Moment, pair: Pair, may_register: bool, keep: int) -> None:
     new, old = moment.find(pair.new), moment.find(pair.old) if pair.old else None
+    if pair.old and old is None and not (pair.registered or pair.early):
+        # Somebody else has ended it, and did not mean to have another in its place.
+        moment.books.pairs.remove(pair)
+        moment.books.retiring[pair.new] = -1
+        return
     if new is None:
         _await(moment, pair)
     else:
@@ -40,7 +45,8 @@ def _await(moment: Moment, pair: Pair) -> None:
         _give_up(moment, pair, "is gone")
     elif moment.now - pair.since >= moment.spec.deadline:
         _give_up(moment, pair, "was not launched in time")
-    else:
+    elif not (moment.reverting and pair.early and moment.find(pair.old) is not None):
+        # On the way back what is not wanted goes first.
         moment.ask(Launch(moment.version, pair.home, pair.new))
 
 
@@ -59,7 +65,7 @@ def _admit(moment: Moment, pair: Pair, new: Server, may_register: bool) -> None:
 def _give_up(moment: Moment, pair: Pair, why: str) -> None:
     new = moment.find(pair.new)
     moment.fail(f"server {name_of(new, pair.new.removeprefix(KEY))} {why}")
-    if moment.reverting or moment.books.stopping:
+    if moment.reverting or (moment.books.stopping and not pair.registered):
         moment.books.pairs.remove(pair)
         if new is not None:
             moment.books.retiring[pair.new] = -1
@@ -96,16 +102,11 @@ def retire(moment: Moment) -> None:
 
 
 def open_pairs(moment: Moment, homes: Callable[[str], bool], surge: int, unavailable: int) -> bool:
-    """Open the pairs that may be, and let old ones go that may go early; whether there is nothing left to exchange in these lists."""
+    """Open the pairs that may be, and let old ones go that may go early; whether there is nothing left to exchange in these lists. *unavailable* -1: none goes early."""
     books = moment.books
     pairs = [pair for pair in books.pairs if homes(pair.home) and not pair.extra]
-    paired = {pair.old for pair in pairs} | {pair.new for pair in pairs}
-    group = [one for one in moment.group(homes) if one.address not in paired and one.key not in paired]
-    listed = [
-        one
-        for one in group
-        if one.listed and one.address not in books.retiring and one.key not in books.retiring
-    ]
+    group = [one for one in moment.group(homes) if not moment.is_held(one)]
+    listed = [one for one in group if one.listed]
     wrong = [one for one in listed if moment.is_wrong(one)]
     double = sum(1 for pair in pairs if pair.old and moment.find(pair.old) is not None)
     available = sum(map(is_healthy, listed)) + sum(_is_served(moment, pair) for pair in pairs)
@@ -114,13 +115,13 @@ def open_pairs(moment: Moment, homes: Callable[[str], bool], surge: int, unavail
         if double >= surge:
             break
         double += 1
-        pair = Pair(server.address, books.key(), server.home, moment.now, early=not is_healthy(server))
+        pair = Pair(server.address, books.key(), server.home, moment.now)
         books.pairs.append(pair)
         pairs.append(pair)
         moment.ask(Launch(moment.version, pair.home, pair.new))
     for pair in pairs:
         old = moment.find(pair.old) if pair.old else None
-        if pair.early or pair.registered or old is None or not old.listed:
+        if unavailable < 0 or pair.early or pair.registered or old is None or not old.listed:
             continue
         if not is_healthy(old) or available - 1 >= least:
             available -= is_healthy(old)
@@ -132,11 +133,9 @@ def open_pairs(moment: Moment, homes: Callable[[str], bool], surge: int, unavail
 
 
 def _is_served(moment: Moment, pair: Pair) -> bool:
-    """Whether one of the two takes requests."""
-    return any(
-        server is not None and server.listed != "" and is_healthy(server)
-        for server in (moment.find(pair.old), moment.find(pair.new))
-    )
+    """Whether one of the two takes requests, and is to go on doing so."""
+    staying = (moment.find(pair.new), None if pair.early else moment.find(pair.old))
+    return any(one is not None and one.listed != "" and is_healthy(one) for one in staying)
 
 
 def turn_round(moment: Moment) -> None:
@@ -153,16 +152,16 @@ def turn_round(moment: Moment) -> None:
             )
             back.early = new is None or not new.listed
             books.pairs.append(back)
-        else:
-            books.pairs.append(
-                Pair(pair.new, books.key(), pair.home, moment.now, early=new is None or not is_healthy(new))
-            )
+        elif new is None or not new.listed:
+            # One that is listed has to be exchanged like any other.
+            books.pairs.append(Pair(pair.new, books.key(), pair.home, moment.now, early=True))
+
 
 
 def settle(moment: Moment) -> None:
     """The deploy stops where it is: what has not taken its place does not, and what it was to replace stays."""
     books = moment.books
-    for pair in [pair for pair in books.pairs if not pair.registered]:
+    for pair in [pair for pair in books.pairs if pair.extra or not pair.registered]:
         books.pairs.remove(pair)
         old = moment.find(pair.old) if pair.old else None
         if old is None:

@@ -6,8 +6,9 @@ from ...core.distributions import sample
 from ...core.draws import below_again, draw, uniform
 from ...core.order import Kind, major_key
 from .agenda import schedule
-from .appserver import called, is_lost
+from .appserver import called
 from .layout import World
+from .process import is_lost
 from .routine import routine, subroutine
 from .slots import drop_job, next_job, queue_job
 
