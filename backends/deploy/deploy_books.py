@@ -11,10 +11,11 @@ import redis
 
 from ...core.ports import RegistryError
 from ...core.rollout.books import Books, read_books
-from ..registry import RedisRegistry
+from ..registry import LEASE, RedisRegistry
 
 PREFIX = "windtunnel:deploy:"
 LEASE_NS = 30_000_000_000
+_ATTEMPTS = 3
 _BOOKS, _STABLE, _NEWEST = "rollout", "stable", "newest"
 
 T = TypeVar("T")
@@ -43,11 +44,19 @@ class DeployBooks:
     def hold(self) -> bool:
         """Take or renew the leases; False while another has one."""
         for index, registry in enumerate(self._registries):
-            token = registry.acquire_lease(self._owner, LEASE_NS)
+            for _ in range(_ATTEMPTS):
+                token = registry.acquire_lease(self._owner, LEASE_NS)
+                if token is not None or self._is_another_s(self._places[index]):
+                    break
             if token is None:
                 return False
             self._tokens[index] = token
         return True
+
+    def _is_another_s(self, place: str) -> bool:
+        """Whether the lease is another's, and not only contended by a call of our own that was late."""
+        holder = _told(lambda: self._client.get(place + LEASE))
+        return holder is not None and holder != self._owner
 
     def release(self) -> None:
         """Give the leases back, at once."""
@@ -58,7 +67,8 @@ class DeployBooks:
         """Keep the books; False if another has taken over."""
         held = True
         for registry, token in zip(self._registries, self._tokens, strict=True):
-            held = registry.save_state(_BOOKS, {"books": text}, token) and held
+            kept = any(registry.save_state(_BOOKS, {"books": text}, token) for _ in range(_ATTEMPTS))
+            held = kept and held
         return held
 
     def load(self) -> Books | None:

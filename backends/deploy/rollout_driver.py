@@ -11,7 +11,8 @@ A server that could not be brought back stays named so after the end, too.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from ...core.ports import Registry, RegistryError
 from ...core.rollout import (
@@ -20,23 +21,27 @@ from ...core.rollout import (
     DeploySpec,
     Drain,
     Install,
+    Observed,
     Register,
     RestartProxy,
     SetWeight,
     State,
 )
 from ...core.rollout.books import LOST, Books, Hand
-from ...core.rollout.commands import STANDBY
+from ...core.rollout.commands import CANARIES, STANDBY, UP
 from ...core.rollout.rollout import Rollout
+from ...core.rollout.spec import CANARY_STEPS
 from .deploy_books import DeployBooks
 from .playbooks import Played
 from .watching import Host, Watch, common_version
 
 BEAT = 1.0
+FIRST_SECONDS = 5.0
 PATIENCE = 60.0
 """Seconds that the registry may be away, or an older deploy may take to stop."""
 
 Tell = Callable[[str], None]
+T = TypeVar("T")
 Install_ = Callable[[str, Sequence[str]], Played]
 """Bring hosts, by their names, to a version."""
 
@@ -70,6 +75,7 @@ class RolloutDriver:
         self._proxy: Component | None = None
         self._restart: RestartProxy | None = None
         self._said = ("", "")
+        self._left: set[str] = set()
 
     def run(self) -> tuple[State, str]:
         """How the deploy ended, and why. Raises Busy, RegistryError."""
@@ -100,7 +106,7 @@ class RolloutDriver:
     def _begin(self) -> Rollout:
         """The rollout, with what an earlier one left half done, and the hosts that are in no list, in its hands."""
         before = self._books.load()
-        observed = self._watch.look({}, ())
+        observed = self._first_look()
         previous = self._books.stable() or common_version(observed)
         if before is not None and before.target == self._spec.version and before.state is not State.PROMOTED:
             previous = before.previous or previous
@@ -109,15 +115,29 @@ class RolloutDriver:
         inherited = before if before is not None and before.state is not State.PROMOTED else None
         if inherited is None:
             inherited = Books(self._spec.name, "", "")
-        homes = {one.home for one in observed.servers}
-        inherited.hands = {
-            address: hand for address, hand in inherited.hands.items() if address in self._hosts
-        }
+        hands = inherited.hands if self._spec.strategy != CANARY_STEPS else {}
+        inherited.hands = {address: hand for address, hand in hands.items() if address in self._hosts}
         for server in observed.servers:
-            if not server.listed and server.home in homes:
+            name = self._hosts[server.address].name
+            if server.listed:
+                continue
+            if self._spec.strategy != CANARY_STEPS:
                 inherited.hands.setdefault(server.address, Hand(server.home, LOST, -1))
-                self._tell(f"{self._hosts[server.address].name} is in no list; it is deployed to first")
+                self._tell(f"{name} is in no list; it is deployed to first")
+            elif server.home != CANARIES:
+                # What is not proven goes to nobody who is to serve at once.
+                self._left.add(server.address)
+                self._tell(f"{name} is in no list, and stays out until the next deploy of master")
         return Rollout.begin(self._spec, previous, inherited)
+
+    def _first_look(self) -> Observed:
+        """What there is; a listed server that has not said what it runs is given a moment to."""
+        end = time.monotonic() + FIRST_SECONDS
+        while True:
+            observed = self._patiently(lambda: self._watch.look({}, ()))
+            if time.monotonic() > end or all(one.version for one in observed.servers if one.listed):
+                return observed
+            self._pause(BEAT)
 
     # A turn.
 
@@ -130,7 +150,7 @@ class RolloutDriver:
         self._gather()
         observed = self._patiently(lambda: self._watch.look(self._installing(), self._failed, self._proxy))
         self._failed = set()
-        turn = rollout.turn(self._now(), observed)
+        turn = rollout.turn(self._now(), self._claimed(rollout, observed))
         if not self._patiently(lambda: self._books.save(rollout.save())):
             rollout.supersede(self._now())
             return
@@ -144,7 +164,23 @@ class RolloutDriver:
             self._obey(command)
         self._start(pool)
 
-    def _patiently(self, call: Callable[[], Any]) -> Any:
+    def _claimed(self, rollout: Rollout, observed: Observed) -> Observed:
+        """Canaries of the inventory that are in no list yet are shown as if they were until the rollout has taken them: they are what it would launch elsewhere."""
+        books = rollout.books
+        begins = books.state in (State.QUEUED, State.PREPARING) and not books.own and not books.pairs
+        if self._spec.strategy != CANARY_STEPS or not begins:
+            return observed
+        return replace(
+            observed,
+            servers=tuple(
+                replace(one, listed=CANARIES, phase=UP, healthy_since=-1)
+                if one.home == CANARIES and not one.listed
+                else one
+                for one in observed.servers
+            ),
+        )
+
+    def _patiently(self, call: Callable[[], T]) -> T:
         """Do it again for a while if the registry is away. Raises RegistryError."""
         end = time.monotonic() + PATIENCE
         while True:
@@ -159,7 +195,7 @@ class RolloutDriver:
     def _mark(self, updating: Sequence[str]) -> None:
         """Name those in hand; what others have named stays."""
         before = set(self._registry.updating())
-        after = (before - set(self._hosts)) | set(updating)
+        after = (before - set(self._hosts)) | set(updating) | self._left
         if after != before:
             self._registry.set_updating(sorted(after))
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from ...core.model import SECOND
 from ...core.ports import Registry, Sample
 from ...core.rollout import Observed, Server
-from ...core.rollout.commands import BOOTING, FAILED, UP, UPDATING, Command, Component
+from ...core.rollout.commands import FAILED, UP, UPDATING, Command, Component
 from ..fleet_operations import answers, role_in
 
 STALE = 5 * SECOND
 """A server that has not said anything for so long has not said what it runs."""
+MISSES = 3
+"""A server that has not answered so many looks in a row has failed; before that it is not healthy."""
 _ASKING = 16
 
 
@@ -39,6 +41,7 @@ class Watch:
         self._ask = ask
         self._healthy: dict[str, tuple[str, int]] = {}
         self._seen: dict[str, str] = {}
+        self._missed: dict[str, int] = {}
         self._pool = ThreadPoolExecutor(_ASKING, thread_name_prefix="health")
 
     def close(self) -> None:
@@ -78,15 +81,13 @@ class Watch:
             return Server(address, host.home, listed, installing, UPDATING, -1)
         version = sample.version if sample is not None else self._seen.get(address, "")
         self._seen[address] = version
-        healthy = good and fresh
-        if not healthy:
-            self._healthy.pop(address, None)
-        before = self._healthy.get(address)
-        if healthy and (before is None or before[0] != version):
-            self._healthy[address] = (version, now)
-        since = self._healthy[address][1] if healthy else -1
-        # One that answers and has not said anything yet has just begun.
-        phase = UP if healthy else BOOTING if good else FAILED
+        self._missed[address] = 0 if good else self._missed.get(address, 0) + 1
+        before = self._healthy.pop(address, None)
+        if good:
+            same = before is not None and before[0] == version
+            self._healthy[address] = before if before is not None and same else (version, now)
+        since = self._healthy[address][1] if good else -1
+        phase = FAILED if self._missed[address] >= MISSES else UP
         in_flight = sample.in_flight if sample is not None and fresh else -1
         return Server(address, host.home, listed, version, phase, in_flight, since)
 
