@@ -37,6 +37,10 @@ def register(app: typer.Typer) -> None:
     group.command(
         epilog="Example: windtunnel deploy inventory --ec2-region eu-central-1 --fleet shop > hosts.json"
     )(inventory)
+    group.command(
+        "user-data",
+        epilog="Example: windtunnel deploy user-data --repository https://git.example.org/fleet.git --version v2 > user-data.sh",
+    )(instance_user_data)
 
 
 def apply(
@@ -185,3 +189,16 @@ def inventory(
 
         found = registry_inventory(registry_at(registry_url(redis_url, os.environ), key_prefix))
     print(json.dumps(found["_meta"]["hostvars"].get(host, {}) if host else found, indent=2))
+
+
+def instance_user_data(
+    repository: Annotated[
+        str, typer.Option(metavar="URL", help="the git repository with the fleet's scenario")
+    ],
+    version: Annotated[str, typer.Option(help="a tag or branch of it")],
+    package: Annotated[str, typer.Option(help="what pip installs on the instance")] = "windtunnel[deploy]",
+) -> None:
+    """Print user data by which an instance that the autoscaler launches provisions itself with the playbook's role; for fleet.cloud.aws.user_data_file."""
+    from .backends.deploy.provisioning import user_data
+
+    print(user_data(repository, version, package), end="")

@@ -46,7 +46,9 @@ def registry_inventory(registry: Registry) -> Inventory:
         try:
             places[server.address] = (*split(server.address), fleet.role_of(server.address))
         except ValueError:
-            continue  # Whatever a foreign program wrote there is no host.
+            continue
+    # Whatever else a foreign program wrote there is no host.
+    places = {address: place for address, place in places.items() if _HOST.fullmatch(place[0])}
     alone = Counter(host for host, _, _ in places.values())
     for address, (host, port, role) in places.items():
         if role:
@@ -86,6 +88,7 @@ def hosts_in(inventory: Inventory, group: str) -> Sequence[str]:
     return tuple(inventory.get(group, {}).get("hosts", ()))
 
 
+_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:_-]*")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 

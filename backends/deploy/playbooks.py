@@ -110,7 +110,9 @@ class Player:
             cmdline=" ".join(words), envvars=self.environment(place), quiet=True,
             suppress_env_files=True, settings={"job_timeout": int(self._timeout), "idle_timeout": int(self._timeout)},
             event_handler=lambda event: self._event(event, played), cancel_callback=self._cancelled,
+            status_handler=lambda status, runner_config: _forget_environment(place),
         )  # fmt: skip
+        _forget_environment(place)
         played.status = str(ended.status)
         return played
 
@@ -150,6 +152,14 @@ class Player:
                 played.unreachable[host] = _words(result)
                 self._tell(f"{host}: {task}: unreachable: {_words(result)}")
         return True
+
+
+def _forget_environment(place: Path) -> None:
+    """ansible-runner writes down the environment of the command that it runs, which holds passwords."""
+    for path in place.glob("artifacts/*/command"):
+        written = json.loads(path.read_text() or "{}")
+        if written.pop("env", None) is not None:
+            path.write_text(json.dumps(written))
 
 
 def _words(result: Mapping[str, Any]) -> str:

@@ -1,5 +1,7 @@
 """Where the registry is, with its password, which stands in the environment and in no command line."""
 
+import os
+import sys
 from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
@@ -17,3 +19,17 @@ def registry_url(url: str, environment: Mapping[str, str]) -> str:
     place = parts.netloc.rpartition("@")[2]
     user = quote(parts.username or "", safe="")
     return parts._replace(netloc=f"{user}:{quote(password, safe='')}@{place}").geturl()
+
+
+def main(url: str) -> int:
+    """Print the URL with its password, for a script; the exit code."""
+    try:
+        sys.stdout.write(registry_url(url, os.environ) + "\n")
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
