@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from .alerts import AlertSpec, ExpectSpec
 from .distributions import Distribution, constant
 from .policies import AnyPolicy
+from .rollout.spec import DeploySpec
 
 NONE = -1
 SECOND = 1_000_000_000
@@ -296,6 +297,7 @@ class FleetSpec:
     expects: tuple[ExpectSpec, ...] = ()
     versions: tuple[VersionSpec, ...] = ()
     """By index; 0 runs at the start. None: there are no deploys."""
+    deploys: tuple[DeploySpec, ...] = ()
     header_sets: tuple[tuple[tuple[str, str], ...], ...] = field(default=((),))
 
     @property

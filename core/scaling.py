@@ -192,8 +192,10 @@ class ScalingDriver:
         """Compare the books with what the cloud lists, and carry to the end what was not."""
         listed = self._cloud.list()
         updating = self._registry.updating()
-        noted = tuple(one for one in listed if one.address not in updating)
-        vanished = self.engine.adopt(now, listed, self._unknown(noted))
+        # What a deploy has launched it has noted itself.
+        noted = {*self._registry.instances()}
+        own = [one for one in listed if one.address not in updating and one.provider_id not in noted]
+        vanished = self.engine.adopt(now, listed, self._unknown(tuple(own)))
         self._last_number = max(self._last_number, self.engine.highest)
         if not self._dry_run:
             for number, since in self._recalled.items():
@@ -207,7 +209,7 @@ class ScalingDriver:
                 self._bury(provider_id, address)
             orphans = self.engine.orphans()
             ours = {one.provider_id for one in listed if one.number not in orphans}
-            for provider_id in sorted(ours - {*self._registry.instances()}):
+            for provider_id in sorted(ours - noted):
                 self._registry.add_instance(provider_id)
         self._reconciled = now
 

@@ -20,6 +20,7 @@ from ..core.model import (
 from ..core.routing import ALGORITHMS
 from .alerting import alert_specs, expect_specs
 from .cost import affordable
+from .deploying import deploy_specs, version_specs
 from .fault_timeline import fault_timeline
 from .plan import Plan, Program
 from .profile import on_machine
@@ -71,6 +72,8 @@ def _fleet(document: Document, traffic: Sources) -> FleetSpec:
         slos=tuple(_slo(slo, document, traffic) for slo in document.slo),
         alerts=alert_specs(document),
         expects=expect_specs(document),
+        versions=version_specs(document),
+        deploys=deploy_specs(document),
         header_sets=tuple(traffic.header_sets),
     )
 

@@ -332,11 +332,20 @@ class ControlPlane:
         self.plane.kill_proxy(cause)
         self._restart_after = self.fleet.proxy.restart_after
 
+    def replace_proxy(self, cause: str, after: int) -> None:
+        """Likewise, if it is up; one that is down comes back *after* so many ns at the latest."""
+        if not self.plane.down:
+            self.restart_proxy(cause, after)
+        else:
+            self.timeline.env.process(self._return_of_proxy(self.timeline.now() + after))
+
     def _proxy_down(self) -> None:
         if self._restart_after >= 0:
             self.timeline.env.process(self._return_of_proxy(self.timeline.now() + self._restart_after))
 
     def _return_of_proxy(self, time: int) -> Process:
         yield self.timeline.until(time, Kind.PROXY_RESTART)
+        if not self.plane.down:
+            return
         self.plane.restart_proxy()
         self._refresh()

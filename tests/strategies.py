@@ -313,41 +313,52 @@ def large_documents(draw: st.DrawFn) -> dict[str, Any]:
     return made
 
 
+@st.composite
+def busy_documents(draw: st.DrawFn) -> dict[str, Any]:
+    """A few servers with much under way, for what happens to them: what :func:`documents` says, with steady traffic."""
+    document = draw(documents())
+    app, proxy = document["fleet"]["app"], document["fleet"]["proxy"]
+    app.update(
+        initial=draw(st.integers(2, 4)), canaries=draw(st.integers(0, 2)), workers=draw(st.integers(2, 4))
+    )
+    for limit in ("memory", "max_connections", "circuit_breaker"):
+        proxy.pop(limit, None)
+    rate = f"{draw(st.integers(80, 250))}/s"
+    steady = {"name": "steady", "stages": [{"for": "4s", "rate": rate}], "client": draw(CLIENT)}
+    document.update(duration="4s", traffic=[without_none(steady), *document["traffic"][:1]])
+    return document
+
+
 MIB = 1 << 20
 VERSION = st.builds(
     VersionSpec,
     name=st.sampled_from(["1", "2", "bad"]),
     cpu_factor=st.sampled_from([1.0, 0.5, 3.0]),
-    error_share=st.sampled_from([0.0, 0.3, 1.0]),
+    error_share=st.sampled_from([0.0, 0.0, 0.3, 1.0]),
     error_status=st.sampled_from([500, 503]),
-    memory=st.sampled_from([None, Memory(base=10 * MIB, each=9 * MIB), Memory(base=90 * MIB, leak=MIB // 4)]),
+    memory=st.sampled_from(
+        [None, None, Memory(base=10 * MIB, each=9 * MIB), Memory(base=90 * MIB, leak=MIB // 4)]
+    ),
     boot_time=st.sampled_from([None, constant(300_000_000)]),
-    crash_after=st.sampled_from([NONE, NONE, 0, 400_000_000, 1_500_000_000]),
+    crash_after=st.sampled_from([NONE, NONE, NONE, NONE, 0, 400_000_000, 1_500_000_000]),
 )
 """A version of the app servers."""
 
-VERSIONS = st.lists(VERSION, min_size=3, max_size=3).map(tuple)
+SOUND = st.builds(VersionSpec, name=st.just("1"), cpu_factor=st.sampled_from([1.0, 2.0]))
+VERSIONS = st.tuples(SOUND, st.one_of(SOUND, VERSION), VERSION)
+"""What runs at the start works."""
 
+RARE = ("share", "release", "launch", "updating", "terminate")
+OFTEN = ("drain", "update", "update", "update", "update", "register", "register", "register")
 STEPS = st.lists(
     st.tuples(
         st.integers(0, 4000),
-        st.sampled_from(
-            [
-                "share",
-                "release",
-                "launch",
-                "updating",
-                "terminate",
-                *["drain"] * 2,
-                *["update"] * 5,
-                *["register"] * 3,
-            ]
-        ),
+        st.sampled_from(RARE + OFTEN),
         st.integers(0, 7),
         st.integers(0, 2),
-        st.sampled_from([0, 20, 300, 1000]),
+        st.sampled_from([0, 0, 3, 20, 300, 1000]),
     ),
-    min_size=4,
-    max_size=25,
+    min_size=6,
+    max_size=30,
 )
 """Steps of a deploy (tests.sim.deploying), sensible or not."""

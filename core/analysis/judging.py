@@ -19,8 +19,8 @@ ERRORS, LATENCY, MEMORY_LEVEL, MEMORY_GROWTH = "error_share", "latency", "memory
 class Seen:
     """What there is to judge: tallies of the window for both, batches of memory (mean shares of canaries and baseline's servers, one per look)."""
 
-    canary: Tally = Tally()
-    baseline: Tally = Tally()
+    canary: Tally
+    baseline: Tally
     batches: tuple[Batch, ...] = ()
 
 

@@ -27,7 +27,7 @@ class MemoryUse:
     """The canary's memory (share of the total) may be higher by less than *level*, and may grow faster by less than *growth* in a minute."""
 
     level: float = 0.10
-    growth: float = 0.01
+    growth: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """What a rollout asks its driver for, and what the driver shows it.
 
 Every command is idempotent: a driver may die after any of them, and its successor carries out again what the rollout, by what is observed then, still asks for.
-A driver's turn is: observe, :meth:`Rollout.turn`, save :meth:`Rollout.save`, write ``Turn.updating`` into the registry, carry out ``Turn.commands`` in their order.
+A driver's turn is: observe, :meth:`Rollout.turn`, save :meth:`Rollout.save`, write ``Turn.updating`` into the registry, carry out ``Turn.commands`` in their order, up to the
+first that fails: an old server is only drained after its successor was registered.
 """
 
 from collections.abc import Mapping

@@ -28,7 +28,7 @@ _ENDS = {
 
 @dataclass(slots=True)
 class Moment:
-    """A turn under way. *version*: the one that servers are brought to; *failures*: why the deploy has failed in this turn."""
+    """A turn under way. *version*: the one that servers are brought to; *failures*: why the deploy has failed in this turn; *joining*: new servers that take their place in it."""
 
     spec: DeploySpec
     books: Books
@@ -40,6 +40,7 @@ class Moment:
     _by_address: dict[str, Server] = field(default_factory=dict)
     _by_key: dict[str, Server] = field(default_factory=dict)
     reverting: bool = False
+    joining: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         for server in self.observed.servers:

@@ -60,6 +60,11 @@ def _admit(moment: Moment, pair: Pair, new: Server, may_register: bool) -> None:
         _give_up(moment, pair, "was not healthy in time")
     elif not pair.registered and may_register and moment.is_ready(new):
         moment.ask(Register(new.address, pair.home))
+        moment.joining.add(pair.new)
+        old = moment.find(pair.old) if pair.old else None
+        if old is not None and old.listed:
+            # At once, so that whoever scales the fleet sees neither one too many nor one too few.
+            moment.ask(Drain(old.address))
 
 
 def _give_up(moment: Moment, pair: Pair, why: str) -> None:
@@ -155,7 +160,6 @@ def turn_round(moment: Moment) -> None:
         elif new is None or not new.listed:
             # One that is listed has to be exchanged like any other.
             books.pairs.append(Pair(pair.new, books.key(), pair.home, moment.now, early=True))
-
 
 
 def settle(moment: Moment) -> None:

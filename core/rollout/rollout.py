@@ -159,7 +159,7 @@ class Rollout:
             return ()
         references = [*books.hands]
         for pair in books.pairs:
-            references += [] if pair.registered else [pair.old, pair.new]
+            references += [] if pair.registered or pair.new in moment.joining else [pair.old, pair.new]
         found = [moment.find(reference) for reference in references if reference]
         return tuple(sorted({one.address for one in found if one is not None and one.address}))
 

@@ -13,6 +13,7 @@ from windtunnel.core.model import SECOND, VersionSpec
 from windtunnel.core.order import Kind
 from windtunnel.core.ports import CloudError, RegistryError
 from windtunnel.core.tallies import Tallies
+from windtunnel.scenarios.build import compile_plan as compile_scenario
 from windtunnel.scenarios.plan import Plan
 from windtunnel.sim.control import LATER, ROLE_STATES, ControlPlane, Process
 from windtunnel.sim.updates import Updates
@@ -26,10 +27,10 @@ Script = Callable[[Updates], Process]
 def deploying(versions: tuple[VersionSpec, ...], script: Script) -> Iterator[list[Tallies]]:
     """In every rehearsal inside the fleet has *versions* and *script* runs; what the proxies wrote of tallies."""
     written: list[Tallies] = []
-    compiled, begun, wrote = api.compile_plan, ControlPlane.begin, RedisRegistry.write_tallies
+    begun, wrote = ControlPlane.begin, RedisRegistry.write_tallies
 
     def compile_plan(made: Scenario) -> Plan:
-        plan = compiled(made)
+        plan = compile_scenario(made)
         return replace(plan, fleet=replace(plan.fleet, versions=versions))
 
     def begin(control: ControlPlane) -> None:

@@ -15,7 +15,7 @@ from windtunnel.core.model import VersionSpec
 from windtunnel.scenarios.build import compile_plan
 from windtunnel.sim.kernel.plane import KernelPlane
 from windtunnel.tests.sim.deploying import Step, carried_out, deploying
-from windtunnel.tests.strategies import STEPS, VERSIONS, documents, large_documents
+from windtunnel.tests.strategies import STEPS, VERSIONS, busy_documents, documents, large_documents
 from windtunnel.tests.support import DAY, SHORT, TWINS, needs_traffic, scenario
 
 RANDOM = settings(
@@ -59,7 +59,7 @@ def assert_same_deploys(
         pytest.fail(str(compare_runs(reference, kernel, compile_plan(made).fleet)))
 
 
-@given(documents(), st.integers(0, 1000), VERSIONS, STEPS)
+@given(busy_documents(), st.integers(0, 1000), VERSIONS, STEPS)
 @settings(RANDOM, max_examples=60)
 def test_engines_agree_on_deploys(
     document: dict[str, Any], seed: int, versions: tuple[VersionSpec, ...], steps: list[Step]
@@ -68,7 +68,7 @@ def test_engines_agree_on_deploys(
 
 
 @pytest.mark.long
-@given(st.one_of(documents(), large_documents()), st.integers(0, 2**62), VERSIONS, STEPS)
+@given(st.one_of(busy_documents(), documents(), large_documents()), st.integers(0, 2**62), VERSIONS, STEPS)
 @settings(RANDOM, max_examples=1000)
 def test_engines_agree_on_deploys_at_length(
     document: dict[str, Any], seed: int, versions: tuple[VersionSpec, ...], steps: list[Step]
@@ -103,6 +103,12 @@ def test_a_kernel_that_begins_tiny_grows_without_a_trace(
 
 
 SLOW = {
+    "canary-errors",
+    "canary-leak",
+    "canary-slow",
+    "deploy-all-at-once",
+    "deploy-registry-while-scaling",
+    "deploy-rolling-flash-crowd",
     "misleading-cpu",
     "real-day",
     "registry-outage",
@@ -111,7 +117,7 @@ SLOW = {
     "thousand-servers",
     "throttled-cloud",
 }
-"""They take the reference more than five seconds each; `make test` has them on the kernel (golden digests), and random scenarios on both."""
+"""They take the reference more than five seconds each; `make test` has them on the kernel (golden digests), random scenarios on both, and deploys cut short (test_deploys)."""
 
 
 @pytest.mark.parametrize(

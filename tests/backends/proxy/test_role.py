@@ -142,6 +142,8 @@ def test_the_role_from_beginning_to_end() -> None:
             while not await served():
                 assert time.monotonic() < end
                 await asyncio.sleep(0.02)
+            await until(lambda: (told := registry.read_tallies()) and told.serving.answers == 1)
+            registry.set_canary_share((1, 1))
             admin = proxy.status("up")[0]["admin"]
             read = asyncio.to_thread
 

@@ -29,7 +29,12 @@ BAD = {
 
 
 def spec(strategy: str = ROLLING, branch: str = "master", **more: object) -> DeploySpec:
-    settings_: dict[str, object] = {"deadline": 30 * SECOND, "timeout": 10 * MINUTE, "verify": 10 * SECOND, "keep": 8 * SECOND}
+    settings_: dict[str, object] = {
+        "deadline": 30 * SECOND,
+        "timeout": 10 * MINUTE,
+        "verify": 10 * SECOND,
+        "keep": 8 * SECOND,
+    }
     return DeploySpec("d", 0, branch, "v2", strategy, **{**settings_, **more})  # type: ignore[arg-type]
 
 
@@ -41,7 +46,9 @@ def test_every_state_can_be_left_but_the_last_ones() -> None:
         while new := {after for one in seen for after in TRANSITIONS[one]} - seen:
             seen |= new
         assert seen & ENDED, state
-    with pytest.raises(IllegalTransition, match="deploy d cannot become queued while promoted; possible: nothing"):
+    with pytest.raises(
+        IllegalTransition, match="deploy d cannot become queued while promoted; possible: nothing"
+    ):
         move("d", State.PROMOTED, State.QUEUED)
 
 
@@ -96,7 +103,9 @@ def test_whatever_stops_ends(strategy: str, bad: str) -> None:
 
 def test_canaries_that_the_fleet_has_get_the_version_in_place_and_back() -> None:
     fleet = Fleet.of(3, {"v1": Build(), "v2": Build(crashes=20)}, canaries=2)
-    driver = deploy(fleet, spec(CANARY_STEPS, branch="canary", steps=(SetWeight((1, 10)), Pause(60 * SECOND))))
+    driver = deploy(
+        fleet, spec(CANARY_STEPS, branch="canary", steps=(SetWeight((1, 10)), Pause(60 * SECOND)))
+    )
     while driver.rollout.state != "paused":
         driver.step(-1)
         fleet.tick()
@@ -108,7 +117,9 @@ def test_canaries_that_the_fleet_has_get_the_version_in_place_and_back() -> None
     assert fleet.share is None
 
 
-@pytest.mark.parametrize(("branch", "healthy"), [("proxy", True), ("proxy", False), ("redis", True), ("redis", False)])
+@pytest.mark.parametrize(
+    ("branch", "healthy"), [("proxy", True), ("proxy", False), ("redis", True), ("redis", False)]
+)
 def test_the_proxy_and_the_registry(branch: str, healthy: bool) -> None:
     fleet = Fleet.of(1, {"v1": Build(), "v2": Build(healthy=healthy)})
     assert deploy(fleet, spec(branch=branch)).run() == ("promoted" if healthy else "rolled_back")
@@ -150,7 +161,9 @@ def test_a_fleet_that_is_scaled_meanwhile_keeps_its_size() -> None:
         assert len(fleet.boxes) == 5
 
 
-BOUNDS = st.one_of(st.integers(0, 3).map(Bound), st.sampled_from([0.1, 0.25, 0.5, 1.0]).map(lambda share: Bound(share=share)))
+BOUNDS = st.one_of(
+    st.integers(0, 3).map(Bound), st.sampled_from([0.1, 0.25, 0.5, 1.0]).map(lambda share: Bound(share=share))
+)
 BUILDS = st.one_of(
     st.just(Build()),
     st.just(Build(fails=True)),
@@ -159,7 +172,10 @@ BUILDS = st.one_of(
 )
 DEATHS = st.dictionaries(st.integers(0, 120), st.tuples(st.integers(0, 6), st.booleans()), max_size=12)
 STEPS = st.lists(
-    st.one_of(st.sampled_from([(1, 10), (1, 4), (1, 1)]).map(SetWeight), st.integers(0, 20).map(lambda s: Pause(s * SECOND))),
+    st.one_of(
+        st.sampled_from([(1, 10), (1, 4), (1, 1)]).map(SetWeight),
+        st.integers(0, 20).map(lambda s: Pause(s * SECOND)),
+    ),
     max_size=3,
 ).map(tuple)
 
@@ -198,7 +214,10 @@ def test_whatever_happens_a_deploy_ends_well(
     assert fleet.share is None
     # Servers that nobody broke: bounds of the role's own lists.
     if wanted.branch == "master" and wanted.strategy == ROLLING:
-        surge, unavailable = wanted.max_surge.of(serving, up=True), wanted.max_unavailable.of(serving, up=False)
+        surge, unavailable = (
+            wanted.max_surge.of(serving, up=True),
+            wanted.max_unavailable.of(serving, up=False),
+        )
         assert driver.most <= serving + surge
         if build.crashes < 0:
             assert driver.least >= serving - max(unavailable, 1 if surge == 0 else 0)
@@ -213,7 +232,9 @@ def test_a_death_changes_nothing_of_the_fleet_in_the_end(
     for dies in ({}, deaths):
         fleet = Fleet.of(serving, GOOD, canaries=1)
         end = deploy(fleet, wanted, dies=dict(dies)).run()
-        ends.append((end, sorted((box.home, box.listed, box.version, box.phase) for box in fleet.boxes.values())))
+        ends.append(
+            (end, sorted((box.home, box.listed, box.version, box.phase) for box in fleet.boxes.values()))
+        )
     assert ends[0] == ends[1]
 
 
@@ -233,7 +254,16 @@ def test_the_newer_push_repairs_what_the_older_left(
     first.rollout.supersede(fleet.second * SECOND)
     canary = older.branch == "canary" and older.strategy != CANARY_STEPS
     strategy = ROLLING if canary and newer.strategy == BLUE_GREEN else newer.strategy
-    push = DeploySpec("e", 0, "canary" if canary else "master", "v3", strategy, newer.max_surge, newer.max_unavailable, deadline=30 * SECOND)
+    push = DeploySpec(
+        "e",
+        0,
+        "canary" if canary else "master",
+        "v3",
+        strategy,
+        newer.max_surge,
+        newer.max_unavailable,
+        deadline=30 * SECOND,
+    )
     stable = "v2" if first.rollout.state == "promoted" else "v1"
     second = Driver(fleet, push, Rollout.begin(push, stable, first.rollout.books))
     assert second.run() == "promoted"
