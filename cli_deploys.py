@@ -4,14 +4,13 @@ superseded, 4 the registry or Ansible failed."""
 import json
 import os
 import signal
-from fractions import Fraction
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
 import typer
 
-from .cli_fleet import KeyPrefix
+from .cli_fleet import KeyPrefix, share_of
 from .cli_shared import PASSED, VIOLATED, deploy_commands, free_directory
 from .core.errors import UsageError
 from .scenarios.units import parse_duration
@@ -43,58 +42,63 @@ def register(app: typer.Typer) -> None:
     )(instance_user_data)
 
 
+BranchOption = Annotated[str, typer.Option(help=", ".join(_BRANCHES))]
+VersionOption = Annotated[
+    str, typer.Option(help="name of the version; of a git source: the commit, tag or branch")
+]
+SourceOption = Annotated[
+    str, typer.Option(metavar="DIR_OR_GIT", help="what is deployed: a directory, or a git repository")
+]
+InventoryOption = Annotated[
+    list[Path] | None,
+    typer.Option(help="Ansible's inventory: a file or folder; may be repeated", exists=True),
+]
+LimitOption = Annotated[str, typer.Option(help="only these hosts, by name, with commas between")]
+CheckOption = Annotated[bool, typer.Option("--check", help="say what would be changed, and change nothing")]
+AsInOption = Annotated[
+    str,
+    typer.Option(
+        "--as-in",
+        metavar="SCENARIO",
+        help="the deploy of this branch that the scenario rehearses: its strategy, steps and limits, instead of the options below",
+    ),
+]
+StrategyOption = Annotated[
+    str,
+    typer.Option(help="rolling, all_at_once or canary; default: canary for the branch canary, else rolling"),
+]
+UnavailableOption = Annotated[
+    str,
+    typer.Option(
+        "--max-unavailable", help="servers out of rotation at a time: a number or a share such as 25%"
+    ),
+]
+WeightOption = Annotated[str, typer.Option(help="of a canary: its share of the requests")]
+AnalysisOption = Annotated[str, typer.Option(help="of a canary: how long it is compared with the others")]
+MinReadyOption = Annotated[str, typer.Option(help="so long a server must be healthy before it gets requests")]
+DrainOption = Annotated[str, typer.Option(help="longest wait for requests in flight")]
+DeadlineOption = Annotated[str, typer.Option(help="a server that takes longer fails the deploy")]
+DirectOption = Annotated[
+    bool,
+    typer.Option(
+        "--direct", help="the branch's playbook alone, which takes one server after another by itself"
+    ),
+]
+ArtefactsOption = Annotated[
+    Path | None, typer.Option(help="new folder for what Ansible did; default runs/deploy-VERSION")
+]
+
+
 def apply(
-    branch: Annotated[str, typer.Option(help=", ".join(_BRANCHES))],
-    version: Annotated[
-        str, typer.Option(help="name of the version; of a git source: the commit, tag or branch")
-    ],
-    source: Annotated[
-        str, typer.Option(metavar="DIR_OR_GIT", help="what is deployed: a directory, or a git repository")
-    ] = ".",
-    inventory: Annotated[
-        list[Path] | None,
-        typer.Option(help="Ansible's inventory: a file or folder; may be repeated", exists=True),
-    ] = None,
-    redis_url: RegistryOption = "redis://127.0.0.1:6379/0",
-    key_prefix: KeyPrefix = "",
-    limit: Annotated[str, typer.Option(help="only these hosts, by name, with commas between")] = "",
-    check: Annotated[
-        bool, typer.Option("--check", help="say what would be changed, and change nothing")
-    ] = False,
-    strategy: Annotated[
-        str,
-        typer.Option(
-            help="rolling, all_at_once or canary; default: canary for the branch canary, else rolling"
-        ),
-    ] = "",
-    unavailable: Annotated[
-        str,
-        typer.Option(
-            "--max-unavailable", help="servers out of rotation at a time: a number or a share such as 25%"
-        ),
-    ] = "1",
-    weight: Annotated[str, typer.Option(help="of a canary: its share of the requests")] = "10%",
-    analysis: Annotated[
-        str, typer.Option(help="of a canary: how long it is compared with the others")
-    ] = "1m",
-    min_ready: Annotated[
-        str, typer.Option(help="so long a server must be healthy before it gets requests")
-    ] = "2s",
-    drain: Annotated[str, typer.Option(help="longest wait for requests in flight")] = "30s",
-    deadline: Annotated[str, typer.Option(help="a server that takes longer fails the deploy")] = "5m",
-    direct: Annotated[
-        bool,
-        typer.Option(
-            "--direct", help="the branch's playbook alone, which takes one server after another by itself"
-        ),
-    ] = False,
-    artefacts: Annotated[
-        Path | None, typer.Option(help="new folder for what Ansible did; default runs/deploy-VERSION")
-    ] = None,
-) -> None:
+    branch: BranchOption, version: VersionOption, source: SourceOption = ".", inventory: InventoryOption = None,
+    redis_url: RegistryOption = "redis://127.0.0.1:6379/0", key_prefix: KeyPrefix = "", limit: LimitOption = "",
+    check: CheckOption = False, as_in: AsInOption = "", strategy: StrategyOption = "", unavailable: UnavailableOption = "1",
+    weight: WeightOption = "10%", analysis: AnalysisOption = "1m", min_ready: MinReadyOption = "2s", drain: DrainOption = "30s",
+    deadline: DeadlineOption = "5m", direct: DirectOption = False, artefacts: ArtefactsOption = None,
+) -> None:  # fmt: skip
     """Bring the hosts of a branch to a version: drain, exchange, health gate, back in rotation; and back to the version before if anything fails."""
     from .backends.deploy.applying import Application, Asked
-    from .backends.deploy.deploy_words import spec_of
+    from .backends.deploy.deploy_words import spec_as_in, spec_of
     from .backends.deploy.inventory import is_version
     from .backends.deploy.registry_url import registry_url
 
@@ -104,14 +108,12 @@ def apply(
         raise UsageError(
             f"--version {version}: expected letters, digits and . _ - (at most 100), as it becomes a folder"
         )
-    durations = {"min_ready": min_ready, "drain": drain, "deadline": deadline, "analysis": analysis}
-    spec = spec_of(
-        branch,
-        version,
-        strategy,
-        unavailable,
-        _share(weight),
-        {name: _duration(name, text) for name, text in durations.items()},
+    words = {"min_ready": min_ready, "drain": drain, "deadline": deadline, "analysis": analysis}
+    durations = {name: _duration(name, text) for name, text in words.items()}
+    spec = (
+        spec_as_in(as_in, branch, version)
+        if as_in
+        else spec_of(branch, version, strategy, unavailable, share_of("--weight", weight), durations)
     )
     try:
         url = registry_url(redis_url, os.environ)
@@ -123,9 +125,8 @@ def apply(
     )  # fmt: skip
     signal.signal(signal.SIGTERM, _interrupted)
     applied = Application(asked, spec, lambda text: err.print(text, markup=False, soft_wrap=True)).run()
-    out.print(
-        f"{branch} {version}: {applied.state}{': ' + applied.reason if applied.reason else ''}", markup=False
-    )
+    reason = f": {applied.reason}" if applied.reason else ""
+    out.print(f"{branch} {version}: {applied.state}{reason}", markup=False)
     raise typer.Exit(PASSED if applied.good else VIOLATED)
 
 
@@ -139,16 +140,6 @@ def _duration(name: str, text: str) -> int:
         return parse_duration(text)
     except ValueError as error:
         raise UsageError(f"--{name.replace('_', '-')} {text}: {error}") from None
-
-
-def _share(text: str) -> tuple[int, int]:
-    try:
-        found = Fraction(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except (ValueError, ZeroDivisionError):
-        raise UsageError(f"--weight {text}: expected a share such as 10% or 1/4") from None
-    if not 0 < found <= 1 or found.denominator > 1_000_000:
-        raise UsageError(f"--weight {text}: expected more than 0 and at most 100%")
-    return found.numerator, found.denominator
 
 
 def inventory(

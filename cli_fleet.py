@@ -15,6 +15,7 @@ from .backends.deploy.registry_url import registry_url
 from .backends.fleet_operations import ROLES, FleetOperations, FleetStatus, ServerStatus, known_address
 from .backends.live.clock import LiveClock
 from .backends.registry import RedisRegistry
+from .backends.registry_text import FINEST
 from .cli_shared import PASSED, VIOLATED
 from .core.errors import UsageError
 from .core.model import SECOND
@@ -33,7 +34,6 @@ KeyPrefix = Annotated[
 ]
 Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="http://HOST[:PORT], as status lists it")]
 _REDIS = "redis://127.0.0.1:6379/0"
-_FINEST = 1_000_000
 
 
 def register(app: typer.Typer) -> None:
@@ -87,7 +87,7 @@ def status(
 ) -> None:
     """Every server with its role, its version, and what it said last of itself; the canaries' share. Exit code 3 if no server serves."""
     found = _fleet(redis_url, key_prefix).status()
-    now = LiveClock.by_wall(_epoch()).now()
+    now = LiveClock.begin().now()
     rows = [_row(server, now) for server in found.servers]
     if json_:
         share = None if found.share is None else f"{found.share[0]}/{found.share[1]}"
@@ -95,12 +95,6 @@ def status(
     else:
         _show(found, rows)
     raise typer.Exit(PASSED if any(server.role == "serving" for server in found.servers) else VIOLATED)
-
-
-def _epoch() -> int:
-    from .backends.live.clock import EPOCH
-
-    return EPOCH
 
 
 def _row(server: ServerStatus, now: int) -> dict[str, object]:
@@ -173,18 +167,19 @@ def canary_on(
     share: Annotated[str, typer.Option(help="of the requests, such as 10% or 1/4, the classic one")] = "1/4",
 ) -> None:
     """The canaries get a share of the requests."""
-    wanted = _share(share)
+    wanted = share_of("--share", share)
     _fleet(redis_url, key_prefix).canary_on(*wanted)
     _ended(True, f"canaries get {100 * wanted[0] / wanted[1]:g}% of the requests")
 
 
-def _share(text: str) -> tuple[int, int]:
+def share_of(option: str, text: str) -> tuple[int, int]:
+    """A share such as 10% or 1/4, as numerator and denominator. Raises UsageError."""
     try:
         found = Fraction(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except (ValueError, ZeroDivisionError):
-        raise UsageError(f"--share {text}: expected a share such as 10% or 1/4") from None
-    if not 0 < found <= 1 or found.denominator > _FINEST:
-        raise UsageError(f"--share {text}: expected more than 0 and at most 100%, in parts of a million")
+        raise UsageError(f"{option} {text}: expected a share such as 10% or 1/4") from None
+    if not 0 < found <= 1 or found.denominator > FINEST:
+        raise UsageError(f"{option} {text}: expected more than 0 and at most 100%, in parts of a million")
     return found.numerator, found.denominator
 
 

@@ -1,12 +1,15 @@
 """From the words of a command line to the deploy that core.rollout drives."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ...core.analysis import AnalysisSpec
 from ...core.errors import UsageError
 from ...core.model import SECOND
 from ...core.rollout import Analyse, Bound, DeploySpec
 from ...core.rollout.spec import ALL_AT_ONCE, CANARY, CANARY_STEPS, PROXY, ROLLING, SetWeight, Step
+from ...scenarios.build import compile_plan
+from ...scenarios.scenario import Scenario
 
 _STRATEGIES = (ROLLING, ALL_AT_ONCE, CANARY_STEPS)
 
@@ -39,6 +42,23 @@ def spec_of(
         name=f"{branch}-{version}", at=0, branch=known, version=version, strategy=strategy, max_surge=Bound(0),
         max_unavailable=_bound(unavailable), drain=durations["drain"], min_ready=durations["min_ready"],
         deadline=durations["deadline"], verify=durations["min_ready"], steps=steps, handover=branch == PROXY,
+    )  # fmt: skip
+
+
+def spec_as_in(scenario: str, branch: str, version: str) -> DeploySpec:
+    """The deploy of *branch* that *scenario* rehearses, for *version*. Nothing is launched for it: servers are exchanged in place where the rehearsal surges. Raises UsageError, ScenarioError."""
+    found = [one for one in compile_plan(Scenario.load(scenario)).fleet.deploys if one.branch == branch]
+    if not found:
+        raise UsageError(f"--as-in {scenario}: expected a deploy of the branch {branch}, found none")
+    spec = found[0]
+    if spec.strategy not in _STRATEGIES:
+        raise UsageError(
+            f"--as-in {scenario}: the strategy {spec.strategy} needs a second set of hosts, which an inventory has not"
+        )
+    stays = spec.max_unavailable == Bound(0)
+    return replace(
+        spec, name=f"{branch}-{version}", at=0, version=version, max_surge=Bound(0), expect="",
+        max_unavailable=Bound(1) if stays else spec.max_unavailable,
     )  # fmt: skip
 
 
