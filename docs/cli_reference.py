@@ -17,22 +17,29 @@ HEAD = f"""# The command line
 
 {(cli.__doc__ or "").replace(chr(10), " ").removeprefix("The command line. ")}
 """
-_VALUES = {int: "N", str: "NAME", Path: "DIR"}
+_VALUES = {int: "N", float: "N", str: "NAME", Path: "DIR"}
 
 
 def cli_markdown() -> str:
     """Markdown: a section per command, in the order of the help."""
-    sections = [line for info in cli.app.registered_commands for line in _command(info)]
-    return "\n".join([HEAD, *sections])
+    return "\n".join([HEAD, *_commands(cli.app, "")])
 
 
-def _command(info: Any) -> Iterator[str]:
+def _commands(app: Any, prefix: str) -> Iterator[str]:
+    """Those of *app*, then those of its groups."""
+    for info in app.registered_commands:
+        yield from _command(info, prefix)
+    for group in app.registered_groups:
+        yield from _commands(group.typer_instance, f"{prefix}{group.name} ")
+
+
+def _command(info: Any, prefix: str) -> Iterator[str]:
     hints = get_type_hints(info.callback, include_extras=True)
     parameters = [
         _Parameter(name, hints[name], parameter.default)
         for name, parameter in inspect.signature(info.callback).parameters.items()
     ]
-    name = info.name or info.callback.__name__
+    name = prefix + (info.name or info.callback.__name__.replace("_", "-"))
     usage = [name, *(one.spelled for one in parameters if one.is_argument)]
     if not all(one.is_argument for one in parameters):
         usage.append("[OPTIONS]")
