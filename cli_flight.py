@@ -11,12 +11,13 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn
 
 from .api import REHEARSAL
+from .backends.autoscaler.receivers import check_receivers
 from .backends.live.addresses import LOOPBACK
 from .backends.live.clock import LiveClock
 from .backends.live.role import run_role
 from .backends.live.settings import AppSettings, AutoscalerSettings, ProxySettings
 from .backends.local.options import Figures, FlightOptions
-from .backends.local.preflight import check_program
+from .backends.local.preflight import check_program, check_remedy
 from .backends.local.redis_server import find_server
 from .core.errors import UsageError
 from .core.model import SECOND, FleetSpec
@@ -54,7 +55,7 @@ AllowOption = Annotated[
     typer.Option(
         "--allow-target",
         metavar="HOST",
-        help="of a flight: load may go there, besides loopback; may be repeated",
+        help="of a flight: load, and news of alerts (mail, webhooks), may go there, besides loopback; may be repeated",
     ),
 ]
 
@@ -248,6 +249,7 @@ def app_server(
     clock = LiveClock.begin() if epoch is None else LiveClock.by_wall(epoch)
     plan = compile_plan(Scenario.load(scenario))
     check_program(plan, demand)
+    check_remedy(plan)
     program: dict[str, Any] = {}
     if plan.program is not None:
         program = {"command": plan.program.command, "directory": str(plan.program.directory)}
@@ -276,6 +278,14 @@ def autoscaler(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="decide and say so; launch and end nothing")
     ] = False,
+    allow_target: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-target",
+            metavar="HOST",
+            help="news of alerts (mail, webhooks) may go there, besides loopback; may be repeated",
+        ),
+    ] = None,
 ) -> None:
     """Run the autoscaler of a scenario's fleet alone, until SIGTERM; decisions are JSON lines."""
     fleet = _fleet(scenario)
@@ -283,14 +293,17 @@ def autoscaler(
         raise UsageError(f"{scenario}: expected a scenario with an autoscaler")
     if not control and not dry_run:
         raise UsageError("--control: expected the control API of a conductor, or --dry-run")
+    allowed = tuple(allow_target or ())
+    check_receivers(fleet.alerts, allowed)
     clock = LiveClock.begin()
     run_role(
         "autoscaler",
         AutoscalerSettings(
-            origin=clock.origin, fleet=fleet, redis_url=redis_url, start=0, cloud_url=control, dry_run=dry_run
+            origin=clock.origin, fleet=fleet, redis_url=redis_url, start=0, cloud_url=control, dry_run=dry_run,
+            allowed=allowed,
         ),
         owned=False,
-    )
+    )  # fmt: skip
 
 
 def redis(

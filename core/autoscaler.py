@@ -123,6 +123,8 @@ class Autoscaler:
     """How many launches the cloud has refused in a row."""
     launch_after: int = -1
     """Until then (ns) nothing is launched."""
+    end_after: int = -1
+    """Until then (ns) nothing is terminated; what is to end counts no more all the same."""
     _before: int = -1
     _blind: int = -1
     _returning: frozenset[str] = frozenset()
@@ -175,6 +177,7 @@ class Autoscaler:
 
     def terminated(self, number: int) -> None:
         """A termination succeeded."""
+        self.end_after = -1
         self._known.pop(number, None)
 
     def tick(
@@ -193,14 +196,22 @@ class Autoscaler:
         self.memory = proposal.memory
         desired, reason, limits = limited(self.spec, view, proposal)
         standby = self._standby(now, servers, samples, ended) if proposal.promotes else []
-        changes = self._reconcile(now, desired - view.size, servers, samples, standby, ended)
+        changes = self._possible(
+            now, self._reconcile(now, desired - view.size, servers, samples, standby, ended)
+        )
         self._before = self.last_action
         if changes:
             self.last_action = now
             if not isinstance(changes[0], Launch):
                 self._before = now
-        actions = (*endings, *again, *changes)
+        actions = (*self._possible(now, endings), *again, *changes)
         return Decision(desired, view.size, reason, actions, view, proposal, limits)
+
+    def _possible(self, now: int, actions: tuple[Action, ...]) -> tuple[Action, ...]:
+        """*actions*, without terminations while the cloud refuses those."""
+        if now >= self.end_after:
+            return actions
+        return tuple(action for action in actions if not isinstance(action, Terminate))
 
     def blind(self, now: int) -> None:
         """The registry could not be read at *now*: until then nobody's silence meant anything."""

@@ -7,8 +7,10 @@ integers (the numba subset has no None), an absent part is None. Nothing here va
 from dataclasses import dataclass, field, replace
 
 from .alerts import AlertSpec, ExpectSpec
+from .custom import CustomMetric
 from .distributions import Distribution, constant
 from .policies import AnyPolicy
+from .remedy import RemedySpec
 from .rollout.spec import DeploySpec
 
 NONE = -1
@@ -34,7 +36,8 @@ class Memory:
 @dataclass(frozen=True, slots=True)
 class AppSpec:
     """The app servers; all alike but for their weights. *timer_slack*: how much longer each wait for io lasts than was asked for; *cpu_overhead*: how much longer
-    CPU work holds its worker than its core.
+    CPU work holds its worker than its core. *remedy*: what a server runs when its memory is nearly used up. *metrics*: custom ones that a modelled
+    server writes, of those that are *declared*; *metrics_path*: where a program of the user's tells its own.
     """
 
     initial: int = 1
@@ -49,6 +52,10 @@ class AppSpec:
     weights: tuple[int, ...] = (1,)
     timer_slack: int = 0
     cpu_overhead: int = 0
+    remedy: RemedySpec | None = None
+    metrics: tuple[CustomMetric, ...] = ()
+    declared: tuple[str, ...] = ()
+    metrics_path: str = ""
 
     def weight(self, number: int) -> int:
         """The routing weight of instance *number* (from 1)."""

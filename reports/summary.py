@@ -43,10 +43,16 @@ def summarise(
         "scenario_hash": fingerprint,
         "seed": fleet.seed,
         "digest": digest,
-        "passed": all(one.held for one in verdicts) and all(one.held for one in (*expected, *ends)),
+        "passed": all(one.held for one in verdicts)
+        and all(one.held for one in expected)
+        and all(one.held for one in ends),
         "duration_ns": fleet.duration,
         "end_ns": end,
-        "slo": [*(_slo(verdict) for verdict in verdicts), *(_expected(verdict) for verdict in expected), *(_ended(one) for one in ends if one.spec.expect)],
+        "slo": [
+            *(_slo(verdict) for verdict in verdicts),
+            *(_expected(verdict) for verdict in expected),
+            *(_ended(one) for one in ends if one.spec.expect),
+        ],
         **({"deploys": [_deploy(one) for one in ends]} if ends else {}),
         "planned": len(time),
         "sent": table("attempts", ("attempt",)).num_rows,

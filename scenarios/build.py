@@ -92,6 +92,12 @@ def _app(document: Document) -> AppSpec:
         boot_time=app.boot_time.resolve(),
         boot_failure=app.boot_failure,
         weights=tuple(app.weights),
+        metrics=tuple(
+            metric.resolve(name) for name, metric in (app.metrics or {}).items() if metric.modelled
+        ),
+        declared=tuple(app.metrics or {}),
+        metrics_path=app.metrics_path or "",
+        remedy=app.on_low_memory.resolve() if app.on_low_memory else None,
     )
 
 

@@ -8,6 +8,7 @@ from ..core import draws
 from ..core.model import FIRST, AppSpec, VersionSpec
 from ..core.order import Kind
 from ..core.outcomes import Outcome
+from ..core.remedy import given_back
 from .entities import Job
 from .timeline import Timeline
 
@@ -215,6 +216,12 @@ class AppServer:
         self.leaked += size
         if rules.out_of_memory(self.memory, self.spec.memory.total):
             self.plane.out_of_memory(self)
+
+    def free(self, share: float) -> int:
+        """Give back this share of what was leaked; in bytes."""
+        freed = given_back(self.spec.memory.leak * self.served + self.leaked, share)
+        self.leaked -= freed
+        return freed
 
     def stop(self) -> list[Job]:
         """The process ends at once; what it had in flight. Requests that nobody took up have no connection any more."""

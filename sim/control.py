@@ -10,6 +10,7 @@ from typing import Any
 import simpy
 
 from ..core.appserver import slowed
+from ..core.custom import said
 from ..core.draws import BOOT_FAILURE, BOOT_TIME, draw, key, uniform
 from ..core.lifecycle import READY, State
 from ..core.model import NONE, SECOND, FleetSpec
@@ -21,6 +22,7 @@ from ..core.tallies import tallies_of
 from .embedded_cloud import number_of
 from .instances import Instance, Instances
 from .plane import Plane, ServerSample
+from .remedies import Remedies
 from .timeline import Timeline
 from .troubles import REGISTRY_TIMEOUT, TroubledCloud, Troubles
 
@@ -57,6 +59,7 @@ class ControlPlane:
         self._frozen: dict[int, ServerSample] = {}
         self._restart_after = fleet.proxy.restart_after
         self._boot_stream = key(fleet.seed, "boot")
+        self._remedies = None if fleet.app.remedy is None else Remedies(fleet.app.remedy, self)
         self._reachable = True
         # Nobody else would read it.
         self._proxy_writes = fleet.needs_proxy
@@ -236,6 +239,8 @@ class ControlPlane:
                 (now, number, int(instance.state), sample.requests, sample.in_flight, sample.queued,
                  sample.memory, sample.cpu_ns, 0, 0)
             )  # fmt: skip
+            if self._remedies is not None and number in samples:
+                self._remedies.look(instance, self._shown(sample).memory)
             if instance.up >= 0 and self.troubles.writes_samples(number):
                 written.append(self._registry_sample(now, instance, self._shown(sample)))
         self.sink.metrics(rows)
@@ -289,6 +294,7 @@ class ControlPlane:
             sample.in_flight,
             self.fleet.version(instance.version).name,
             WORDS[instance.state],
+            said(app.metrics, sample.requests, sample.in_flight, sample.queued),
         )
 
     def _refreshes(self) -> Process:

@@ -130,6 +130,10 @@ class DataPlane:
         if self.servers[number].alive:
             self.servers[number].leak(size)
 
+    def free(self, number: int, share: float) -> int:
+        """See sim.plane.Plane."""
+        return self.servers[number].free(share)
+
     def disturb_link(self, number: int, toxic: Sequence[Mapping[str, float]]) -> None:
         """See sim.plane.Plane."""
         self.toxics = toxics.with_link(self.toxics, number, toxic)

@@ -131,15 +131,21 @@ class Deploys:
         samples = registry.read_samples([one.address for one in instances])
         keys = {number: name for name, number in self._keys.items()}
         servers = tuple(
-            self._server(now, one, listed.get(one.address, ""), samples.get(one.address), keys.get(one.number, ""))
+            self._server(
+                now, one, listed.get(one.address, ""), samples.get(one.address), keys.get(one.number, "")
+            )
             for one in instances
         )
         memory = {
-            address: (sample.time, sample.memory) for address, sample in samples.items() if sample.time is not None
+            address: (sample.time, sample.memory)
+            for address, sample in samples.items()
+            if sample.time is not None
         }
         down = self.control.plane.down
         proxy = self._proxy if not down else Component(self._proxy.version, -1)
-        return Observed(servers, registry.canary_share(), registry.read_tallies(), memory, proxy, self._registry)
+        return Observed(
+            servers, registry.canary_share(), registry.read_tallies(), memory, proxy, self._registry
+        )
 
     def _server(self, now: int, one: Instance, listed: str, sample: Sample | None, name: str) -> Server:
         number = one.number
@@ -214,7 +220,9 @@ class Deploys:
     def _restart_registry(self, command: RestartRegistry, spec: DeploySpec) -> None:
         now = self.control.timeline.now()
         self._registry = Component(command.version, now + spec.install)
-        self.control.emit("registry_restarted", {"deploy": spec.name, "version": command.version, "away": spec.install})
+        self.control.emit(
+            "registry_restarted", {"deploy": spec.name, "version": command.version, "away": spec.install}
+        )
         self.control.timeline.env.process(self._away(now + spec.install))
 
     def _away(self, until: int) -> Process:
@@ -232,6 +240,10 @@ def _by_address(servers: Servers) -> dict[str, str]:
     """The list in which each address stands."""
     return {
         address: role
-        for role, found in (("serving", servers.serving), ("canary", servers.canary), ("standby", servers.standby))
+        for role, found in (
+            ("serving", servers.serving),
+            ("canary", servers.canary),
+            ("standby", servers.standby),
+        )
         for address in found
     }

@@ -96,6 +96,10 @@ class Plane(Protocol):
         """The application on instance *number* loses so many bytes, and perhaps dies of it."""
         ...
 
+    def free(self, number: int, share: float) -> int:
+        """The application on instance *number*, which is up, gives back this share of what it has leaked; in bytes."""
+        ...
+
     def disturb_link(self, number: int, toxic: Sequence[Mapping[str, float]]) -> None:
         """What is wrong with a link from now on, towards the server and back: fields of core.toxics.TOXIC; 0 is the clients' link."""
         ...

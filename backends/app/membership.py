@@ -79,7 +79,7 @@ class Membership:
         cpu = seen.cpu_ns / (SECOND * self._fleet.app.cores)
         return Sample(
             self.address, time, seen.requests, seen.share, cpu, seen.in_flight, self._version,
-            self.state.word,
+            self.state.word, seen.custom,
         )  # fmt: skip
 
     def _try(self, action: Callable[[], None]) -> bool:

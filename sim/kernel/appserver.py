@@ -175,7 +175,7 @@ def cpu_done(w: World, slot: int) -> None:
 
 @subroutine
 def io_done(w: World, slot: int) -> None:
-    """The job has waited for its io, or for a dependency."""
+    """The job has waited for its io, or for a dependency. One that its server's process has lost is of no concern to the next process there."""
     app = w.apps[w.jobs[slot]["server"]]
     if is_lost(w, slot):
         drop_job(w, slot)

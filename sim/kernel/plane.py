@@ -8,6 +8,7 @@ from ...core import table
 from ...core.load_index import build_index
 from ...core.order import major_of
 from ...core.ports import Sink
+from ...core.remedy import given_back
 from ...core.routing import needs_index
 from ...core.toxics import with_link
 from ...scenarios.plan import BLOCK, Block, Plan
@@ -153,6 +154,13 @@ class KernelPlane:
             self._kernel(do.LEAK, number, size)
             self._state["signal"] = layout.REACHED
             self._tell()
+
+    def free(self, number: int, share: float) -> int:
+        """See sim.plane.Plane."""
+        app = self._kernel.world.apps[number]
+        freed = given_back(int(app["leak"] * app["served"] + app["leaked"]), share)
+        app["leaked"] -= freed
+        return freed
 
     def disturb_link(self, number: int, toxic: Sequence[Mapping[str, float]]) -> None:
         """See sim.plane.Plane."""

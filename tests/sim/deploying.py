@@ -31,7 +31,7 @@ def deploying(versions: tuple[VersionSpec, ...], script: Script) -> Iterator[lis
 
     def compile_plan(made: Scenario) -> Plan:
         plan = compile_scenario(made)
-        return replace(plan, fleet=replace(plan.fleet, versions=versions))
+        return replace(plan, fleet=replace(plan.fleet, versions=versions, deploys=()))
 
     def begin(control: ControlPlane) -> None:
         begun(control)

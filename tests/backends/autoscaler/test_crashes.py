@@ -155,7 +155,7 @@ def held(fleet: Fleet) -> object:
     return fleet.cloud.list(), deepcopy(fleet.redis._data)
 
 
-READS = {"servers", "read_samples", "instances", "list", "load_state"}
+READS = {"servers", "updating", "read_samples", "instances", "list", "load_state"}
 
 
 def test_a_dry_run_touches_nothing_whatever_happens() -> None:

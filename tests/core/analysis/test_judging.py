@@ -50,8 +50,14 @@ def test_no_traffic_is_inconclusive_and_says_so() -> None:
 def test_a_metric_without_data_never_passes() -> None:
     """A thousand flawless requests, and nobody samples memory."""
     spec = AnalysisSpec(memory=MemoryUse())
-    assert judged(spec, Seen(tally(1000), tally(9000))) == (INCONCLUSIVE, "memory_level: 0 of at least 5 samples")
-    assert judged(AnalysisSpec(errors=None, latency=None), Seen(tally(1000), tally(9000))) == (INCONCLUSIVE, "no metric")
+    assert judged(spec, Seen(tally(1000), tally(9000))) == (
+        INCONCLUSIVE,
+        "memory_level: 0 of at least 5 samples",
+    )
+    assert judged(AnalysisSpec(errors=None, latency=None), Seen(tally(1000), tally(9000))) == (
+        INCONCLUSIVE,
+        "no metric",
+    )
 
 
 def test_too_few_requests_for_the_power_are_inconclusive_however_good() -> None:
@@ -61,12 +67,20 @@ def test_too_few_requests_for_the_power_are_inconclusive_however_good() -> None:
     enough = look(ERRORS, Seen(tally(500), tally(4500)), 55 * SECOND, 60 * SECOND, 0, True)
     assert (enough.verdict, enough.tried) == (PASS, True)
     # Not before the window is over, and not while a pass was tried with almost the same data.
-    assert look(ERRORS, Seen(tally(500), tally(4500)), 25 * SECOND, 30 * SECOND, 0, True).verdict == INCONCLUSIVE
-    assert look(ERRORS, Seen(tally(500), tally(4500)), 55 * SECOND, 60 * SECOND, 1, False).verdict == INCONCLUSIVE
+    assert (
+        look(ERRORS, Seen(tally(500), tally(4500)), 25 * SECOND, 30 * SECOND, 0, True).verdict == INCONCLUSIVE
+    )
+    assert (
+        look(ERRORS, Seen(tally(500), tally(4500)), 55 * SECOND, 60 * SECOND, 1, False).verdict
+        == INCONCLUSIVE
+    )
 
 
 def test_harm_is_seen_at_once_and_names_its_metric() -> None:
-    assert judged(ERRORS, Seen(tally(50, 10), tally(450)), 5) == (FAIL, "error_share: 20% of 50 against 0% of 450")
+    assert judged(ERRORS, Seen(tally(50, 10), tally(450)), 5) == (
+        FAIL,
+        "error_share: 20% of 50 against 0% of 450",
+    )
     # Even before there are enough requests for anything else.
     assert judged(ERRORS, Seen(tally(8, 8), tally(80)), 5)[0] == FAIL
     verdict, reason = judged(LATENCY, Seen(tally(100, 0, 70), tally(900)), 10)

@@ -88,7 +88,9 @@ def test_error_rates_by_simulation() -> None:
     assert found[1.0][0] <= 2
     assert found[2.0][0] >= 0.95 * runs
     # Noether's number for the power of 0.8 is about as many as there were; so many pass.
-    typical = superiority([float(n) for n in latencies("b", 800)], stretched(latencies("b", 800), margin, bucket_start))
+    typical = superiority(
+        [float(n) for n in latencies("b", 800)], stretched(latencies("b", 800), margin, bucket_start)
+    )
     size = needed(typical, 0.2, 0.05, 0.8)
     assert 100 <= size <= 400
     assert found[1.0][1] >= (0.6 if size > 200 else 0.75) * runs

@@ -122,6 +122,26 @@ class Releases:
         """Note that it is healthy."""
         _write(os.path.join(self.root, "verified"), version + " " + fingerprint + "\n")
 
+    def obey(self, asked: dict[str, Any]) -> list[str]:
+        """Make the state that was asked for so; the versions that were removed. Raises OSError, ValueError, tarfile.TarError."""
+        version = asked["version"]
+        if asked["state"] == "known":
+            for path, mode, user in self.missing(asked["owner"]):
+                os.makedirs(path, exist_ok=True)
+                os.chmod(path, mode)
+                if user != -1:
+                    os.chown(path, user, -1)
+        elif asked["state"] == "staged":
+            self.stage(version, asked["archive"])
+        elif asked["state"] == "current":
+            if version not in self.facts()["versions"]:
+                raise ValueError("expected a version that is there")
+            self.link(version)
+        else:
+            self.verify(version, asked["fingerprint"])
+            return self.prune(asked["keep"])
+        return []
+
     def prune(self, keep: int) -> list[str]:
         """Remove the versions that have been there longest; never one that runs or was found healthy."""
         facts = self.facts()
@@ -130,6 +150,29 @@ class Releases:
         for name in others[keep:]:
             shutil.rmtree(self.path(name), ignore_errors=True)
         return others[keep:]
+
+
+def wants(module: Any, releases: Releases, before: dict[str, Any]) -> bool:
+    """Whether there is something to do. Ends the module if a version is there with another content."""
+    asked, version = module.params, module.params["version"]
+    if asked["state"] == "staged":
+        return version not in before["versions"]
+    if asked["state"] == "current":
+        return bool(before["current"] != version)
+    if asked["state"] == "verified":
+        return (before["verified"], before["fingerprint"]) != (version, asked["fingerprint"])
+    if asked["digest"] and version in before["versions"]:
+        there = _read(os.path.join(releases.path(version), "archive.sha256"))
+        if there != [asked["digest"]]:
+            module.fail_json(
+                msg=f"version {version} is there with another content; give it another name", **before
+            )
+    try:
+        return bool(releases.missing(asked["owner"]))
+    except KeyError:
+        if not module.check_mode:
+            module.fail_json(msg="expected a user, found no " + asked["owner"], **before)
+        return True
 
 
 def main() -> None:
@@ -154,48 +197,14 @@ def main() -> None:
     )
     asked = module.params
     releases = Releases(asked["root"])
-    version = asked["version"]
     before = releases.facts()
-    try:
-        missing = releases.missing(asked["owner"]) if asked["state"] == "known" else []
-    except KeyError:
-        if not module.check_mode:
-            module.fail_json(msg="expected a user, found no " + asked["owner"])
-        missing = []
-    wanted = {
-        "known": bool(missing),
-        "staged": version not in before["versions"],
-        "current": before["current"] != version,
-        "verified": (before["verified"], before["fingerprint"]) != (version, asked["fingerprint"]),
-    }
-    changed = wanted[asked["state"]]
-    removed = []
-    if asked["state"] == "known" and asked["digest"] and version in before["versions"]:
-        there = _read(os.path.join(releases.path(version), "archive.sha256"))
-        if there != [asked["digest"]]:
-            module.fail_json(
-                msg=f"version {version} is there with another content; give it another name",
-                **before,
-            )
+    changed = wants(module, releases, before)
+    removed: list[str] = []
     if changed and not module.check_mode:
         try:
-            if asked["state"] == "known":
-                for path, mode, user in missing:
-                    os.makedirs(path, exist_ok=True)
-                    os.chmod(path, mode)
-                    if user != -1:
-                        os.chown(path, user, -1)
-            elif asked["state"] == "staged":
-                releases.stage(version, asked["archive"])
-            elif asked["state"] == "current":
-                if version not in before["versions"]:
-                    module.fail_json(msg="expected a version that is there, got " + version, **before)
-                releases.link(version)
-            else:
-                releases.verify(version, asked["fingerprint"])
-                removed = releases.prune(asked["keep"])
-        except (OSError, tarfile.TarError) as error:
-            module.fail_json(msg=f"{version}: {error}", **before)
+            removed = releases.obey(asked)
+        except (OSError, tarfile.TarError, ValueError) as error:
+            module.fail_json(msg="{}: {}".format(asked["version"], error), **before)
     module.exit_json(changed=changed, removed=removed, **(before if module.check_mode else releases.facts()))
 
 
