@@ -110,8 +110,8 @@ def happenings(axis: Any, evidence: Evidence) -> None:
         for deploy in outcomes(evidence.fleet.deploys, evidence.events):
             if deploy.began >= 0:
                 stop = deploy.ended if deploy.ended >= 0 else evidence.end
-                start, length = deploy.began / SECOND, (stop - deploy.began) / SECOND
-                axis.barh(place, length, left=start, height=0.5, color=ENDS.get(deploy.end, GREY), alpha=0.35)
+                left, length = deploy.began / SECOND, (stop - deploy.began) / SECOND
+                axis.barh(place, length, left=left, height=0.5, color=ENDS.get(deploy.end, GREY), alpha=0.35)
     axis.set_yticks(range(len(rows)), labels, fontsize=8)
     axis.set_ylim(max(len(rows), 1) - 0.4, -0.6)
     if not rows:

@@ -162,6 +162,21 @@ def turn_round(moment: Moment) -> None:
             books.pairs.append(Pair(pair.new, books.key(), pair.home, moment.now, early=True))
 
 
+def inherit(moment: Moment) -> None:
+    """Pairs of a deploy before this one: whoever has taken its place stays for now, the other goes, and where there is none any more one is launched."""
+    books = moment.books
+    before, books.pairs = books.pairs, []
+    for pair in before:
+        old, new = moment.find(pair.old) if pair.old else None, moment.find(pair.new)
+        if not pair.extra and new is not None and new.listed:
+            books.retiring.update({pair.old: -1} if old is not None else {})
+            continue
+        books.retiring[pair.new] = -1
+        stays = old is not None and old.listed
+        if not (pair.extra or stays) and (old is not None or pair.early or not pair.old):
+            books.pairs.append(Pair(pair.old, books.key(), pair.home, moment.now, early=True))
+
+
 def settle(moment: Moment) -> None:
     """The deploy stops where it is: what has not taken its place does not, and what it was to replace stays."""
     books = moment.books

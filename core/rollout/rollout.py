@@ -1,9 +1,10 @@
 """One deploy, turn by turn. See the package's theory of operation, and :mod:`states` for the table."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from . import exchanging, replacing, steps
-from .books import ABORT, DRAINING, INSTALLING, LOST, PROMOTE, REGISTERING, Books, Hand, Pair, read_books
+from .books import ABORT, DRAINING, INSTALLING, LOST, PROMOTE, REGISTERING, Books, Hand, read_books
 from .commands import CANARIES, SERVING, STANDBY, Observed, SetWeight, Turn
 from .moment import NOBODY, Moment
 from .spec import CANARY, CANARY_STEPS, PROXY, REDIS, DeploySpec
@@ -195,13 +196,7 @@ def _inherit(books: Books, before: Books) -> None:
     for address, hand in before.hands.items():
         # Whatever is on it now is exchanged for what this deploy brings.
         books.hands[address] = Hand(hand.home, DRAINING, -1)
-    for pair in before.pairs:
-        if pair.registered and not pair.extra:
-            books.retiring.update({pair.old: -1} if pair.old else {})
-            continue
-        books.retiring[pair.new] = -1
-        if not pair.extra and (pair.early or not pair.old):
-            # There is none in its place any more.
-            books.pairs.append(Pair(pair.old, books.key(), pair.home, -1, early=True))
+    # What has become of them shows at the first turn.
+    books.pairs = [replace(pair) for pair in before.pairs]
     if before.own and CANARIES not in books.homes:
         books.homes.append(CANARIES)

@@ -25,8 +25,7 @@ def queued(moment: Moment) -> None:
     books.began = moment.now
     for hand in books.hands.values():
         hand.since = moment.now
-    for pair in books.pairs:
-        pair.since = moment.now
+    replacing.inherit(moment)
     there = [one for one in moment.group(moment.is_ours) if one.listed or one.address in books.hands]
     books.surge = spec.max_surge.of(len(there), up=True)
     books.unavailable = spec.max_unavailable.of(len(there), up=False)

@@ -10,7 +10,7 @@ from ..support import TWINS, both_engines, happened, outcomes, run
 
 __all__ = ["both_engines"]
 
-V2 = {"v2": {}}
+V2: dict[str, Any] = {"v2": {}}
 
 
 def document(
@@ -98,7 +98,10 @@ def test_a_version_that_crashes_is_rolled_back() -> None:
 @pytest.mark.usefixtures("both_engines")
 def test_the_newer_push_wins() -> None:
     """v3 is pushed while v2 is half way; the fleet ends with v3 alone."""
-    deploys = [{"max_surge": 0, "max_unavailable": 1}, {"at": "12s", "version": "v3", "expect": "promoted"}]
+    deploys: list[dict[str, Any]] = [
+        {"max_surge": 0, "max_unavailable": 1},
+        {"at": "12s", "version": "v3", "expect": "promoted"},
+    ]
     found = run(document(deploys, length="90s", versions={"v2": {}, "v3": {}}))
     superseded = happened(found, "deploy_superseded")
     assert [(e["deploy"], e["by"]) for e in superseded] == [("master v2", "master v3")]
