@@ -52,8 +52,8 @@ def namespace(number: int, folder: Path, key: Path) -> Iterator[str]:
         )
         Path("/run/sshd").mkdir(exist_ok=True)
         assert SSHD is not None
-        words = ["ip", "netns", "exec", name, SSHD, "-D", "-e", "-f", str(settings)]
-        sshd = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+        command = ["ip", "netns", "exec", name, SSHD, "-D", "-e", "-f", str(settings)]
+        sshd = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         yield theirs
     finally:
         if sshd is not None:
