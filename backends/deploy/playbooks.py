@@ -30,6 +30,10 @@ GROUPS = {
 }
 """The hosts of each branch."""
 
+CONNECT_SECONDS = 15
+"""For a host that cannot be reached; one that is cut off in the middle is given up as late."""
+_SSH = f"-C -o ControlMaster=auto -o ControlPersist=60s -o ConnectTimeout={CONNECT_SECONDS} -o ServerAliveInterval=5 -o ServerAliveCountMax=3"
+
 Tell = Callable[[str], None]
 
 
@@ -124,6 +128,8 @@ class Player:
             "ANSIBLE_HOME": str(place / "home"),
             "ANSIBLE_LOCAL_TEMP": str(place / "tmp"),
             "ANSIBLE_PIPELINING": "1",
+            "ANSIBLE_TIMEOUT": str(CONNECT_SECONDS),
+            "ANSIBLE_SSH_ARGS": _SSH,
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_RETRY_FILES_ENABLED": "0",
             "ANSIBLE_DEPRECATION_WARNINGS": "0",

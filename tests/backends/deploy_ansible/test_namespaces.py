@@ -107,12 +107,13 @@ def test_rolling_over_ssh_loses_no_request_and_a_host_that_is_cut_off_stays_out_
             apply(hosts, "master", "v2", hosts.source("v2"))
         assert hosts.versions() == {one: "v2", two: "v2"}
         assert load.failures == {}
-        run("ip", "link", "set", name_of(1), "down")
+        # At its end: at ours the packets would go elsewhere.
+        run("ip", "-n", name_of(1), "link", "set", "eth0", "down")
         said = apply(hosts, "master", "v3", hosts.source("v3"), code=3)
         assert "unreachable" in said
         assert hosts.versions() == {two: "v2"}
         assert hosts.registry.updating() == (one,)
-        run("ip", "link", "set", name_of(1), "up")
+        run("ip", "-n", name_of(1), "link", "set", "eth0", "up")
         time.sleep(3)
         # It lives, on the old version, and nobody sends it anything.
         assert hosts.registry.servers().serving == (two,)
