@@ -30,7 +30,9 @@ from .cli_calibrate import register as register_calibrate
 from .cli_campaign import check_plain, replay_seeds
 from .cli_campaign import register as register_campaigns
 from .cli_compare import register as register_compare
+from .cli_deploys import register as register_deploys
 from .cli_explain import register as register_explain
+from .cli_fleet import register as register_fleet
 from .cli_flight import (
     AllowOption,
     BackendOption,
@@ -322,6 +324,8 @@ register_explain(app)
 register_backtest(app)
 register_import(app)
 register_builds(app)
+register_deploys(app)
+register_fleet(app)
 
 
 @app.command(epilog="Example: windtunnel verify runs/monkey --engine simpy")

@@ -166,7 +166,7 @@ def _addresses(addresses: Mapping[str, Any]) -> str:
 ScenarioArgument = Annotated[
     str, typer.Argument(metavar="SCENARIO", help="a file, or a scenario of the library by name: its fleet")
 ]
-UrlOption = Annotated[str, typer.Option("--redis-url", help="the registry")]
+UrlOption = Annotated[str, typer.Option("--redis-url", envvar="WINDTUNNEL_REDIS_URL", help="the registry")]
 _REDIS = "redis://127.0.0.1:6379/0"
 
 
@@ -194,6 +194,13 @@ def proxy(
         int, typer.Option(help="port for /stats and /servers; 0: a free one, -1: none")
     ] = 0,
     redis_url: UrlOption = _REDIS,
+    handover: Annotated[
+        str,
+        typer.Option(
+            metavar="PATH",
+            help="a Unix socket by which it takes over from a proxy that runs, and the next one from it; no connection is lost",
+        ),
+    ] = "",
 ) -> None:
     """Run the proxy of a scenario's fleet alone, until SIGTERM; events and status are JSON lines."""
     clock = LiveClock.begin()
@@ -206,6 +213,7 @@ def proxy(
             host=host,
             port=port,
             admin_port=admin_port,
+            handover=handover,
         ),
         owned=False,
     )
@@ -229,6 +237,13 @@ def app_server(
         int | None,
         typer.Option(help="the zero of a flight's clock, ns since 1970, as user data is told; default: now"),
     ] = None,
+    version: Annotated[
+        str,
+        typer.Option(
+            envvar="WINDTUNNEL_VERSION",
+            help="what the server says that it runs; of the scenario's versions: that one",
+        ),
+    ] = "",
 ) -> None:
     """Run one app server of a scenario's fleet, or the program of your own that it names, alone, until SIGTERM; events and status are JSON lines."""
     clock = LiveClock.begin() if epoch is None else LiveClock.by_wall(epoch)
@@ -238,6 +253,7 @@ def app_server(
     program: dict[str, Any] = {}
     if plan.program is not None:
         program = {"command": plan.program.command, "directory": str(plan.program.directory)}
+    named = [one.name for one in plan.fleet.versions]
     dependencies = {}
     for text in dependency or []:
         name, separator, where = text.partition("=")
@@ -248,7 +264,8 @@ def app_server(
         "app",
         AppSettings(
             origin=clock.origin, fleet=plan.fleet, redis_url=redis_url, number=number, role=role, host=host,
-            port=port, demand=demand, dependencies=dependencies, proxy_admin=proxy_admin, **program,
+            port=port, demand=demand, dependencies=dependencies, proxy_admin=proxy_admin,
+            version=named.index(version) if version in named else 0, release=version, **program,
         ),
         owned=False,
     )  # fmt: skip

@@ -17,7 +17,7 @@ HEAD = f"""# The command line
 
 {(cli.__doc__ or "").replace(chr(10), " ").removeprefix("The command line. ")}
 """
-_VALUES = {int: "N", str: "NAME", Path: "DIR"}
+_VALUES = {int: "N", float: "N", str: "NAME", Path: "DIR"}
 
 
 def cli_markdown() -> str:
@@ -28,7 +28,10 @@ def cli_markdown() -> str:
 
 def commands(app: Any = cli.app, before: str = "") -> list[tuple[str, Any]]:
     """Every command with its full name: those of groups, such as ``deploy serve``, after the others."""
-    found = [(before + (info.name or info.callback.__name__), info) for info in app.registered_commands]
+    found = [
+        (before + (info.name or info.callback.__name__.replace("_", "-")), info)
+        for info in app.registered_commands
+    ]
     for group in app.registered_groups:
         found += commands(group.typer_instance, f"{before}{group.name} ")
     return found
