@@ -27,10 +27,11 @@ from dataclasses import dataclass, field
 
 from .limits import limited
 from .model import SECOND, AutoscalerSpec
-from .policies.view import LONG_AGO, FleetView, Memory, Proposal, ServerView
+from .policies.view import LONG_AGO, FleetView, Memory, ServerView
 from .ports import CloudInstance, ProxyLoad, Sample, Servers
 from .readings import load_of, metrics_of
 from .refusals import wait
+from .scaling_decision import Action, Decision, Drain, Launch, Promote, Terminate
 from .victims import in_order
 
 BOOTING = "booting"
@@ -42,56 +43,6 @@ LIST_LAG = 30 * SECOND
 
 ORPHAN_GRACE = 30 * SECOND
 """So long after it was found an orphan may still register, where orphans are not adopted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """Launch one serving instance."""
-
-
-@dataclass(frozen=True, slots=True)
-class Promote:
-    """Move a standby server to the serving ones."""
-
-    address: str
-
-
-@dataclass(frozen=True, slots=True)
-class Drain:
-    """Take a server out of the lists; it ends what it has in flight."""
-
-    number: int
-    address: str
-
-
-@dataclass(frozen=True, slots=True)
-class Terminate:
-    """End an instance and delete what the registry holds of it."""
-
-    number: int
-    provider_id: str
-    address: str
-    reason: str
-
-
-Action = Launch | Promote | Drain | Terminate
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What one tick decided: servers wanted, servers there (serving and booting), why, and what to do.
-
-    Further what it came from: what the policy saw, what it proposed, which *limits* (core.limits) made something else of
-    that. *view* and *proposal* are None of a tick that could decide nothing.
-    """
-
-    desired: int
-    actual: int
-    reason: str
-    actions: tuple[Action, ...]
-    view: FleetView | None = None
-    proposal: Proposal | None = None
-    limits: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

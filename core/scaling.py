@@ -21,13 +21,14 @@ It may die between any two calls, and a call that failed may have had its effect
 import zlib
 
 from .alerts import FIRED, Alerts, AlertSpec
-from .autoscaler import Autoscaler, Decision, Drain, Launch, Promote, Terminate
+from .autoscaler import Autoscaler
 from .limits import HINDRANCES
 from .model import NONE, SECOND, AutoscalerSpec
 from .policies.memory import read_memory, write_memory
 from .policies.view import NOTHING
 from .ports import Cloud, CloudError, CloudInstance, Registry, RegistryError, Servers, State
 from .refusals import UNCERTAIN, Backoff, stream
+from .scaling_decision import NO_LEASE, REFUSED, UNREACHABLE, Decision, Drain, Launch, Promote, Terminate
 from .scaling_world import World
 
 STATE = "autoscaler"
@@ -38,11 +39,6 @@ LEASE_TTL = 10 * SECOND
 
 AFTERLIFE = 10 * SECOND
 """So long a terminated instance may still write to the registry."""
-
-UNREACHABLE = "unreachable"
-REFUSED = "cloud refused"
-NO_LEASE = "no lease"
-"""Reasons of a turn that could decide nothing."""
 
 _RUN, _LAST_ACTION, _LAST_NUMBER, _LAUNCHING = "run", "last_action", "last_number", "launching"
 _POLICY, _REFUSALS, _LAUNCH_AFTER, _NOTED = "policy", "refusals", "launch_after", "noted"
@@ -319,8 +315,7 @@ class ScalingDriver:
         over = [key for key, since in sorted(self._endings.items()) if now - since >= AFTERLIFE]
         for provider_id, address in sorted({*late, *over}):
             self._bury(provider_id, address)
-        for key in over:
-            del self._endings[key]
+        self._endings = {key: since for key, since in self._endings.items() if key not in over}
         return self._registry.servers() if late else servers
 
     # Acting.

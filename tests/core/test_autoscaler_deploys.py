@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from windtunnel.core.autoscaler import ORPHAN_GRACE, Autoscaler, Drain, Terminate
+from windtunnel.core.autoscaler import ORPHAN_GRACE, Autoscaler
 from windtunnel.core.model import SECOND, AutoscalerSpec
 from windtunnel.core.policies import TargetTracking
 from windtunnel.core.ports import Sample, Servers
+from windtunnel.core.scaling_decision import Drain, Terminate
 
 from .test_autoscaler_guards import instance, said
 

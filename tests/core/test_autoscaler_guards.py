@@ -4,13 +4,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from windtunnel.core.autoscaler import ORPHAN_GRACE, Autoscaler, Drain, Launch, Promote, Terminate
+from windtunnel.core.autoscaler import ORPHAN_GRACE, Autoscaler
 from windtunnel.core.limits import limited
 from windtunnel.core.model import SECOND, AutoscalerSpec
 from windtunnel.core.policies import TargetTracking, Threshold
 from windtunnel.core.policies.view import FleetView, Proposal, ServerView
 from windtunnel.core.ports import CloudInstance, Sample, Servers
 from windtunnel.core.refusals import LONGEST, Backoff, stream, wait
+from windtunnel.core.scaling_decision import Drain, Launch, Promote, Terminate
 from windtunnel.core.victims import in_order
 
 TRACK = TargetTracking(100.0, "requests")

@@ -4,10 +4,9 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from windtunnel.core.autoscaler import Decision
 from windtunnel.core.model import SECOND
 from windtunnel.core.ports import CloudError
-from windtunnel.core.scaling import REFUSED
+from windtunnel.core.scaling_decision import REFUSED, Decision
 from windtunnel.tests.backends.autoscaler.fleet import SPEC, Fleet
 
 
