@@ -213,6 +213,21 @@ def test_the_classic_canary_of_the_fleet_is_exchanged_in_place() -> None:
     assert [e["share"] for e in happened(found, "weight_set")] == ["0/1", "1/4", "0/1", "default"]
 
 
+@pytest.mark.long
+def test_error_rates_of_whole_rehearsals() -> None:
+    """Over forty seeds, with the queues that requests share: the slow canary never passes, one that is like its baseline is hardly ever taken back."""
+    good = ["versions.v2.service_time=1", "deploys[0].expect=promoted", "duration=240s"]
+    ends = {}
+    for name, changes in (("slow", []), ("good", good)):
+        made = [
+            replay(Scenario.load("canary-slow", changes).with_seed(seed), **TWINS) for seed in range(1, 41)
+        ]
+        ends[name] = [one.summary["deploys"][0]["outcome"] for one in made]
+    assert ends["slow"] == ["rolled_back"] * 40
+    # Five in a hundred may be: six of forty have a probability below 2%.
+    assert ends["good"].count("promoted") >= 35
+
+
 SHORT = {
     "deploy-rolling-flash-crowd": ["duration=55s", "deploys[0].at=5s"],
     "deploy-all-at-once": ["duration=50s"],
