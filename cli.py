@@ -25,11 +25,14 @@ from .backends.local.process import BackendFailure
 from .cli_aws import register as register_aws
 from .cli_aws import tell_dry_run
 from .cli_backtest import register as register_backtest
+from .cli_builds import register as register_builds
 from .cli_calibrate import register as register_calibrate
 from .cli_campaign import check_plain, replay_seeds
 from .cli_campaign import register as register_campaigns
 from .cli_compare import register as register_compare
+from .cli_deploys import register as register_deploys
 from .cli_explain import register as register_explain
+from .cli_fleet import register as register_fleet
 from .cli_flight import (
     AllowOption,
     BackendOption,
@@ -321,6 +324,9 @@ register_calibrate(app)
 register_explain(app)
 register_backtest(app)
 register_import(app)
+register_builds(app)
+register_deploys(app)
+register_fleet(app)
 register_fuzz(app)
 
 

@@ -11,12 +11,13 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn
 
 from .api import REHEARSAL
+from .backends.autoscaler.receivers import check_receivers
 from .backends.live.addresses import LOOPBACK
 from .backends.live.clock import LiveClock
 from .backends.live.role import run_role
 from .backends.live.settings import AppSettings, AutoscalerSettings, ProxySettings
 from .backends.local.options import Figures, FlightOptions
-from .backends.local.preflight import check_program
+from .backends.local.preflight import check_program, check_remedy
 from .backends.local.redis_server import find_server
 from .core.errors import UsageError
 from .core.model import SECOND, FleetSpec
@@ -54,7 +55,7 @@ AllowOption = Annotated[
     typer.Option(
         "--allow-target",
         metavar="HOST",
-        help="of a flight: load may go there, besides loopback; may be repeated",
+        help="of a flight: load, and news of alerts (mail, webhooks), may go there, besides loopback; may be repeated",
     ),
 ]
 
@@ -165,7 +166,7 @@ def _addresses(addresses: Mapping[str, Any]) -> str:
 ScenarioArgument = Annotated[
     str, typer.Argument(metavar="SCENARIO", help="a file, or a scenario of the library by name: its fleet")
 ]
-UrlOption = Annotated[str, typer.Option("--redis-url", help="the registry")]
+UrlOption = Annotated[str, typer.Option("--redis-url", envvar="WINDTUNNEL_REDIS_URL", help="the registry")]
 _REDIS = "redis://127.0.0.1:6379/0"
 
 
@@ -193,6 +194,13 @@ def proxy(
         int, typer.Option(help="port for /stats and /servers; 0: a free one, -1: none")
     ] = 0,
     redis_url: UrlOption = _REDIS,
+    handover: Annotated[
+        str,
+        typer.Option(
+            metavar="PATH",
+            help="a Unix socket by which it takes over from a proxy that runs, and the next one from it; no connection is lost",
+        ),
+    ] = "",
 ) -> None:
     """Run the proxy of a scenario's fleet alone, until SIGTERM; events and status are JSON lines."""
     clock = LiveClock.begin()
@@ -205,6 +213,7 @@ def proxy(
             host=host,
             port=port,
             admin_port=admin_port,
+            handover=handover,
         ),
         owned=False,
     )
@@ -228,14 +237,23 @@ def app_server(
         int | None,
         typer.Option(help="the zero of a flight's clock, ns since 1970, as user data is told; default: now"),
     ] = None,
+    version: Annotated[
+        str,
+        typer.Option(
+            envvar="WINDTUNNEL_VERSION",
+            help="what the server says that it runs; of the scenario's versions: that one",
+        ),
+    ] = "",
 ) -> None:
     """Run one app server of a scenario's fleet, or the program of your own that it names, alone, until SIGTERM; events and status are JSON lines."""
     clock = LiveClock.begin() if epoch is None else LiveClock.by_wall(epoch)
     plan = compile_plan(Scenario.load(scenario))
     check_program(plan, demand)
+    check_remedy(plan)
     program: dict[str, Any] = {}
     if plan.program is not None:
         program = {"command": plan.program.command, "directory": str(plan.program.directory)}
+    named = [one.name for one in plan.fleet.versions]
     dependencies = {}
     for text in dependency or []:
         name, separator, where = text.partition("=")
@@ -246,7 +264,8 @@ def app_server(
         "app",
         AppSettings(
             origin=clock.origin, fleet=plan.fleet, redis_url=redis_url, number=number, role=role, host=host,
-            port=port, demand=demand, dependencies=dependencies, proxy_admin=proxy_admin, **program,
+            port=port, demand=demand, dependencies=dependencies, proxy_admin=proxy_admin,
+            version=named.index(version) if version in named else 0, release=version, **program,
         ),
         owned=False,
     )  # fmt: skip
@@ -259,6 +278,14 @@ def autoscaler(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="decide and say so; launch and end nothing")
     ] = False,
+    allow_target: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-target",
+            metavar="HOST",
+            help="news of alerts (mail, webhooks) may go there, besides loopback; may be repeated",
+        ),
+    ] = None,
 ) -> None:
     """Run the autoscaler of a scenario's fleet alone, until SIGTERM; decisions are JSON lines."""
     fleet = _fleet(scenario)
@@ -266,14 +293,17 @@ def autoscaler(
         raise UsageError(f"{scenario}: expected a scenario with an autoscaler")
     if not control and not dry_run:
         raise UsageError("--control: expected the control API of a conductor, or --dry-run")
+    allowed = tuple(allow_target or ())
+    check_receivers(fleet.alerts, allowed)
     clock = LiveClock.begin()
     run_role(
         "autoscaler",
         AutoscalerSettings(
-            origin=clock.origin, fleet=fleet, redis_url=redis_url, start=0, cloud_url=control, dry_run=dry_run
+            origin=clock.origin, fleet=fleet, redis_url=redis_url, start=0, cloud_url=control, dry_run=dry_run,
+            allowed=allowed,
         ),
         owned=False,
-    )
+    )  # fmt: skip
 
 
 def redis(

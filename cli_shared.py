@@ -80,3 +80,15 @@ def warn(scenario: Scenario) -> None:
     """Notes on what is legal and perhaps not meant."""
     for warning in [*warnings(scenario.document), *file_notes(scenario.document, scenario.folder)]:
         err.print(f"note: {warning}", markup=False)
+
+
+def deploy_commands(app: typer.Typer) -> typer.Typer:
+    """The group ``deploy`` of *app*, which several modules add their commands to."""
+    for group in app.registered_groups:
+        if group.name == "deploy" and group.typer_instance is not None:
+            return group.typer_instance
+    made = typer.Typer(
+        help="Build, rehearse and deploy what is pushed.", no_args_is_help=True, rich_markup_mode=None
+    )
+    app.add_typer(made, name="deploy")
+    return made

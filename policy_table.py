@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from .api import replay
@@ -25,6 +26,9 @@ from .scenarios.schema import AutoscalerModel
 
 OPTIMUM = "optimum"
 """The name of the schedule's row."""
+
+LONG = 2 * 3600 * SECOND
+"""Rehearsals longer than this (ns) go through files: days of traffic are more than memory holds."""
 
 LATE_BOOT = 0.999
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -78,8 +82,10 @@ def _check(scenario: Scenario) -> None:
 
 def rehearse(scenario: Scenario) -> Score:
     """Rehearse *scenario* and score it."""
-    run = replay(scenario, registry="memory", cloud="memory")
-    return score(Evidence.of(run, compile_plan(scenario).fleet))
+    with TemporaryDirectory() as folder:
+        out = Path(folder) if scenario.document.duration > LONG else None
+        run = replay(scenario, registry="memory", cloud="memory", out=out, figure=False)
+        return score(Evidence.of(run, compile_plan(scenario).fleet))
 
 
 def _table(entry: Entry, jobs: int, budget: int, progress: Progress) -> Table:

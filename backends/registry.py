@@ -6,8 +6,9 @@ Keys are those of the classic fleet (an optional prefix before each), so that fo
   order means nothing (a classic proxy rotates them by RPOPLPUSH), readers deduplicate;
 - hashes ``request_load`` (requests in the last second) and ``memory_load`` (0 to 1), fields ``http://IP[:port]``;
 - a hash per server named by its bare address ``IP[:port]``; a plain string there is a foreign server's request count;
-- list ``aws_instanceid``; and, ours alone, ``windtunnel:*`` (instance numbers, lease, fence, roles' state, and the hash ``windtunnel:proxy``: the
-  proxy's own sample, without which nothing could ask for the first server).
+- list ``aws_instanceid``; and, ours alone, ``windtunnel:*``: instance numbers, lease, fence, roles' state; the hash ``windtunnel:proxy`` (the
+  proxy's own sample, without which nothing could ask for the first server); and for deploys the list ``windtunnel:updating`` of ``http://IP[:port]``, the strings
+  ``windtunnel:rollout:ROLE`` (the state of that role's deploy) and ``windtunnel:canary_share`` (``1/4``) and the hash ``windtunnel:tallies`` (per role: answers, failures, and the buckets that are not empty as ``BUCKET:COUNT ...``).
 
 No blocking command, no Lua, no set: nothing whose order or timing a fake could not keep.
 """
@@ -20,6 +21,8 @@ from typing import Any, TypeVar
 import redis
 
 from ..core.ports import ProxyLoad, RegistryError, Sample, Servers, State
+from ..core.tallies import Tallies
+from .registry_text import read_share, read_tallies, write_tallies
 
 LISTS = {"serving": "serving_servers", "canary": "canary_servers", "standby": "active_servers"}
 REQUEST_LOAD = "request_load"
@@ -30,6 +33,10 @@ LEASE = "windtunnel:lease"
 FENCE = "windtunnel:fence"
 STATE = "windtunnel:state:"
 PROXY = "windtunnel:proxy"
+UPDATING = "windtunnel:updating"
+CANARY_SHARE = "windtunnel:canary_share"
+TALLIES = "windtunnel:tallies"
+ROLLOUT = "windtunnel:rollout:"
 
 _OWN_FIELDS = {"requests", "memory", "cpu", "in_flight", "version", "state", "time"}
 _NANOS_PER_MS = 1_000_000
@@ -194,6 +201,50 @@ class RedisRegistry:
             return ProxyLoad(*(int(_number(found.get(name))) for name in ProxyLoad._fields))
 
         return _guard(run)
+
+    def updating(self) -> tuple[str, ...]:
+        """See core.ports.Registry."""
+        return _guard(lambda: tuple(sorted(set(self._redis.lrange(self._key(UPDATING), 0, -1)))))
+
+    def set_updating(self, addresses: Sequence[str]) -> None:
+        """See core.ports.Registry."""
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.delete(self._key(UPDATING))
+        if addresses:
+            pipe.lpush(self._key(UPDATING), *addresses)
+        _guard(pipe.execute)
+
+    def canary_share(self) -> tuple[int, int] | None:
+        """See core.ports.Registry."""
+        return read_share(_guard(lambda: self._redis.get(self._key(CANARY_SHARE))))
+
+    def set_canary_share(self, share: tuple[int, int] | None) -> None:
+        """See core.ports.Registry."""
+        key = self._key(CANARY_SHARE)
+        if share is None:
+            _guard(lambda: self._redis.delete(key))
+            return
+        text = f"{share[0]}/{share[1]}"
+        if read_share(text) is None:
+            raise ValueError(f"expected a share from 0 to 1 in parts of up to a million, got {text}")
+        _guard(lambda: self._redis.set(key, text))
+
+    def write_tallies(self, tallies: Tallies) -> None:
+        """See core.ports.Registry."""
+        fields = write_tallies(tallies)
+        _guard(lambda: self._redis.hset(self._key(TALLIES), mapping=fields))
+
+    def read_tallies(self) -> Tallies | None:
+        """See core.ports.Registry."""
+        return read_tallies(_guard(lambda: self._redis.hgetall(self._key(TALLIES))))
+
+    def save_rollout(self, role: str, text: str) -> None:
+        """See core.ports.Registry."""
+        _guard(lambda: self._redis.set(self._key(ROLLOUT + role), text))
+
+    def load_rollout(self, role: str) -> str:
+        """See core.ports.Registry."""
+        return str(_guard(lambda: self._redis.get(self._key(ROLLOUT + role))) or "")
 
     def next_number(self, above: int = 0) -> int:
         """See core.ports.Registry."""

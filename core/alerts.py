@@ -168,12 +168,19 @@ Condition = ServerMetric | ServerCount | AtMaximum | OrphanFound | ProxyMetric |
 
 @dataclass(frozen=True, slots=True)
 class Email:
-    """A mail by the server at *host* and *port*."""
+    """A mail by the server at *host* and *port*. *user* logs in (empty: nobody does), by the password that the environment variable *password_env*
+    or the file *password_file* holds. *ca_file*: certificates to trust, empty: the system's.
+    """
 
     to: str
     host: str
     port: int
     sender: str
+    security: Literal["none", "starttls", "tls"] = "none"
+    user: str = ""
+    password_env: str = ""
+    password_file: str = ""
+    ca_file: str = ""
     kind: Literal["email"] = "email"
 
 

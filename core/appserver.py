@@ -53,6 +53,11 @@ def held_after(cpu: int, overhead: int) -> int:
     return overhead if cpu > 0 else 0
 
 
+def errors_of_both(share: float, status: int, other: float, other_status: int) -> tuple[float, int]:
+    """The share of requests that fail early where two causes make errors independently (1 - (1 - a)(1 - b)), and the status of the likelier one's."""
+    return share + other * (1.0 - share), status if share >= other else other_status
+
+
 @decision
 def fails_early(share: float, bits: int) -> bool:
     """Whether a faulty server answers this request with an error at once; *share* of them are."""

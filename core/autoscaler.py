@@ -16,17 +16,22 @@ A scale-in first cancels what is still booting, then drains serving instances by
 whose monitors speak are promoted before any is launched, if the proposal lets them be. While the cloud refuses launches they are asked for ever more rarely
 (core.refusals); nothing else waits for that, nor does the cooldown run after an action that never was.
 
+What a deploy is about (``updating`` in the registry) is the deploy's: nobody drains, cancels or ends it, whether it boots, is silent or has left the lists. A serving
+server that is out of the lists for it will come back and counts as booting. What a deploy launched counts once it is listed.
+
 An *orphan* is an instance that the cloud lists and nobody has noted. It is adopted like any other, or, if the spec says so, ended unless it registers soon.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from .limits import limited
 from .model import SECOND, AutoscalerSpec
-from .policies.view import LONG_AGO, FleetView, Memory, Proposal, ServerView
+from .policies.view import LONG_AGO, FleetView, Memory, ServerView
 from .ports import CloudInstance, ProxyLoad, Sample, Servers
+from .readings import load_of, metrics_of
 from .refusals import wait
+from .scaling_decision import Action, Decision, Drain, Launch, Promote, Terminate
 from .victims import in_order
 
 BOOTING = "booting"
@@ -40,56 +45,6 @@ ORPHAN_GRACE = 30 * SECOND
 """So long after it was found an orphan may still register, where orphans are not adopted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """Launch one serving instance."""
-
-
-@dataclass(frozen=True, slots=True)
-class Promote:
-    """Move a standby server to the serving ones."""
-
-    address: str
-
-
-@dataclass(frozen=True, slots=True)
-class Drain:
-    """Take a server out of the lists; it ends what it has in flight."""
-
-    number: int
-    address: str
-
-
-@dataclass(frozen=True, slots=True)
-class Terminate:
-    """End an instance and delete what the registry holds of it."""
-
-    number: int
-    provider_id: str
-    address: str
-    reason: str
-
-
-Action = Launch | Promote | Drain | Terminate
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What one tick decided: servers wanted, servers there (serving and booting), why, and what to do.
-
-    Further what it came from: what the policy saw, what it proposed, which *limits* (core.limits) made something else of
-    that. *view* and *proposal* are None of a tick that could decide nothing.
-    """
-
-    desired: int
-    actual: int
-    reason: str
-    actions: tuple[Action, ...]
-    view: FleetView | None = None
-    proposal: Proposal | None = None
-    limits: tuple[str, ...] = ()
-
-
 @dataclass(slots=True)
 class _Known:
     instance: CloudInstance
@@ -101,6 +56,8 @@ class _Known:
     ready: int = LONG_AGO
     orphan: bool = False
     """Nobody noted it, and it has not registered; only where orphans are not adopted."""
+    updating: bool = False
+    """A deploy is about it."""
 
 
 @dataclass(slots=True)
@@ -117,8 +74,13 @@ class Autoscaler:
     """How many launches the cloud has refused in a row."""
     launch_after: int = -1
     """Until then (ns) nothing is launched."""
+    end_after: int = -1
+    """Until then (ns) nothing is terminated; what is to end counts no more all the same."""
     _before: int = -1
     _blind: int = -1
+    _returning: frozenset[str] = frozenset()
+    """Addresses of serving servers that are out of the lists while a deploy is about them."""
+    _serving: frozenset[str] = frozenset()
     _known: dict[int, _Known] = field(default_factory=dict)
 
     def adopt(
@@ -166,12 +128,15 @@ class Autoscaler:
 
     def terminated(self, number: int) -> None:
         """A termination succeeded."""
+        self.end_after = -1
         self._known.pop(number, None)
 
     def tick(
-        self, now: int, servers: Servers, samples: Mapping[str, Sample], proxy: ProxyLoad | None = None
-    ) -> Decision:
-        """Decide at *now* (ns) from the registry's lists, the samples of all listed or draining servers, and the proxy's if the policy needs it."""
+        self, now: int, servers: Servers, samples: Mapping[str, Sample], proxy: ProxyLoad | None = None,
+        updating: Collection[str] = (),
+    ) -> Decision:  # fmt: skip
+        """Decide at *now* (ns) from the registry's lists, the samples of all listed or draining servers, the proxy's if the policy needs it, and what a deploy is about."""
+        self._follow_deploy(now, servers, samples, updating)
         self._follow_registry(now, servers, samples)
         endings = self._endings(now, samples)
         ended = {ending.address for ending in endings}
@@ -182,14 +147,22 @@ class Autoscaler:
         self.memory = proposal.memory
         desired, reason, limits = limited(self.spec, view, proposal)
         standby = self._standby(now, servers, samples, ended) if proposal.promotes else []
-        changes = self._reconcile(now, desired - view.size, servers, samples, standby, ended)
+        changes = self._possible(
+            now, self._reconcile(now, desired - view.size, servers, samples, standby, ended)
+        )
         self._before = self.last_action
         if changes:
             self.last_action = now
             if not isinstance(changes[0], Launch):
                 self._before = now
-        actions = (*endings, *again, *changes)
+        actions = (*self._possible(now, endings), *again, *changes)
         return Decision(desired, view.size, reason, actions, view, proposal, limits)
+
+    def _possible(self, now: int, actions: tuple[Action, ...]) -> tuple[Action, ...]:
+        """*actions*, without terminations while the cloud refuses those."""
+        if now >= self.end_after:
+            return actions
+        return tuple(action for action in actions if not isinstance(action, Terminate))
 
     def blind(self, now: int) -> None:
         """The registry could not be read at *now*: until then nobody's silence meant anything."""
@@ -217,6 +190,30 @@ class Autoscaler:
         """The number of the instance at *address*, or 0 if it is none of ours."""
         return next((n for n, known in self._known.items() if known.instance.address == address), 0)
 
+    def _follow_deploy(
+        self, now: int, servers: Servers, samples: Mapping[str, Sample], updating: Collection[str]
+    ) -> None:
+        """Who is out of the lists because of a deploy, and will be back. Of an instance that was adopted meanwhile a sample tells that it had served."""
+        for known in self._known.values():
+            known.updating = known.instance.address in updating
+            if known.updating:
+                known.heard = now
+                if known.phase == BOOTING:
+                    known.since = now
+        books = self._known.values()
+        adopted = {
+            one.instance.address for one in books if one.phase == BOOTING and one.instance.role == "serving"
+        }
+        served = {
+            address
+            for address in adopted
+            if address in samples and samples[address].state in ("serving", DRAINING)
+        }
+        leaving = {one.instance.address for one in books if one.phase == DRAINING}
+        away = frozenset(updating) - {*servers.serving, *servers.canary, *servers.standby} - leaving
+        self._returning = (self._serving | served) & away
+        self._serving = self._returning | frozenset(servers.serving)
+
     def _follow_registry(self, now: int, servers: Servers, samples: Mapping[str, Sample]) -> None:
         listed = {*servers.serving, *servers.canary, *servers.standby}
         for known in self._known.values():
@@ -228,7 +225,7 @@ class Autoscaler:
             if known.instance.address in listed:
                 known.phase, known.since, known.orphan = READY, now, False
                 known.ready = now if known.watched else LONG_AGO
-            elif sample is not None and sample.state == DRAINING:
+            elif sample is not None and sample.state == DRAINING and not known.updating:
                 known.phase, known.since = DRAINING, now
             else:
                 known.watched = True
@@ -237,6 +234,8 @@ class Autoscaler:
         """Instances to terminate: drained, never booted, silent for too long."""
         endings = []
         for number, known in sorted(self._known.items()):
+            if known.updating:
+                continue
             age = now - known.since
             sample = samples.get(known.instance.address)
             reason = ""
@@ -265,7 +264,7 @@ class Autoscaler:
         return tuple(
             Drain(number, known.instance.address)
             for number, known in sorted(self._known.items())
-            if known.phase == DRAINING and known.instance.address in listed
+            if known.phase == DRAINING and known.instance.address in listed and not known.updating
         )
 
     def _silent(self, now: int, known: _Known) -> bool:
@@ -295,13 +294,16 @@ class Autoscaler:
             sample = samples.get(address)
             usable = sample is not None and self._fresh(now, sample)
             sampled = -1 if sample is None or sample.time is None else sample.time
-            metrics = _metrics(sample) if usable and sample else None
+            metrics = metrics_of(sample) if usable and sample else None
             since, number = ready.get(address, (LONG_AGO, 0))
             views.append(ServerView(address, metrics, since, sampled, number))
-        booting = tuple(sorted(self._known[one.number].since for one in self._booting(ended)))
-        others = len(self._known) - sum(view.number > 0 for view in views) - len(booting)
+        boots = [self._known[one.number].since for one in self._booting(ended)]
+        back = [self.number_at(address) for address in sorted(self._returning)]
+        booting = tuple(sorted(boots + [self._known[number].since if number else now for number in back]))
+        ours = sum(view.number > 0 for view in views) + len(boots) + sum(number > 0 for number in back)
+        others = len(self._known) - ours
         standby = len(self._standby(now, servers, samples, ended))
-        load = _load(proxy) if proxy is not None and self._recent(now, proxy.time) else None
+        load = load_of(proxy) if proxy is not None and self._recent(now, proxy.time) else None
         return FleetView(
             now, tuple(views), booting, standby, self.last_action, self.spec.minimum, self.spec.maximum,
             draining=len(self.draining()), proxy=load, others=others, launch_after=self.launch_after,
@@ -347,7 +349,7 @@ class Autoscaler:
             if known.phase == BOOTING
             and known.instance.role == "serving"
             and known.instance.address not in ended
-            and not known.orphan
+            and not (known.orphan or known.updating)
         ]
 
     def _drainable(self, servers: Servers, ended: set[str]) -> list[tuple[int, str]]:
@@ -355,24 +357,5 @@ class Autoscaler:
         return [
             (number, known.instance.address)
             for number, known in self._known.items()
-            if known.phase == READY and known.instance.address in serving
+            if known.phase == READY and known.instance.address in serving and not known.updating
         ]
-
-
-def _metrics(sample: Sample) -> dict[str, float]:
-    return {
-        "requests": float(sample.requests),
-        "memory": sample.memory,
-        "cpu": sample.cpu,
-        "in_flight": float(sample.in_flight),
-        **sample.custom,
-    }
-
-
-def _load(proxy: ProxyLoad) -> dict[str, float]:
-    return {
-        "requests": float(proxy.requests),
-        "unserved": float(proxy.unserved),
-        "in_flight": float(proxy.in_flight),
-        "waiting": float(proxy.waiting),
-    }

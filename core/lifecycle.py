@@ -6,11 +6,15 @@ Theory of operation
                    │          │  ^        │
                    v          v  └────────┘ (standby is promoted)
                  failed    draining ──> gone
+                              │
+                              v
+                           updating ──> serving | canary | standby
 
 The cloud grants an instance (pending), it boots, and when its application is ready it registers itself
 under the role it was launched for. Draining takes no new requests and ends those in flight. A crash, an
 out-of-memory kill or a boot that never ends makes it failed; whatever is failed or draining ends as gone
-when the cloud has terminated it. Every transition passes :func:`move`; nothing else changes a state.
+when the cloud has terminated it. While its process is exchanged for one of another version an instance is updating, until it is
+registered again: after a drain, or at once from whatever it did, also when its process had died; a drained one may be put back as it is. Every transition passes :func:`move`; nothing else changes a state.
 """
 
 from enum import IntEnum
@@ -27,6 +31,7 @@ class State(IntEnum):
     DRAINING = 5
     FAILED = 6
     GONE = 7
+    UPDATING = 8
 
     @property
     def word(self) -> str:
@@ -40,11 +45,12 @@ ALIVE = READY | {State.DRAINING}
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.PENDING: frozenset({State.BOOTING, State.FAILED, State.GONE}),
     State.BOOTING: frozenset({*READY, State.FAILED, State.GONE}),
-    State.SERVING: frozenset({State.DRAINING, State.FAILED, State.GONE}),
-    State.CANARY: frozenset({State.SERVING, State.DRAINING, State.FAILED, State.GONE}),
-    State.STANDBY: frozenset({State.SERVING, State.DRAINING, State.FAILED, State.GONE}),
-    State.DRAINING: frozenset({State.FAILED, State.GONE}),
-    State.FAILED: frozenset({State.GONE}),
+    State.SERVING: frozenset({State.DRAINING, State.UPDATING, State.FAILED, State.GONE}),
+    State.CANARY: frozenset({State.SERVING, State.DRAINING, State.UPDATING, State.FAILED, State.GONE}),
+    State.STANDBY: frozenset({State.SERVING, State.DRAINING, State.UPDATING, State.FAILED, State.GONE}),
+    State.DRAINING: frozenset({*READY, State.UPDATING, State.FAILED, State.GONE}),
+    State.UPDATING: frozenset({*READY, State.FAILED, State.GONE}),
+    State.FAILED: frozenset({State.UPDATING, State.GONE}),
     State.GONE: frozenset(),
 }
 

@@ -9,6 +9,9 @@ MINIMUM, MAXIMUM, COST, COOLDOWN, BACKOFF = "minimum", "maximum", "cost", "coold
 BACKING_OFF = "backing off"
 """The reason of a decision that wants launches and waits with them."""
 
+HINDRANCES = frozenset({"at maximum", "at cost cap", BACKING_OFF, "unknown", "no servers"})
+"""Reasons that keep a fleet from growing."""
+
 _NAMES = {MINIMUM: "minimum", MAXIMUM: "maximum", COST: "cost cap"}
 
 

@@ -4,11 +4,14 @@ Times are integer nanoseconds, sizes bytes, rates per second, shares 0 to 1. -1 
 integers (the numba subset has no None), an absent part is None. Nothing here validates: ``scenarios/`` has done it.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .alerts import AlertSpec, ExpectSpec
+from .custom import CustomMetric
 from .distributions import Distribution, constant
 from .policies import AnyPolicy
+from .remedy import RemedySpec
+from .rollout.spec import DeploySpec
 
 NONE = -1
 SECOND = 1_000_000_000
@@ -33,7 +36,8 @@ class Memory:
 @dataclass(frozen=True, slots=True)
 class AppSpec:
     """The app servers; all alike but for their weights. *timer_slack*: how much longer each wait for io lasts than was asked for; *cpu_overhead*: how much longer
-    CPU work holds its worker than its core.
+    CPU work holds its worker than its core. *remedy*: what a server runs when its memory is nearly used up. *metrics*: custom ones that a modelled
+    server writes, of those that are *declared*; *metrics_path*: where a program of the user's tells its own.
     """
 
     initial: int = 1
@@ -48,10 +52,33 @@ class AppSpec:
     weights: tuple[int, ...] = (1,)
     timer_slack: int = 0
     cpu_overhead: int = 0
+    remedy: RemedySpec | None = None
+    metrics: tuple[CustomMetric, ...] = ()
+    declared: tuple[str, ...] = ()
+    metrics_path: str = ""
 
     def weight(self, number: int) -> int:
         """The routing weight of instance *number* (from 1)."""
         return self.weights[(number - 1) % len(self.weights)]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionSpec:
+    """A build of the app servers, and what is different with it: CPU work takes *cpu_factor* times as long, *error_share* of the requests are answered with *error_status*
+    without any work. *memory* (but for its total) and *boot_time* stand for the fleet's. *crash_after*: so long after its start the process dies (ns, NONE: never).
+    """
+
+    name: str
+    cpu_factor: float = 1.0
+    error_share: float = 0.0
+    error_status: int = 500
+    memory: Memory | None = None
+    boot_time: Distribution | None = None
+    crash_after: int = NONE
+
+
+FIRST = VersionSpec("1")
+"""What runs where nobody speaks of versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +302,25 @@ class FleetSpec:
     slos: tuple[SloSpec, ...] = ()
     alerts: tuple[AlertSpec, ...] = ()
     expects: tuple[ExpectSpec, ...] = ()
+    versions: tuple[VersionSpec, ...] = ()
+    """By index; 0 runs at the start. None: there are no deploys."""
+    deploys: tuple[DeploySpec, ...] = ()
     header_sets: tuple[tuple[tuple[str, str], ...], ...] = field(default=((),))
+
+    @property
+    def needs_tallies(self) -> bool:
+        """Whether versions can be compared: the proxy keeps tallies, and the share of the canaries can change."""
+        return bool(self.versions)
+
+    def version(self, index: int) -> VersionSpec:
+        """What is called version *index*."""
+        return (self.versions or (FIRST,))[index]
+
+    def app_of(self, index: int) -> AppSpec:
+        """An app server of version *index*, but for its CPU time and its errors."""
+        version, app = self.version(index), self.app
+        memory, boot_time = version.memory or app.memory, version.boot_time or app.boot_time
+        return replace(app, memory=replace(memory, total=app.memory.total), boot_time=boot_time)
 
     @property
     def needs_proxy(self) -> bool:

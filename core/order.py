@@ -24,6 +24,7 @@ class Kind(IntEnum):
     UNEJECT = 7
     REFRESH = 8
     AUTOSCALER = 9
+    DEPLOY = 10
     # Data plane: what frees something.
     HOST_DONE = 15
     CLIENT_ANSWER = 16

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy.typing as npt
 
+from .tallies import Tallies
+
 State = Mapping[str, int | str]
 """What a role keeps in the registry: whole numbers, and text that is none."""
 
@@ -115,6 +117,38 @@ class Registry(Protocol):
 
     def read_proxy_load(self) -> ProxyLoad | None:
         """The proxy's latest sample, if it has ever written one."""
+        ...
+
+    def updating(self) -> tuple[str, ...]:
+        """Addresses of servers that a deploy is about: of a process that is exchanged, or that is not in the lists yet. Sorted."""
+        ...
+
+    def set_updating(self, addresses: Sequence[str]) -> None:
+        """From now on these are."""
+        ...
+
+    def canary_share(self) -> tuple[int, int] | None:
+        """The canaries' share of the requests, as numerator and denominator; None: nobody has set one, or what is there is none."""
+        ...
+
+    def set_canary_share(self, share: tuple[int, int] | None) -> None:
+        """Set it, or (None) let the proxy's own setting count again. ValueError unless it is a fraction from 0 to 1 with a denominator up to a million."""
+        ...
+
+    def write_tallies(self, tallies: Tallies) -> None:
+        """Write what the proxy has counted."""
+        ...
+
+    def read_tallies(self) -> Tallies | None:
+        """What the proxy wrote last, if it has ever written any."""
+        ...
+
+    def save_rollout(self, role: str, text: str) -> None:
+        """Keep the state of the deploy of *role*."""
+        ...
+
+    def load_rollout(self, role: str) -> str:
+        """What was kept last; empty: nothing."""
         ...
 
     def next_number(self, above: int = 0) -> int:

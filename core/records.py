@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
-from .autoscaler import Action, Decision, Drain, Launch, Promote, Terminate
 from .policies.view import FleetView, ServerView
+from .scaling_decision import Action, Decision, Drain, Launch, Promote, Terminate
 
 TIME, COUNT, NUMBER, TEXT, FLAG = "time", "count", "number", "text", "flag"
 """Kinds of columns: int64 ns, int32, float64 or null, text, yes or no."""

@@ -1,4 +1,6 @@
-"""How long no launch is asked for after the cloud has refused one: exponential backoff with jitter."""
+"""How long the cloud is not asked again after it has refused a launch, a termination or its list: exponential backoff with jitter."""
+
+from dataclasses import dataclass
 
 from .draws import ATTEMPT_LIMIT, BACKOFF, draw, key, uniform
 from .model import SECOND
@@ -6,16 +8,21 @@ from .model import SECOND
 LONGEST = 60 * SECOND
 """The longest wait (ns), unless the interval between turns is longer."""
 
+UNCERTAIN = frozenset(
+    {"Unavailable", "InternalError", "InternalFailure", "RequestTimeout", "ServiceUnavailable"}
+)
+"""Codes of refusals that may be none: no answer came, or not from whoever would know."""
+
 _JITTER = 0.5
 
 
-def stream(seed: int) -> int:
-    """The key of the jitter's draws under a run's *seed*."""
-    return key(seed, "launch refusals")
+def stream(seed: int, what: str = "launch") -> int:
+    """The key of the jitter's draws for refusals of *what*, under a run's *seed*."""
+    return key(seed, f"{what} refusals")
 
 
 def wait(interval: int, refusals: int, number: int, draws: int) -> int:
-    """How long to wait (ns) after the *refusals*-th refusal in a row, which was that of instance *number*.
+    """How long to wait (ns) after the *refusals*-th refusal in a row, which was that of instance *number* (of the list: 0).
 
     The *interval* between turns at first, then twice that, four times that, up to LONGEST; of which the jitter, from the stream *draws*, takes up to a half, so that
     fleets that were refused together do not come back together.
@@ -23,3 +30,23 @@ def wait(interval: int, refusals: int, number: int, draws: int) -> int:
     doubled = min(interval << min(refusals - 1, 40), max(LONGEST, interval))
     bits = draw(draws, number, min(refusals, ATTEMPT_LIMIT - 1), BACKOFF)
     return doubled - int(doubled * _JITTER * uniform(bits))
+
+
+@dataclass(slots=True)
+class Backoff:
+    """Of one kind of call: how many of them were refused in a row, and until when (ns, -1: at any time) it is not made again. *draws*: the jitter's stream."""
+
+    interval: int
+    draws: int
+    refusals: int = 0
+    after: int = -1
+
+    def refused(self, now: int, number: int = 0) -> int:
+        """The call at *now*, about instance *number*, was refused: until when the next one waits."""
+        self.refusals += 1
+        self.after = now + wait(self.interval, self.refusals, number, self.draws)
+        return self.after
+
+    def granted(self) -> None:
+        """One succeeded."""
+        self.refusals, self.after = 0, -1

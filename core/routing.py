@@ -244,10 +244,18 @@ def needs_bits(algorithm: int, slow_start: int) -> bool:
     return slow_start > 0 or algorithm in (POWER_OF_TWO, RANDOM, PEAK_EWMA)
 
 
+def each(canary_every: int) -> tuple[int, int]:
+    """The share of the canaries as a fraction where each *canary_every*-th request is theirs; 0: none is."""
+    return (1, canary_every) if canary_every > 0 else (0, 1)
+
+
 @decision
-def wanted_role(sequence: int, canary_every: int) -> int:
-    """The role for the proxy's *sequence*-th request (from 1): each *canary_every*-th goes to the canaries."""
-    if canary_every > 0 and sequence % canary_every == 0:
+def wanted_role(sequence: int, numerator: int, denominator: int) -> int:
+    """The role for the proxy's *sequence*-th request (from 1): *numerator* of *denominator* go to the canaries, as evenly as can be.
+
+    Of 1/4 each fourth one does. It depends on nothing but the number, so that the share can change at any time.
+    """
+    if sequence * numerator // denominator > (sequence - 1) * numerator // denominator:
         return CANARY
     return SERVING
 

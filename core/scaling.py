@@ -14,20 +14,21 @@ It may die between any two calls, and a call that failed may have had its effect
 - A drain is in the books before the lists are edited; the engine takes out again whatever is listed and draining.
 - A terminated instance may live on for a moment and write: it is forgotten at once, and again when that moment has passed.
 - What the policy remembers is written with every action, and else whenever the lease is renewed: a successor may lack a third of a lease.
-- A refused launch is not asked for again for a while (core.refusals); how many there were in a row is in the registry too.
+- What was refused (a launch, a termination, the list) is not asked for again for a while (core.refusals); how many launches were in a row is in the registry too.
 - After any failure, and when somebody else has held the lease, the books are first compared with the cloud's list.
 """
 
 import zlib
 
 from .alerts import FIRED, Alerts, AlertSpec
-from .autoscaler import Autoscaler, Decision, Drain, Launch, Promote, Terminate
-from .limits import BACKING_OFF
+from .autoscaler import Autoscaler
+from .limits import HINDRANCES
 from .model import NONE, SECOND, AutoscalerSpec
 from .policies.memory import read_memory, write_memory
 from .policies.view import NOTHING
 from .ports import Cloud, CloudError, CloudInstance, Registry, RegistryError, Servers, State
-from .refusals import stream
+from .refusals import UNCERTAIN, Backoff, stream
+from .scaling_decision import NO_LEASE, REFUSED, UNREACHABLE, Decision, Drain, Launch, Promote, Terminate
 from .scaling_world import World
 
 STATE = "autoscaler"
@@ -38,17 +39,6 @@ LEASE_TTL = 10 * SECOND
 
 AFTERLIFE = 10 * SECOND
 """So long a terminated instance may still write to the registry."""
-
-HINDRANCES = frozenset({"at maximum", "at cost cap", BACKING_OFF, "unknown", "no servers"})
-UNCERTAIN = frozenset(
-    {"Unavailable", "InternalError", "InternalFailure", "RequestTimeout", "ServiceUnavailable"}
-)
-"""Codes of refusals that may be none: no answer came, or not from whoever would know."""
-
-UNREACHABLE = "unreachable"
-REFUSED = "cloud refused"
-NO_LEASE = "no lease"
-"""Reasons of a turn that could decide nothing."""
 
 _RUN, _LAST_ACTION, _LAST_NUMBER, _LAUNCHING = "run", "last_action", "last_number", "launching"
 _POLICY, _REFUSALS, _LAUNCH_AFTER, _NOTED = "policy", "refusals", "launch_after", "noted"
@@ -79,6 +69,7 @@ class ScalingDriver:
         self._launches = launches
         self._run = zlib.crc32(launches.encode())
         self._draws = stream(seed)
+        self._ends, self._lists = (Backoff(spec.interval, stream(seed, what)) for what in ("end", "list"))
         self._dry_run = dry_run or spec.dry_run
         self._lease = max(LEASE_TTL, 3 * spec.interval)
         self._needs_proxy = spec.policy.needs_proxy or any(alert.when.needs_proxy for alert in alerts)
@@ -94,8 +85,7 @@ class ScalingDriver:
         self._token = -1
         self._renew = 0
         self._reconciled = -1
-        self._launching = 0
-        self._last_number = 0
+        self._launching = self._last_number = 0
         self._recalled: dict[int, int] = {}
         self._endings: dict[tuple[str, str], int] = {}
         self._saved: State | None = None
@@ -138,13 +128,17 @@ class ScalingDriver:
             # What fires by then is in the registry.
             self._alerts = Alerts(self._alerts.specs)
             return self._nothing(now, NO_LEASE)
-        if self._reconciled < 0 or now - self._reconciled >= self.spec.reconcile_interval:
+        due = self._reconciled < 0 or now - self._reconciled >= self.spec.reconcile_interval
+        if due and now >= self._lists.after:
             self._reconcile(now)
+        if self._reconciled < 0:
+            return self._hold(now, REFUSED, "its list is not asked for again yet")
         servers = self._without_the_ended(now, self._registry.servers())
-        addresses = {*servers.serving, *servers.canary, *servers.standby, *self.engine.watched()}
+        updating = self._registry.updating()
+        addresses = {*servers.serving, *servers.canary, *servers.standby, *updating, *self.engine.watched()}
         samples = self._registry.read_samples(sorted(addresses))
         proxy = self._registry.read_proxy_load() if self._needs_proxy else None
-        decision = self.engine.tick(now, servers, samples, proxy)
+        decision = self.engine.tick(now, servers, samples, proxy, updating)
         self._world.decided(now, decision)
         if decision.view is not None:
             for event, fields in self._alerts.judge(decision.view, self._orphans):
@@ -189,8 +183,14 @@ class ScalingDriver:
 
     def _reconcile(self, now: int) -> None:
         """Compare the books with what the cloud lists, and carry to the end what was not."""
-        listed = self._cloud.list()
-        vanished = self.engine.adopt(now, listed, self._unknown(listed))
+        listed = self._list(now)
+        if listed is None:
+            return
+        updating = self._registry.updating()
+        # What a deploy has launched it has noted itself.
+        noted = {*self._registry.instances()}
+        own = [one for one in listed if one.address not in updating and one.provider_id not in noted]
+        vanished = self.engine.adopt(now, listed, self._unknown(tuple(own)))
         self._last_number = max(self._last_number, self.engine.highest)
         if not self._dry_run:
             for number, since in self._recalled.items():
@@ -204,9 +204,22 @@ class ScalingDriver:
                 self._bury(provider_id, address)
             orphans = self.engine.orphans()
             ours = {one.provider_id for one in listed if one.number not in orphans}
-            for provider_id in sorted(ours - {*self._registry.instances()}):
+            for provider_id in sorted(ours - noted):
                 self._registry.add_instance(provider_id)
         self._reconciled = now
+
+    def _list(self, now: int) -> tuple[CloudInstance, ...] | None:
+        """What the cloud lists. Refused, it is not asked again for a while: None if the books will do until then. Raises CloudError."""
+        try:
+            listed = self._cloud.list()
+        except CloudError as error:
+            self._lists.refused(now)
+            self._world.emit("list_refused", {"code": error.code})
+            if self._reconciled < 0:
+                raise
+            return None
+        self._lists.granted()
+        return listed
 
     def _unknown(self, listed: tuple[CloudInstance, ...]) -> frozenset[int]:
         """Instances in nobody's books. Where the registry holds no state of this run, nobody can tell."""
@@ -293,9 +306,7 @@ class ScalingDriver:
 
     def _drop_endings(self) -> None:
         """Terminations of what is in the books did not happen, or their address has another owner now."""
-        self._endings = {
-            key: since for key, since in self._endings.items() if not self.engine.number_at(key[1])
-        }
+        self._endings = {key: t for key, t in self._endings.items() if not self.engine.number_at(key[1])}
 
     def _without_the_ended(self, now: int, servers: Servers) -> Servers:
         """*servers*, when terminated ones that registered while they ended are out of them again."""
@@ -304,8 +315,7 @@ class ScalingDriver:
         over = [key for key, since in sorted(self._endings.items()) if now - since >= AFTERLIFE]
         for provider_id, address in sorted({*late, *over}):
             self._bury(provider_id, address)
-        for key in over:
-            del self._endings[key]
+        self._endings = {key: since for key, since in self._endings.items() if key not in over}
         return self._registry.servers() if late else servers
 
     # Acting.
@@ -328,7 +338,7 @@ class ScalingDriver:
                 case Launch():
                     done = self._launch(now)
                 case Terminate():
-                    done = self._terminate(action)
+                    done = self._terminate(now, action)
                 case Promote(address):
                     done = self._promote(address)
                 case Drain(number, address):
@@ -362,13 +372,15 @@ class ScalingDriver:
         self._registry.add_instance(instance.provider_id)
         return True
 
-    def _terminate(self, action: Terminate) -> bool:
-        """A refusal leaves the books as they are: the next turn asks again."""
+    def _terminate(self, now: int, action: Terminate) -> bool:
+        """A refusal leaves the books as they are: it is asked for again, after a while."""
         try:
             self._world.terminate(action.number, action.provider_id, action.reason)
         except CloudError as error:
+            self.engine.end_after = self._ends.refused(now, action.number)
             self._world.emit("terminate_refused", {"server": action.number, "code": error.code})
             return False
+        self._ends.granted()
         self.engine.terminated(action.number)
         self._bury(action.provider_id, action.address)
         return True

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from .autoscaler import Decision
 from .ports import CloudInstance
+from .scaling_decision import Decision
 
 
 class World(Protocol):

@@ -17,25 +17,32 @@ HEAD = f"""# The command line
 
 {(cli.__doc__ or "").replace(chr(10), " ").removeprefix("The command line. ")}
 """
-_VALUES = {int: "N", str: "NAME", Path: "DIR"}
+_VALUES = {int: "N", float: "N", str: "NAME", Path: "DIR"}
 
 
 def cli_markdown() -> str:
     """Markdown: a section per command, in the order of the help."""
-    sections = [line for info in cli.app.registered_commands for line in _command(info)]
-    for group in cli.app.registered_groups:
-        commands = group.typer_instance.registered_commands if group.typer_instance else ()
-        sections += [line for info in commands for line in _command(info, f"{group.name} ")]
+    sections = [line for name, info in commands() for line in _command(name, info)]
     return "\n".join([HEAD, *sections])
 
 
-def _command(info: Any, group: str = "") -> Iterator[str]:
+def commands(app: Any = cli.app, before: str = "") -> list[tuple[str, Any]]:
+    """Every command with its full name: those of groups, such as ``deploy serve``, after the others."""
+    found = [
+        (before + (info.name or info.callback.__name__.replace("_", "-")), info)
+        for info in app.registered_commands
+    ]
+    for group in app.registered_groups:
+        found += commands(group.typer_instance, f"{before}{group.name} ")
+    return found
+
+
+def _command(name: str, info: Any) -> Iterator[str]:
     hints = get_type_hints(info.callback, include_extras=True)
     parameters = [
         _Parameter(name, hints[name], parameter.default)
         for name, parameter in inspect.signature(info.callback).parameters.items()
     ]
-    name = group + (info.name or info.callback.__name__)
     usage = [name, *(one.spelled for one in parameters if one.is_argument)]
     if not all(one.is_argument for one in parameters):
         usage.append("[OPTIONS]")

@@ -6,7 +6,7 @@ from typing import Any
 from ..core.limits import BACKING_OFF, BACKOFF, COOLDOWN, COST, MAXIMUM, MINIMUM
 from ..core.model import AutoscalerSpec
 from ..core.records import METRICS, figures_of
-from ..core.scaling import NO_LEASE, REFUSED, UNREACHABLE
+from ..core.scaling_decision import NO_LEASE, REFUSED, UNREACHABLE
 from .wording import duration, plural, share
 
 Row = Mapping[str, Any]

@@ -33,7 +33,8 @@ PICTURES = {
         "load beside outcomes, latency, fleet, load and memory per server, and what happened",
         (
             (panels_traffic.outcomes, 2.4), (panels_traffic.latency, 2.2), (panels_fleet.sizes, 1.4),
-            (panels_fleet.load, 1.7), (panels_fleet.memory, panels_fleet.memory_height), (panels_events.happenings, panels_events.event_height),
+            (panels_fleet.load, 1.7), (panels_fleet.memory, panels_fleet.memory_height),
+            (panels_events.alerts, panels_events.alert_height), (panels_events.happenings, panels_events.event_height),
         ),
     ),
     "outcomes": Picture("requests per second by outcome", ((panels_traffic.outcomes, 2.6),)),
@@ -52,7 +53,8 @@ PICTURES = {
     ),
     "dependencies": Picture("time spent in io and calls", ((panels_proxy.waits, 2.0),)),
     "events": Picture(
-        "faults, decisions and alerts", ((panels_events.happenings, panels_events.event_height),)
+        "alerts and what was expected of them, faults and decisions",
+        ((panels_events.alerts, panels_events.alert_height), (panels_events.happenings, panels_events.event_height)),
     ),
     "cost": Picture("instances paid for and serving", ((panels_fleet.paid, 1.6),)),
 }  # fmt: skip

@@ -6,14 +6,19 @@ from typing import Any
 
 import numpy as np
 
-PHASES = ("pending", "booting", "serving", "canary", "standby", "draining", "failed")
+PHASES = ("pending", "booting", "serving", "canary", "standby", "draining", "updating", "failed")
 """In the order in which they are drawn; an instance that is gone has no phase."""
 
-DEATHS = {"killed": "killed", "out_of_memory": "out of memory", "boot_failed": "boot failed"}
+DEATHS = {
+    "killed": "killed",
+    "out_of_memory": "out of memory",
+    "boot_failed": "boot failed",
+    "crashed": "crashed",
+}
 
 _NEXT = {
     "launched": "pending", "booting": "booting", "promoted": "serving", "draining": "draining", "killed": "failed",
-    "out_of_memory": "failed", "boot_failed": "failed",
+    "out_of_memory": "failed", "boot_failed": "failed", "crashed": "failed", "updating": "updating",
 }  # fmt: skip
 
 
@@ -52,8 +57,8 @@ def lifelines(events: Iterable[Mapping[str, Any]], end: int) -> list[Lifeline]:
         life = lives[server]
         if name in DEATHS:
             life.deaths.append((time, DEATHS[name]))
-        if name == "ready":
-            life.ready = time
+        if name in ("ready", "registered"):
+            life.ready = time if name == "ready" else life.ready
             role = event.get("role")
             turn(server, time, role if role in PHASES else "serving")
         elif name in _NEXT:

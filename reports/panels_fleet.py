@@ -19,6 +19,7 @@ from .drawing import (
     SERIES,
     SKY,
     STYLES,
+    YELLOW,
     counts,
     legend,
     nothing,
@@ -35,7 +36,7 @@ MANY_LIVES = 60
 
 PHASE_LOOKS = {
     "pending": ("#BBBBBB", ""), "booting": (SKY, "//"), "serving": (GREEN, ""), "canary": (BLUE, "++"),
-    "standby": (PURPLE, "--"), "draining": (ORANGE, "\\\\"), "failed": (RED, "xx"),
+    "standby": (PURPLE, "--"), "draining": (ORANGE, "\\\\"), "updating": (YELLOW, ".."), "failed": (RED, "xx"),
 }  # fmt: skip
 
 
@@ -92,7 +93,7 @@ def _areas(axis: Any, evidence: Evidence) -> None:
     found = populations(evidence.lives, evidence.seconds, evidence.width)
     base = np.zeros(evidence.bins)
     x = np.arange(evidence.bins + 1) * evidence.width
-    for phase in ("serving", "canary", "standby", "draining", "booting", "pending", "failed"):
+    for phase in ("serving", "canary", "standby", "draining", "updating", "booting", "pending", "failed"):
         if not found[phase].any():
             continue
         colour, hatch = PHASE_LOOKS[phase]
@@ -130,7 +131,7 @@ def sizes(axis: Any, evidence: Evidence) -> None:
     axis.step(time[::width], serving, where="post", color=GREEN, linewidth=1.6, label="serving")
     styles = (
         (State.PENDING, GREY, "--"), (State.BOOTING, BLUE, "--"), (State.STANDBY, SKY, "-."),
-        (State.DRAINING, ORANGE, ":"), (State.FAILED, RED, ":"),
+        (State.DRAINING, ORANGE, ":"), (State.UPDATING, PURPLE, "-."), (State.FAILED, RED, ":"),
     )  # fmt: skip
     for state, colour, style in styles:
         chosen = evidence.in_states((state,))

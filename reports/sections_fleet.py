@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core.model import SECOND
+from ..core.rollout.outcome import outcomes
 from .facts import Peak
 from .markup import folded, folding, paragraph, table
 from .panels_events import QUIET
@@ -114,7 +115,7 @@ def _reason(event: Mapping[str, Any]) -> str:
 
 
 def happenings(data: ReportData) -> str:
-    """Faults, decisions and alerts on one time axis, and the faults in a table."""
+    """Faults, deploys, decisions and alerts on one time axis, and the deploys and faults in tables."""
     evidence = data.evidence
     lasting = {(name, start): stop for name, start, stop in fault_spans(evidence.events, evidence.end)}
     rows = []
@@ -123,6 +124,7 @@ def happenings(data: ReportData) -> str:
         lasts = "" if stop is None else f"{moment(stop)} ({duration(stop - event['t'])})"
         rows.append((moment(event["t"]), described(event), lasts))
     text = data.picture("events")
+    text += _deploys(data)
     text += folding("faults", ("at", "fault", "until"), rows) if rows else paragraph("No fault struck.")
     others = [event for event in evidence.events if event["event"] not in QUIET]
     if others:
@@ -131,6 +133,20 @@ def happenings(data: ReportData) -> str:
         if len(others) > MOST_EVENTS:
             text += paragraph(f"The first {MOST_EVENTS:,} are listed; all are in events.jsonl.")
     return text
+
+
+def _deploys(data: ReportData) -> str:
+    """How each deploy ended."""
+    rows = []
+    for one in outcomes(data.evidence.fleet.deploys, data.evidence.events):
+        took = duration(one.ended - one.began) if one.ended >= 0 <= one.began else ""
+        end = one.end.replace("_", " ") + (
+            "" if one.held else f" (expected: {one.spec.expect.replace('_', ' ')})"
+        )
+        at = moment(one.spec.at if one.began < 0 else one.began)
+        rows.append((at, one.spec.name, one.spec.branch, one.spec.version, end, took, one.reason))
+    header = ("at", "deploy", "branch", "version", "end", "took", "why")
+    return folding("deploys", header, rows) if rows else ""
 
 
 def _fields(event: Mapping[str, Any]) -> str:

@@ -29,6 +29,11 @@ def verdict(data: ReportData) -> str:
         )
         for one in data.findings
     ]  # fmt: skip
+    rows += [
+        (one["name"], one["objective"], measured(one["unit"], one["value"]), "",
+         "no verdict (partial)" if partial else "✓ held" if one["held"] else "✗ violated", "", "")
+        for one in data.evidence.summary["slo"] if one["indicator"] == "deploy"
+    ]  # fmt: skip
     header = (
         "objective",
         "condition",

@@ -9,6 +9,8 @@ import pyarrow as pa
 from ..core.alerts import FIRED, ExpectVerdict, judge_expectation
 from ..core.model import FLOOD, SECOND, FleetSpec
 from ..core.outcomes import NAMES, Outcome
+from ..core.rollout.outcome import Outcome as DeployOutcome
+from ..core.rollout.outcome import outcomes
 from ..core.slo import Verdict, judge, percentile, unit_of
 from .tables import STATES, Reader, codes, numbers
 
@@ -33,6 +35,7 @@ def summarise(
     outcome = codes(requests, "outcome", NAMES)
     verdicts = [judge(slo, time, source, latency, outcome) for slo in fleet.slos]
     expected = [judge_expectation(one, _fired(one.alert, events)) for one in fleet.expects]
+    ends = outcomes(fleet.deploys, events)
     readers = [n for n, spec in enumerate(fleet.sources) if spec.client.mode != FLOOD]
     answered = np.sort(latency[(outcome == Outcome.OK) & np.isin(source, readers)])
     return {
@@ -40,10 +43,17 @@ def summarise(
         "scenario_hash": fingerprint,
         "seed": fleet.seed,
         "digest": digest,
-        "passed": all(one.held for one in verdicts) and all(one.held for one in expected),
+        "passed": all(one.held for one in verdicts)
+        and all(one.held for one in expected)
+        and all(one.held for one in ends),
         "duration_ns": fleet.duration,
         "end_ns": end,
-        "slo": [*(_slo(verdict) for verdict in verdicts), *(_expected(verdict) for verdict in expected)],
+        "slo": [
+            *(_slo(verdict) for verdict in verdicts),
+            *(_expected(verdict) for verdict in expected),
+            *(_ended(one) for one in ends if one.spec.expect),
+        ],
+        **({"deploys": [_deploy(one) for one in ends]} if ends else {}),
         "planned": len(time),
         "sent": table("attempts", ("attempt",)).num_rows,
         "outcomes": _counts(outcome),
@@ -93,6 +103,35 @@ def _expected(verdict: ExpectVerdict) -> dict[str, Any]:
         "from_ns": spec.start,
         "to_ns": spec.start + spec.within,
         "held": verdict.held,
+    }
+
+
+def _ended(outcome: DeployOutcome) -> dict[str, Any]:
+    """How a deploy was expected to end, in the shape of an objective; its value is how long that took, None: it did not end so."""
+    spec = outcome.spec
+    return {
+        "name": f"deploy {spec.name}",
+        "objective": f"deploy {spec.name} is {spec.expect.replace('_', ' ')}",
+        "indicator": "deploy",
+        "unit": "delay",
+        "bound": 0,
+        "value": outcome.ended - outcome.began if outcome.held else None,
+        "from_ns": spec.at,
+        "to_ns": max(outcome.ended, spec.at),
+        "held": outcome.held,
+    }
+
+
+def _deploy(outcome: DeployOutcome) -> dict[str, Any]:
+    """What became of a deploy."""
+    return {
+        "name": outcome.spec.name,
+        "branch": outcome.spec.branch,
+        "version": outcome.spec.version,
+        "began_ns": outcome.began,
+        "ended_ns": outcome.ended,
+        "outcome": outcome.end,
+        "reason": outcome.reason,
     }
 
 

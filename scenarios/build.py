@@ -20,6 +20,7 @@ from ..core.model import (
 from ..core.routing import ALGORITHMS
 from .alerting import alert_specs, expect_specs
 from .cost import affordable
+from .deploying import deploy_specs, version_specs
 from .fault_timeline import fault_timeline
 from .plan import Plan, Program
 from .profile import on_machine
@@ -71,6 +72,8 @@ def _fleet(document: Document, traffic: Sources) -> FleetSpec:
         slos=tuple(_slo(slo, document, traffic) for slo in document.slo),
         alerts=alert_specs(document),
         expects=expect_specs(document),
+        versions=version_specs(document),
+        deploys=deploy_specs(document),
         header_sets=tuple(traffic.header_sets),
     )
 
@@ -89,6 +92,12 @@ def _app(document: Document) -> AppSpec:
         boot_time=app.boot_time.resolve(),
         boot_failure=app.boot_failure,
         weights=tuple(app.weights),
+        metrics=tuple(
+            metric.resolve(name) for name, metric in (app.metrics or {}).items() if metric.modelled
+        ),
+        declared=tuple(app.metrics or {}),
+        metrics_path=app.metrics_path or "",
+        remedy=app.on_low_memory.resolve() if app.on_low_memory else None,
     )
 
 

@@ -149,6 +149,9 @@ def library_markdown(scenarios: Mapping[str, Document]) -> str:
     lines: list[str] = []
     for name, document in scenarios.items():
         lines += [f"## {name}\n", *document.description.strip().splitlines(), ""]
+        for deploy in document.deploys:
+            if deploy.expect is not None:
+                lines.append(f"- deploy {deploy.called} is {deploy.expect.replace('_', ' ')}")
         for slo in document.slo:
             bound = f"below {slo.below}" if slo.below is not None else f"above {slo.above}"
             start = f" from {format_duration(slo.from_)}" if slo.from_ else ""

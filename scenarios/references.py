@@ -6,7 +6,7 @@ from pathlib import Path as FilePath
 
 from ..core.model import SECOND
 from ..core.order import INDEX_BITS
-from . import alerting
+from . import alerting, custom_metrics, deploying
 from .access_log import read_access_log
 from .cost import cost_problems
 from .effort import notes as effort_notes
@@ -51,6 +51,8 @@ def check(document: Document, folder: FilePath) -> list[Found]:
         *_autoscaler(document),
         *_duplicates("alerts", [a.name for a in document.alerts], "name"),
         *alerting.check(document),
+        *custom_metrics.check(document),
+        *deploying.check(document),
         *cost_problems(document),
     ]
 
@@ -254,9 +256,11 @@ def warnings(document: Document) -> list[str]:
             for f in document.faults
             if f.role in EXTRA and not f.target.address and getattr(document.fleet.app, EXTRA[f.role]) == 0
         ),
+        *(f"deploy {d.called!r} is due after the end" for d in document.deploys if d.at >= end),
         *(f"traffic {t.name!r} begins after the end" for t in document.traffic if t.start >= end),
         *(f"objective {s.name!r} looks at a time after the end" for s in document.slo if s.from_ >= end),
         *effort_notes(document),
+        *custom_metrics.warnings(document),
     ]
 
 

@@ -124,7 +124,7 @@ class Scenario:
         """A hash of all that can change a result.
 
         Not in it: the seed, which is stated beside it, what is only told of a profile's machine, and which backends stand for Redis and EC2 (or the account to fly on), for those must not change anything,
-        a program of the user's own, which a rehearsal does not run, who is told of alerts, what to think of samples without a time, which it does not have,
+        programs of the user's own, which a rehearsal does not run, who is told of alerts, what to think of samples without a time, which it does not have,
         and what an instance costs where nothing looks at it.
         Files count by their (unpacked) content, not by their name.
         """
@@ -137,10 +137,16 @@ class Scenario:
         data["fleet"]["registry"].pop("backend")
         data["fleet"]["cloud"].pop("backend")
         data["fleet"]["cloud"].pop("aws", None)
-        for told in ("command", "directory"):
+        for told in ("command", "directory", "metrics_path"):
             data["fleet"]["app"].pop(told, None)
+        for told in ("command", "timeout"):
+            data["fleet"]["app"].get("on_low_memory", {}).pop(told, None)
         for alert in data["alerts"]:
             alert.pop("notify")
+        if not data["deploys"]:
+            for unused in ("versions", "initial_version", "deploys"):
+                # Nothing else looks at them.
+                data.pop(unused)
         for empty in ("alerts", "expect"):
             # Scenarios of before there were any keep their hashes.
             if not data[empty]:

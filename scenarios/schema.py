@@ -14,6 +14,7 @@ from .problems import nearest
 from .profile import Profile
 from .schema_alerts import Alert, Expectation
 from .schema_base import Model, Name
+from .schema_deploys import Deploy, Version
 from .schema_faults import Fault
 from .schema_fleet import Endpoint, Fleet
 from .schema_policies import Policy
@@ -152,6 +153,13 @@ class Document(Model):
         None, description="the machine that the rehearsal stands for; omitted: none in particular"
     )
     faults: list[Fault] = Field([], description="faults")
+    versions: dict[Name, Version] = Field(
+        {}, description="versions of the app servers, by name, for `deploys`"
+    )
+    initial_version: Name = Field(
+        "v1", description="the version that runs at the start; one of `versions`, or just as the fleet says"
+    )
+    deploys: list[Deploy] = Field([], max_length=100, description="deploys")
     slo: list[Slo] = Field([], description="objectives; one that is violated makes the exit code 3")
     alerts: list[Alert] = Field(
         [], max_length=100, description="alerts, judged at the autoscaler's turns; they need an autoscaler"

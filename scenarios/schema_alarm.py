@@ -14,7 +14,7 @@ from pydantic import (
 from ..core.policies.adjustments import AdjustmentType
 from ..core.policies.alarms import MINUTE, Alarm, MissingData
 from .schema_base import Count, FieldError, Model, Positive
-from .schema_metrics import Metric, format_level, parse_level
+from .schema_metrics import Measured, Metric, named, parse_level, written
 from .units import Duration, Rate, Share
 
 DAY = 24 * 60 * MINUTE
@@ -22,12 +22,12 @@ DAY = 24 * 60 * MINUTE
 Change = Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
 
 
-class AlarmRule(Model):
+class AlarmRule(Measured):
     """An alarm on a metric's average over the servers, in periods, and how its adjustments are meant."""
 
     metric: Metric = Field("requests", description="what is averaged over the servers and the period")
-    threshold: Rate | Share | Count = Field(
-        description="the alarm's: a rate (requests), a percentage (memory, cpu) or a number (in_flight)"
+    threshold: Rate | Share | Count | float = Field(
+        description="the alarm's: a rate (requests), a percentage (memory, cpu) or a number (in_flight, custom)"
     )
     inclusive: bool = Field(
         True, description="the threshold itself breaches as well (CloudWatch's ...OrEqualTo...)"
@@ -52,14 +52,12 @@ class AlarmRule(Model):
     @field_validator("threshold", mode="wrap")
     @classmethod
     def _of_the_metric(cls, value: Any, handler: Any, info: ValidationInfo) -> Any:
-        metric = info.data.get("metric")
+        metric = named(info)
         return value if metric is None else parse_level(metric, value)
 
     @model_serializer(mode="wrap")
     def _serialize(self, handler: SerializerFunctionWrapHandler) -> Any:
-        data = handler(self)
-        data["threshold"] = format_level(self.metric, self.threshold)
-        return data
+        return written(self, handler(self), "threshold", self.threshold)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -81,7 +79,7 @@ class AlarmRule(Model):
         """The engine's alarm: for values *above* the threshold, or below."""
         return Alarm(
             float(self.threshold),
-            self.metric,
+            self.measured,
             above,
             self.inclusive,
             self.period,

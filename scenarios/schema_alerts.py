@@ -167,13 +167,67 @@ def _bound(part: "When | Bounds | ProxyMark") -> str:
     return f"above {part.above}" if part.above is not None else f"below {part.below}"
 
 
+class EmailLogin(Model):
+    """A login with a password that is kept elsewhere: exactly one of password_env and password_file."""
+
+    user: Name = Field(description="user")
+    password_env: Name | None = Field(
+        None, description="environment variable that holds the password in flight"
+    )
+    password_file: Word | None = Field(
+        None,
+        description="file whose only line is the password; relative to the directory that windtunnel is started in",
+    )
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.password_env is None) == (self.password_file is None):
+            given = "neither" if self.password_env is None else "both"
+            raise FieldError(
+                f"expected either password_env or password_file, got {given}",
+                without=(("password_env",), ("password_file",)),
+            )
+        return self
+
+
 class EmailNotice(Model):
-    """A mail, by a server that takes it without a password."""
+    """A mail."""
 
     to: Name = Field(description="address")
     host: Name = Field("127.0.0.1", description="mail server")
     port: int = Field(25, ge=1, le=65_535, description="its port")
     from_: Name = Field("windtunnel@localhost", alias="from", description="sender")
+    security: Literal["none", "starttls", "tls"] = Field(
+        "none",
+        description="`tls` from the start (mostly port 465), `starttls` (587) or nothing in between, never a fallback to `none`",
+    )
+    login: EmailLogin | None = Field(
+        None, description="with `security` only; omitted: the server takes the mail without"
+    )
+    ca_file: Word | None = Field(
+        None,
+        description="certificates to trust (PEM), relative to the directory that windtunnel is started in; omitted: the system's",
+    )
+
+    @model_validator(mode="after")
+    def _secure(self) -> Self:
+        for name in ("login", "ca_file"):
+            if getattr(self, name) is not None and self.security == "none":
+                raise FieldError(
+                    f"expected security starttls or tls with {name}, got none", (name,), (("security",),)
+                )
+        return self
+
+    def resolve(self) -> core.Email:
+        """The engine's."""
+        login = self.login
+        return core.Email(
+            self.to, self.host, self.port, self.from_, self.security,
+            user=login.user if login else "",
+            password_env=(login.password_env or "") if login else "",
+            password_file=(login.password_file or "") if login else "",
+            ca_file=self.ca_file or "",
+        )  # fmt: skip
 
 
 class CommandNotice(Model):
@@ -218,8 +272,7 @@ class Notice(Model):
     def resolve(self) -> core.Receiver:
         """The engine's."""
         if self.email is not None:
-            mail = self.email
-            return core.Email(mail.to, mail.host, mail.port, mail.from_)
+            return self.email.resolve()
         if self.command is not None:
             return core.Command(tuple(self.command.words), self.command.timeout)
         return core.Webhook(str(self.webhook))

@@ -7,7 +7,9 @@ from pydantic import Field, model_validator
 
 from ..core.admission import EXHAUSTION
 from ..core.routing import ALGORITHMS
-from .schema_base import Count, Distribution, Model, Name, Positive, Word
+from .schema_base import Count, Distribution, FieldError, Model, Name, Positive, Word
+from .schema_custom import CustomMetricModel, CustomName
+from .schema_remedy import OnLowMemory
 from .units import Duration, Share, Size
 
 Routing = Literal[
@@ -67,6 +69,18 @@ class App(Model):
         None,
         description="where `command` runs, relative to the scenario's file; omitted: where that file is",
     )
+    metrics: dict[CustomName, CustomMetricModel] | None = Field(
+        None,
+        max_length=100,
+        description="custom metrics that servers write besides requests, memory, cpu and in_flight, by name, each with what a modelled server says; policies and alerts name them as `custom`",
+    )
+    metrics_path: Word | None = Field(
+        None,
+        description="where in flight a program of your own tells its custom metrics, such as `/metrics`: JSON (an object of numbers) or Prometheus' text format",
+    )
+    on_low_memory: OnLowMemory | None = Field(
+        None, description="a remedy that a server runs when its memory is nearly used up; omitted: none"
+    )
 
     @model_validator(mode="after")
     def _bounds(self) -> "App":
@@ -76,6 +90,17 @@ class App(Model):
             raise ValueError(f"expected initial not above max, got initial {self.initial} and max {self.max}")
         if self.directory is not None and self.command is None:
             raise ValueError(f"expected a command to run in the directory {self.directory!r}, got none")
+        if self.metrics_path is not None and (self.command is None or not self.metrics):
+            missing = "command" if self.command is None else "metrics"
+            raise FieldError(
+                f"expected {missing} with metrics_path, got none", ("metrics_path",), ((missing,),)
+            )
+        if self.on_low_memory is not None and self.memory.total is None:
+            raise FieldError(
+                "expected memory.total: without a limit there is no share of it",
+                ("on_low_memory",),
+                (("memory",),),
+            )
         return self
 
 

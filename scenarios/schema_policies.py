@@ -27,7 +27,7 @@ class TargetTrackingPolicy(Target):
 
     def resolve(self) -> core.TargetTracking:
         """The engine's policy."""
-        return core.TargetTracking(float(self.target), self.metric, self.tolerance)
+        return core.TargetTracking(float(self.target), self.measured, self.tolerance)
 
 
 Leaf = (

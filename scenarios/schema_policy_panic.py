@@ -37,8 +37,8 @@ _Threshold = Annotated[
 class PanicPolicy(Target):
     """Knative's pod autoscaler: an average over a long window, and over a short one when load jumps."""
 
-    target: Rate | Share | Positive = Field(
-        description="what one server can take: a rate (requests), a percentage (memory, cpu) or a number (in_flight)"
+    target: Rate | Share | Positive | float = Field(
+        description="what one server can take: a rate (requests), a percentage (memory, cpu) or a number (in_flight, custom)"
     )
     target_utilization: Share = Field(0.7, ge=0.01, description="so much of target is wanted on average")
     stable_window: Duration = Field(
@@ -74,7 +74,7 @@ class PanicPolicy(Target):
         """The engine's policy."""
         return Panic(
             target=float(self.target),
-            metric=self.metric,
+            metric=self.measured,
             utilization=self.target_utilization,
             stable_window=self.stable_window,
             panic_window=self.panic_window,

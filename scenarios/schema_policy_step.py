@@ -67,7 +67,7 @@ class StepRuleModel(AlarmRule):
         below = written.startswith("-") if isinstance(written, str) else written < 0
         size: Any = written if not below else written[1:] if isinstance(written, str) else -written
         try:
-            found = float(parse_level(self.metric, size))
+            found = float(parse_level(self.measured, size))
         except ValueError as error:
             expected = str(error).split(", got ")[0]
             raise FieldError(f"{expected}, got {show(written)}", ("steps", number, name)) from None

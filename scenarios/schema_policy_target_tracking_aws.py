@@ -46,7 +46,7 @@ class TargetTrackingAwsPolicy(Target):
         """The engine's policy."""
         return TargetTrackingAws(
             float(self.target),
-            self.metric,
+            self.measured,
             self.period,
             self.out_datapoints,
             self.in_datapoints,

@@ -34,12 +34,12 @@ class HpaTarget(Target):
 
     @model_validator(mode="after")
     def _of_kubernetes(self) -> Self:
-        if self.metric in SHARES and abs(self.target * 100 - round(self.target * 100)) > 1e-9:
+        if self.measured in SHARES and abs(self.target * 100 - round(self.target * 100)) > 1e-9:
             raise FieldError(
                 f"expected a whole percentage, as Kubernetes has, got {format_share(self.target)}",
                 ("target",),
             )
-        if self.total and self.metric in SHARES:
+        if self.total and self.measured in SHARES:
             raise FieldError(
                 f"expected metric requests or in_flight for a total: the sum of shares of {self.metric} says nothing",
                 ("total",),
@@ -48,7 +48,7 @@ class HpaTarget(Target):
 
     def resolve(self) -> HpaMetric:
         """The engine's."""
-        return HpaMetric(float(self.target), self.metric, self.total)
+        return HpaMetric(float(self.target), self.measured, self.total)
 
 
 class HpaRate(Model):
@@ -169,7 +169,7 @@ class TargetTrackingHpaPolicy(HpaBehavior):
     @field_validator("metrics")
     @classmethod
     def _each_once(cls, value: list[HpaTarget]) -> list[HpaTarget]:
-        names = [one.metric for one in value]
+        names = [one.measured for one in value]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"expected each metric once, got {show(twice[0])} more than once")

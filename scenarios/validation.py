@@ -27,6 +27,7 @@ _NAMED_IN: dict[str, Path] = {
     "no endpoint ": ("endpoints",),
     "no dependency ": ("fleet", "dependencies"),
     "no traffic ": ("traffic",),
+    "no version ": ("versions",),
 }
 _OF_ABSENCE = ("got none", "got neither", "got an empty mapping")
 

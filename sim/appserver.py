@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 from ..core import appserver as rules
 from ..core import draws
-from ..core.model import AppSpec
+from ..core.model import FIRST, AppSpec, VersionSpec
 from ..core.order import Kind
 from ..core.outcomes import Outcome
+from ..core.remedy import given_back
 from .entities import Job
 from .timeline import Timeline
 
@@ -23,8 +24,11 @@ UPSTREAM_RESET = int(Outcome.UPSTREAM_RESET)
 class AppServer:
     """The process on one instance."""
 
-    def __init__(self, number: int, spec: AppSpec, timeline: Timeline, plane: "DataPlane") -> None:
+    def __init__(
+        self, number: int, spec: AppSpec, timeline: Timeline, plane: "DataPlane", version: VersionSpec = FIRST
+    ) -> None:
         self.number = number
+        self.version = version
         self.spec = spec
         self.timeline = timeline
         self.plane = plane
@@ -37,8 +41,7 @@ class AppServer:
         self.served = 0
         self.bodies = 0
         self.requests = 0
-        self.slow = 1.0
-        self.error_share, self.error_status = 0.0, 0
+        self.disturb(1.0, 0.0, 0)
         self.leaked = 0
         self.pauses = 0
         self._paused_at = self._frozen = 0
@@ -200,11 +203,25 @@ class AppServer:
             handler = self.plane.arrive if kind == Kind.APP_ARRIVE else self._io_done
             self.timeline.at(now, kind, self.number, job.number, job.lane, handler, job)
 
+    def disturb(self, factor: float, share: float, status: int) -> None:
+        """What a fault does to it from now on, beside what its version does (see sim.plane.Plane.disturb_server)."""
+        version = self.version
+        self.slow = version.cpu_factor * factor
+        self.error_share, self.error_status = rules.errors_of_both(
+            version.error_share, version.error_status, share, status
+        )
+
     def leak(self, size: int) -> None:
         """So many bytes are lost."""
         self.leaked += size
         if rules.out_of_memory(self.memory, self.spec.memory.total):
             self.plane.out_of_memory(self)
+
+    def free(self, share: float) -> int:
+        """Give back this share of what was leaked; in bytes."""
+        freed = given_back(self.spec.memory.leak * self.served + self.leaked, share)
+        self.leaked -= freed
+        return freed
 
     def stop(self) -> list[Job]:
         """The process ends at once; what it had in flight. Requests that nobody took up have no connection any more."""

@@ -10,15 +10,19 @@ from typing import Any
 import simpy
 
 from ..core.appserver import slowed
+from ..core.custom import said
 from ..core.draws import BOOT_FAILURE, BOOT_TIME, draw, key, uniform
-from ..core.lifecycle import ALIVE, READY, State
-from ..core.model import SECOND, FleetSpec
+from ..core.lifecycle import READY, State
+from ..core.model import NONE, SECOND, FleetSpec
 from ..core.order import Kind
 from ..core.ports import Cloud, CloudInstance, ProxyLoad, Registry, RegistryError, Sample, Sink
+from ..core.routing import each
 from ..core.table import CANARY, SERVING
+from ..core.tallies import tallies_of
 from .embedded_cloud import number_of
 from .instances import Instance, Instances
 from .plane import Plane, ServerSample
+from .remedies import Remedies
 from .timeline import Timeline
 from .troubles import REGISTRY_TIMEOUT, TroubledCloud, Troubles
 
@@ -27,8 +31,8 @@ Process = Generator[simpy.Event, Any, None]
 WORDS = {state: state.word for state in State}
 LATER = 1 << 24
 """Above every instance number: the entity of what is not about one."""
-_ROLE_STATES = {"serving": State.SERVING, "canary": State.CANARY, "standby": State.STANDBY}
-_ROLES = {state: role for role, state in _ROLE_STATES.items()}
+ROLE_STATES = {"serving": State.SERVING, "canary": State.CANARY, "standby": State.STANDBY}
+_ROLES = {state: role for role, state in ROLE_STATES.items()}
 
 
 class ControlPlane:
@@ -50,12 +54,16 @@ class ControlPlane:
         self.finished = timeline.env.event()
         self.each_second: Callable[[int], None] = lambda now: None
         self.joined: Callable[[Instance], None] = lambda instance: None
+        self.releases: dict[str, int] = dict.fromkeys(ROLE_STATES, 0)
+        """The version (index) of instances that are launched in a role from now on."""
         self._frozen: dict[int, ServerSample] = {}
         self._restart_after = fleet.proxy.restart_after
         self._boot_stream = key(fleet.seed, "boot")
+        self._remedies = None if fleet.app.remedy is None else Remedies(fleet.app.remedy, self)
         self._reachable = True
         # Nobody else would read it.
         self._proxy_writes = fleet.needs_proxy
+        self._share = each(fleet.proxy.canary_every)
         plane.lost = self._lost
         plane.proxy_down = self._proxy_down
 
@@ -68,7 +76,7 @@ class ControlPlane:
         app = self.fleet.app
         roles = ["serving"] * app.initial + ["canary"] * app.canaries + ["standby"] * app.standby
         for role in roles:
-            instance = self._launch(role)
+            instance = self.launch(role)
             instance.become(State.BOOTING)
             self._up(instance)
         env = self.timeline.env
@@ -80,17 +88,19 @@ class ControlPlane:
 
     # Instances.
 
-    def _launch(self, role: str) -> Instance:
-        """Ask the cloud for an instance of *role*."""
+    def launch(self, role: str, version: int = NONE) -> Instance:
+        """Ask the cloud for an instance of *role*. Raises CloudError."""
         number = self.registry.next_number(max(self.instances.by_number, default=0))
         cloud = self.cloud.launch(number, role, f"{self.launches}-{number}")
         self.registry.add_instance(cloud.provider_id)
-        return self.granted(cloud)
+        return self.granted(cloud, version)
 
-    def granted(self, cloud: CloudInstance) -> Instance:
-        """The cloud has granted an instance."""
+    def granted(self, cloud: CloudInstance, version: int = NONE) -> Instance:
+        """The cloud has granted an instance; without *version* it runs what its role's instances do."""
         instance = self.instances.add(cloud, self.timeline.now())
-        self.emit("launched", {"server": cloud.number, "role": cloud.role})
+        instance.version = self.releases[cloud.role] if version < 0 else version
+        build = {"version": self.fleet.version(instance.version).name} if self.fleet.versions else {}
+        self.emit("launched", {"server": cloud.number, "role": cloud.role, **build})
         return instance
 
     def boot(self, instance: Instance) -> None:
@@ -104,7 +114,8 @@ class ControlPlane:
         instance.become(State.BOOTING)
         self.emit("booting", {"server": instance.number})
         bits = draw(self._boot_stream, instance.number, 0, BOOT_TIME)
-        length = slowed(self.fleet.app.boot_time.sample(bits), self.troubles.boot_factor)
+        boot_time = self.fleet.app_of(instance.version).boot_time
+        length = slowed(boot_time.sample(bits), self.troubles.boot_factor)
         time = self.timeline.now() + length
         yield self.timeline.until(time, Kind.READY, instance.number)
         if not instance.is_in(State.BOOTING):
@@ -113,18 +124,38 @@ class ControlPlane:
         if luck < self.fleet.app.boot_failure or self.troubles.boot_fails(instance.number):
             instance.become(State.FAILED)
             self.emit("boot_failed", {"server": instance.number})
-        else:
+        elif instance.joins:
             self._up(instance)
+        else:
+            self.start(instance)
 
     def _up(self, instance: Instance) -> None:
         """The application is up: it registers itself."""
-        instance.become(_ROLE_STATES[instance.cloud.role])
+        instance.become(ROLE_STATES[instance.cloud.role])
         instance.ready = self.timeline.now()
-        self.plane.boot(instance.number)
+        self.start(instance)
         if not self._register(instance):
             self.timeline.env.process(self._register_later(instance))
         self.emit("ready", {"server": instance.number, "role": instance.cloud.role})
         self.joined(instance)
+
+    def start(self, instance: Instance) -> None:
+        """A process of the instance's version is up, whether or not the registry lists it."""
+        instance.up = self.timeline.now()
+        instance.life += 1
+        self.plane.boot(instance.number, instance.version)
+        after = self.fleet.version(instance.version).crash_after
+        if after >= 0:
+            self.timeline.env.process(self._crash(instance, instance.up + after))
+
+    def _crash(self, instance: Instance, time: int) -> Process:
+        """The process dies by itself, unless it was ended before. Nobody tells the registry."""
+        life = instance.life
+        yield self.timeline.until(time, Kind.READY, 3 * LATER + instance.number)
+        if instance.life == life and instance.up >= 0:
+            lost = self.plane.stop(instance.number)
+            instance.become(State.FAILED)
+            self.emit("crashed", {"server": instance.number, "lost": lost})
 
     def _register(self, instance: Instance) -> bool:
         """The instance puts itself into its role's list; False if it cannot reach the registry."""
@@ -164,6 +195,8 @@ class ControlPlane:
         """End an instance, whatever it is doing; the registry is the autoscaler's to tidy. Raises CloudError."""
         self.cloud.terminate(provider_id)
         instance = self.instances.by_number[number]
+        if instance.is_in(State.GONE):
+            return
         lost = self.plane.stop(number)
         instance.become(State.GONE)
         instance.gone = self.timeline.now()
@@ -206,17 +239,23 @@ class ControlPlane:
                 (now, number, int(instance.state), sample.requests, sample.in_flight, sample.queued,
                  sample.memory, sample.cpu_ns, 0, 0)
             )  # fmt: skip
-            if instance.state in ALIVE and self.troubles.writes_samples(number):
+            if self._remedies is not None and number in samples:
+                self._remedies.look(instance, self._shown(sample).memory)
+            if instance.up >= 0 and self.troubles.writes_samples(number):
                 written.append(self._registry_sample(now, instance, self._shown(sample)))
         self.sink.metrics(rows)
-        load = None
+        own: list[Callable[[], None]] = []
         if self._proxy_writes and not self.plane.down:
             load = ProxyLoad(now, proxy.requests, proxy.unserved, proxy.in_flight, proxy.queued)
+            own.append(lambda: self.registry.write_proxy_load(load))
+        if self.fleet.needs_tallies and not self.plane.down:
+            tallies = tallies_of(now, proxy.counters)
+            own.append(lambda: self.registry.write_tallies(tallies))
         late = self.troubles.registry_latency
         if 0 < late < REGISTRY_TIMEOUT:
-            self.timeline.env.process(self._write_later(now + late, written, load))
+            self.timeline.env.process(self._write_later(now + late, written, own))
         else:
-            self._write(written, load)
+            self._write(written, own)
 
     def _shown(self, sample: ServerSample) -> ServerSample:
         """What the server's monitor writes: what it sees, unless it is stuck."""
@@ -224,21 +263,21 @@ class ControlPlane:
             self._frozen[sample.server] = sample
         return self._frozen.setdefault(sample.server, sample)
 
-    def _write_later(self, time: int, samples: list[Sample], load: ProxyLoad | None) -> Process:
+    def _write_later(self, time: int, samples: list[Sample], own: list[Callable[[], None]]) -> Process:
         yield self.timeline.until(time, Kind.MONITOR, LATER)
-        self._write(samples, load)
+        self._write(samples, own)
 
-    def _write(self, samples: list[Sample], load: ProxyLoad | None) -> None:
+    def _write(self, samples: list[Sample], own: list[Callable[[], None]]) -> None:
+        """The monitors write *samples*, the proxy what it has of its *own*."""
         try:
             self.troubles.reach_registry("monitors")
             self.registry.write_samples(samples)
         except RegistryError as error:
             self._unreachable(error)
-        if load is None:
-            return
         try:
-            self.troubles.reach_registry("proxy")
-            self.registry.write_proxy_load(load)
+            for write in own:
+                self.troubles.reach_registry("proxy")
+                write()
         except RegistryError as error:
             self._unreachable(error)
 
@@ -253,8 +292,9 @@ class ControlPlane:
             memory,
             cpu,
             sample.in_flight,
-            "1",
+            self.fleet.version(instance.version).name,
             WORDS[instance.state],
+            said(app.metrics, sample.requests, sample.in_flight, sample.queued),
         )
 
     def _refreshes(self) -> Process:
@@ -272,6 +312,8 @@ class ControlPlane:
         try:
             self.troubles.reach_registry("proxy")
             servers = self.registry.servers()
+            # Without versions nobody would set another.
+            share = self.registry.canary_share() if self.fleet.needs_tallies else None
         except RegistryError as error:
             self._unreachable(error)
             return
@@ -281,7 +323,7 @@ class ControlPlane:
         listed = {number_of(address): SERVING for address in servers.serving}
         listed.update((number_of(address), CANARY) for address in servers.canary)
         listed.pop(0, None)
-        self.plane.refresh(listed)
+        self.plane.refresh(listed, share or self._share)
 
     def _unreachable(self, error: RegistryError) -> None:
         if self._reachable:
@@ -296,11 +338,20 @@ class ControlPlane:
         self.plane.kill_proxy(cause)
         self._restart_after = self.fleet.proxy.restart_after
 
+    def replace_proxy(self, cause: str, after: int) -> None:
+        """Likewise, if it is up; one that is down comes back *after* so many ns at the latest."""
+        if not self.plane.down:
+            self.restart_proxy(cause, after)
+        else:
+            self.timeline.env.process(self._return_of_proxy(self.timeline.now() + after))
+
     def _proxy_down(self) -> None:
         if self._restart_after >= 0:
             self.timeline.env.process(self._return_of_proxy(self.timeline.now() + self._restart_after))
 
     def _return_of_proxy(self, time: int) -> Process:
         yield self.timeline.until(time, Kind.PROXY_RESTART)
+        if not self.plane.down:
+            return
         self.plane.restart_proxy()
         self._refresh()

@@ -43,6 +43,7 @@ class DataPlane:
         self.clients.proxy = self.proxy
         self.forwarding = self.proxy.forwarding
         self.servers: dict[int, AppServer] = {}
+        self._disturbed: dict[int, tuple[float, float, int]] = {}
         self.toxics = toxics.healthy(1)
         self.clients.toxics = self.forwarding.toxics = self.toxics
         self.dependencies = [
@@ -65,10 +66,14 @@ class DataPlane:
         """Log a control event now."""
         self._emit(self.timeline.now(), name, fields)
 
-    def boot(self, number: int) -> None:
+    def boot(self, number: int, version: int) -> None:
         """See sim.plane.Plane."""
-        assert number not in self.servers, f"instance {number} booted twice"
-        self.servers[number] = AppServer(number, self.fleet.app, self.timeline, self)
+        before = self.servers.get(number)
+        assert before is None or not before.alive, f"instance {number} booted while it is up"
+        spec, build = self.fleet.app_of(version), self.fleet.version(version)
+        server = self.servers[number] = AppServer(number, spec, self.timeline, self, build)
+        if number in self._disturbed:
+            server.disturb(*self._disturbed[number])
 
     def stop(self, number: int) -> int:
         """See sim.plane.Plane."""
@@ -80,10 +85,11 @@ class DataPlane:
             self._fail(job, UPSTREAM_RESET)
         return len(lost)
 
-    def refresh(self, listed: Mapping[int, int]) -> None:
+    def refresh(self, listed: Mapping[int, int], share: tuple[int, int]) -> None:
         """See sim.plane.Plane."""
         if not self.proxy.down:
             self.forwarding.update(listed)
+            self.forwarding.share = share
 
     def _schedule_health(self, turn: int, interval: int) -> None:
         self.timeline.at(turn * interval, Kind.HEALTH, 0, 0, 0, self._check_health, turn, interval)
@@ -116,13 +122,17 @@ class DataPlane:
 
     def disturb_server(self, number: int, factor: float, share: float, status: int) -> None:
         """See sim.plane.Plane."""
-        server = self.servers[number]
-        server.slow, server.error_share, server.error_status = factor, share, status
+        self._disturbed[number] = (factor, share, status)
+        self.servers[number].disturb(factor, share, status)
 
     def leak(self, number: int, size: int) -> None:
         """See sim.plane.Plane."""
         if self.servers[number].alive:
             self.servers[number].leak(size)
+
+    def free(self, number: int, share: float) -> int:
+        """See sim.plane.Plane."""
+        return self.servers[number].free(share)
 
     def disturb_link(self, number: int, toxic: Sequence[Mapping[str, float]]) -> None:
         """See sim.plane.Plane."""
@@ -157,6 +167,7 @@ class DataPlane:
             self.fleet.proxy.memory.base + self.fleet.proxy.memory.each * proxy.connections,
             proxy.connections,
             proxy.descriptors,
+            self.forwarding.counters.tolist() if self.fleet.needs_tallies else (),
         )
         proxy.requests = proxy.unserved = 0
         rows = []

@@ -10,6 +10,7 @@ from ..core.model import FleetSpec
 from ..core.network import link_delay
 from ..core.order import Kind, lane
 from ..core.outcomes import STATUS, Outcome
+from ..core.tallies import count_try, no_counters
 from ..core.toxics import check_time, disturbance, healthy
 from .entities import Attempt, Connection, Job, Request
 from .timeline import Timeline
@@ -44,6 +45,8 @@ class Forwarding:
         self.retrying = 0
         self.sequence = 0
         self.last = [0, 0]
+        self.share = routing.each(self.spec.canary_every)
+        self.counters = no_counters()
 
     # The table of servers.
 
@@ -53,6 +56,7 @@ class Forwarding:
         self.load = no_index()
         self.active = self.retrying = self.sequence = 0
         self.last = [0, 0]
+        self.counters = no_counters()
 
     def update(self, listed: Mapping[int, int]) -> None:
         """Take over the registry's lists: server number -> role. Departed servers stay until their requests have ended."""
@@ -74,7 +78,7 @@ class Forwarding:
             return
         attempt.routed = self.timeline.now()
         self.sequence += 1
-        role = routing.wanted_role(self.sequence, self.spec.canary_every)
+        role = routing.wanted_role(self.sequence, *self.share)
         failure = self._forward(attempt, role, 0)
         if failure:
             if failure in (NO_SERVER, SHED):
@@ -199,6 +203,7 @@ class Forwarding:
             slot = self.slot(attempt.server)
             self.servers["in_flight"][slot] -= 1
             self._load_changed(slot)
+            self._count(attempt, slot, True)
 
     def disown(self, attempt: Attempt) -> bool:
         """Close the upstream connection of *attempt*; whether there was one."""
@@ -217,6 +222,7 @@ class Forwarding:
         self.servers["in_flight"][slot] -= 1
         assert self.servers["in_flight"][slot] >= 0, "more answers than requests"
         self._load_changed(slot)
+        self._count(attempt, slot, failed)
         if not failed:
             routing.observe_latency(self.servers, slot, now, now - attempt.sent_upstream)
         outlier = self.spec.outlier
@@ -230,6 +236,11 @@ class Forwarding:
             load_changed(self.servers, self.load, slot)
             self.plane.emit("ejected", {"server": attempt.server, "until": int(until)})
             self.timeline.at(int(until), Kind.UNEJECT, attempt.server, 0, 0, self._uneject, attempt.server)
+
+    def _count(self, attempt: Attempt, slot: int, failed: bool) -> None:
+        if self.fleet.needs_tallies:
+            took = self.timeline.now() - attempt.sent_upstream
+            count_try(self.counters, int(self.servers["role"][slot]), took, failed)
 
     def _uneject(self, server: int) -> None:
         slot = self.slot(server)

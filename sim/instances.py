@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..core.lifecycle import State, move
+from ..core.lifecycle import ALIVE, State, move
 from ..core.ports import CloudInstance
 
 
@@ -15,6 +15,14 @@ class Instance:
     launched: int
     ready: int = -1
     gone: int = -1
+    version: int = 0
+    """Index of what it runs, or is about to."""
+    joins: bool = True
+    """Whether it registers itself when it has booted."""
+    up: int = -1
+    """Since when its process is up."""
+    life: int = 0
+    """Another number with each process, and when one is ended for an update: what was planned for the one before is void."""
 
     @property
     def number(self) -> int:
@@ -33,6 +41,8 @@ class Instance:
     def become(self, state: State) -> None:
         """Move to *state* by the table."""
         self.state = move(self.number, self.state, state)
+        if state not in ALIVE:
+            self.up = -1
 
 
 class Instances:

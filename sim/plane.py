@@ -19,7 +19,10 @@ class ServerSample(NamedTuple):
 
 
 class ProxySample(NamedTuple):
-    """The proxy's own figures; since the last sample: requests, and how many it answered itself for want of a server (no_server, shed)."""
+    """The proxy's own figures; since the last sample: requests, and how many it answered itself for want of a server (no_server, shed).
+
+    *counters*: those of core.tallies, if the fleet needs tallies.
+    """
 
     requests: int
     unserved: int
@@ -28,6 +31,7 @@ class ProxySample(NamedTuple):
     memory: int
     connections: int
     descriptors: int
+    counters: Sequence[int] = ()
 
 
 class Plane(Protocol):
@@ -51,16 +55,16 @@ class Plane(Protocol):
         """
         ...
 
-    def boot(self, number: int) -> None:
-        """The application on instance *number* is up."""
+    def boot(self, number: int, version: int) -> None:
+        """The application on instance *number* is up, of *version* (an index): for the first time, or after its process ended. What :meth:`disturb_server` said still holds."""
         ...
 
     def stop(self, number: int) -> int:
         """The application on instance *number* ends at once, if it ever began; how many requests it had in flight."""
         ...
 
-    def refresh(self, listed: Mapping[int, int]) -> None:
-        """The proxy takes over the registry's lists: server number -> role."""
+    def refresh(self, listed: Mapping[int, int], share: tuple[int, int]) -> None:
+        """The proxy takes over the registry's lists (server number -> role), and the canaries' share of the requests (core.routing.wanted_role)."""
         ...
 
     def kill_proxy(self, cause: str) -> None:
@@ -77,7 +81,7 @@ class Plane(Protocol):
         ...
 
     def pause(self, number: int) -> None:
-        """The application on instance *number* hangs; pauses count, each is ended by a :meth:`resume`."""
+        """The application on instance *number* hangs; pauses count, each is ended by a :meth:`resume`. They end with the process."""
         ...
 
     def resume(self, number: int) -> None:
@@ -85,11 +89,15 @@ class Plane(Protocol):
         ...
 
     def disturb_server(self, number: int, factor: float, share: float, status: int) -> None:
-        """CPU work that begins from now on takes *factor* times as long (1: none); *share* of the requests fail at once with *status*."""
+        """CPU work that begins from now on takes *factor* times as long (1: none); *share* of the requests fail at once with *status*. Both beside what the version does."""
         ...
 
     def leak(self, number: int, size: int) -> None:
         """The application on instance *number* loses so many bytes, and perhaps dies of it."""
+        ...
+
+    def free(self, number: int, share: float) -> int:
+        """The application on instance *number*, which is up, gives back this share of what it has leaked; in bytes."""
         ...
 
     def disturb_link(self, number: int, toxic: Sequence[Mapping[str, float]]) -> None:

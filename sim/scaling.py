@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.autoscaler import Decision
 from ..core.lifecycle import READY, State
 from ..core.model import AutoscalerSpec
 from ..core.order import Kind
 from ..core.ports import CloudInstance, RegistryError
 from ..core.records import rows_of
 from ..core.scaling import ScalingDriver
+from ..core.scaling_decision import Decision
 from .control import ControlPlane, Process
 from .troubles import REGISTRY_TIMEOUT
 

@@ -16,6 +16,7 @@ from ..scenarios.plan import BLOCK, Plan
 from ..scenarios.scenario import Scenario
 from .control import ControlPlane
 from .dataplane import DataPlane
+from .deploys import Deploys
 from .embedded_cloud import MemoryCloud, Overlay, moto_cloud
 from .embedded_redis import virtual_redis
 from .faults.schedule import Faults
@@ -111,6 +112,8 @@ class Simulation:
             faults.begin()
             if scaling is not None:
                 timeline.env.process(scaling.process())
+            if fleet.deploys:
+                timeline.env.process(Deploys(control, scaling).process())
             plane.begin()
             timeline.run(control.finished, plane.advance)
             plane.end()

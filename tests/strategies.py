@@ -3,6 +3,8 @@
 from typing import Any
 
 from hypothesis import strategies as st
+from windtunnel.core.distributions import constant
+from windtunnel.core.model import NONE, Memory, VersionSpec
 
 MS = "ms"
 
@@ -55,9 +57,23 @@ APP = st.fixed_dictionaries(
         ),
         "boot_time": distributions(200, 3000),
         "boot_failure": st.sampled_from([0, "30%"]),
+        "metrics": st.just(
+            {"strain": {"base": 1, "per_in_flight": 2, "per_queued": 0.5, "per_request": 0.1}}
+        ),
         "canaries": st.integers(0, 1),
         "standby": st.integers(0, 1),
         "weights": st.lists(st.integers(1, 3), min_size=1, max_size=3),
+    }
+)
+
+REMEDY = st.fixed_dictionaries(
+    {
+        "command": st.just(["trim"]),
+        "above": st.sampled_from(["45%", "60%"]),
+        "clear": st.sampled_from([None, "42%"]),
+        "cooldown": st.sampled_from([0, "1s"]),
+        "takes": st.sampled_from([0, "700ms"]),
+        "effect": st.sampled_from([None, {"free": "70%"}, {"restart": 0}, {"restart": "600ms"}]),
     }
 )
 
@@ -175,17 +191,146 @@ SOURCE = st.one_of(
     ),
 )  # fmt: skip
 
-AUTOSCALER = st.one_of(
-    st.just(
-        {"policy": {"threshold": {"requests_high": "40/s", "requests_low": "10/s", "memory_high": "90%"}}, "interval": "500ms", "cooldown": "1s", "dead_after": "2s", "boot_timeout": "4s", "drain_grace": "1500ms", "drain_timeout": "2s"}
+TARGET: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [
+        {"metric": "in_flight", "target": 3},
+        {"metric": "requests", "target": "20/s"},
+        {"metric": "cpu", "target": "30%"},
+        {"custom": "strain", "target": 6.5},
+    ]
+)
+ALARM = st.fixed_dictionaries(
+    {
+        "period": st.sampled_from(["1s", "2s"]),
+        "evaluation_periods": st.integers(1, 2),
+        "missing_data": st.sampled_from(["missing", "ignore", "breaching", "not_breaching"]),
+    }
+)
+LEVEL = st.sampled_from(
+    [
+        {"metric": "in_flight", "threshold": 2},
+        {"metric": "cpu", "threshold": "20%"},
+        {"custom": "strain", "threshold": 4},
+    ]
+)
+CHANGE = st.sampled_from(
+    [
+        {"adjustment_type": "change"},
+        {"adjustment_type": "percent", "min_adjustment_magnitude": 1},
+        {"adjustment_type": "exact"},
+    ]
+)
+
+
+def rules(adjustments: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    """An alarm's rule; an exact number of servers is none below 0."""
+
+    def made(alarm: Any, level: Any, change: Any, more: dict[str, Any]) -> dict[str, Any]:
+        rule = {**alarm, **level, **change, **more}
+        if change["adjustment_type"] == "exact":
+            for one in rule.get("steps", [rule]):
+                one["adjustment"] = abs(one["adjustment"])
+        return rule
+
+    return st.builds(made, ALARM, LEVEL, CHANGE, adjustments)
+
+
+def by(out: bool) -> st.SearchStrategy[int]:
+    return st.integers(1, 3).map(lambda value: value if out else -value)
+
+
+def steps(out: bool) -> st.SearchStrategy[dict[str, Any]]:
+    side = "lower" if out else "upper"
+    return by(out).map(lambda value: {"steps": [{side: 0, "adjustment": value}]})
+
+
+def simple(out: bool) -> st.SearchStrategy[dict[str, Any]]:
+    return st.builds(
+        lambda value, cooldown: {"adjustment": value, "cooldown": cooldown},
+        by(out),
+        st.sampled_from([0, "1s"]),
+    )
+
+
+HPA_RULES = optional(
+    st.fixed_dictionaries(
+        {
+            "stabilization_window": st.sampled_from([None, 0, "1s"]),
+            "policies": optional(st.just([{"pods": 1, "period": "1s"}, {"percent": 50, "period": "2s"}])),
+            "select_policy": st.sampled_from(["max", "min", "disabled"]),
+        }
+    )
+)
+CLOCK = "2026-03-02T08:00:0"
+LEAVES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    "threshold": st.fixed_dictionaries(
+        {
+            "requests_high": st.just("40/s"), "requests_low": st.just("10/s"), "memory_high": optional(st.just("90%")),
+            "standby_above": optional(st.just("60/s")),
+        }
     ),
-    st.just(
-        {"policy": {"target_tracking": {"metric": "in_flight", "target": 3}}, "cooldown": "1s", "dead_after": "3s", "drain_grace": "1500ms", "drain_timeout": "3s", "reconcile_interval": "2s"}
+    "step": st.fixed_dictionaries(
+        {"scale_out": rules(steps(True)), "scale_in": optional(rules(steps(False))), "warmup": st.sampled_from([0, "1s"])}
     ),
-    st.just(
-        {"policy": {"queue": {"target": "20/s", "activation": "5/s", "polling": "1s", "sync": "1s", "cooldown": "1s", "downscale_stabilization": "2s"}}}
+    "simple": st.fixed_dictionaries({"scale_out": rules(simple(True)), "scale_in": optional(rules(simple(False)))}),
+    "target_tracking": TARGET,
+    "target_tracking_hpa": st.fixed_dictionaries(
+        {
+            "metrics": TARGET.map(lambda target: [target]), "scale_up": HPA_RULES, "scale_down": HPA_RULES,
+            "downscale_stabilization": st.just("1s"), "cpu_initialization_period": st.sampled_from([0, "2s"]),
+            "metric_window": st.just("1s"),
+        }
     ),
-)  # fmt: skip
+    "target_tracking_aws": st.builds(
+        lambda target, scale_in: {
+            **target, "period": "1s", "out_datapoints": 1, "in_datapoints": 2, "warmup": "1s", "disable_scale_in": not scale_in,
+        },
+        TARGET, st.booleans(),
+    ),
+    "panic": st.builds(
+        lambda target, delay: {**target, "stable_window": "5s", "panic_window": "20%", "panic_threshold": "150%", "scale_down_delay": delay},
+        TARGET, st.sampled_from([0, "1s"]),
+    ),
+    "scheduled": st.lists(
+        st.builds(lambda at, what: {"at": f"{CLOCK}{at}", **what}, st.integers(0, 4), st.sampled_from([{"size": 3}, {"min": 2}, {"max": 1}])),
+        min_size=1, max_size=3,
+    ).map(lambda entries: {"starts": f"{CLOCK}0", "entries": entries}),
+    "queue": st.fixed_dictionaries(
+        {
+            "metric": st.just("requests"), "target": st.just("20/s"), "activation": st.just("5/s"), "polling": st.just("1s"),
+            "sync": st.just("1s"), "cooldown": st.just("1s"), "downscale_stabilization": st.just("2s"),
+            "fallback": optional(st.just({"servers": 2, "failure_threshold": 1})),
+        }
+    ),
+}  # fmt: skip
+"""Every policy that stands alone, with times short enough for four seconds."""
+
+
+def named(kind: str) -> st.SearchStrategy[dict[str, Any]]:
+    """The policy of that kind, as a scenario has it."""
+    if kind != "combine":
+        return LEAVES[kind].map(lambda drawn: {kind: drawn})
+    return st.builds(
+        lambda of, how: {"combine": {"of": of, "by": how}},
+        st.lists(st.sampled_from(sorted(LEAVES)).flatmap(named), min_size=1, max_size=3),
+        st.sampled_from(["max", "min", "mean"]),
+    )
+
+
+POLICY = st.sampled_from([*sorted(LEAVES), "combine"]).flatmap(named)
+AUTOSCALER = st.fixed_dictionaries(
+    {
+        "policy": POLICY,
+        "interval": st.sampled_from(["500ms", "1s"]),
+        "cooldown": st.sampled_from([0, "1s"]),
+        "dead_after": st.sampled_from(["2s", "3s"]),
+        "boot_timeout": st.just("4s"),
+        "drain_grace": st.just("1500ms"),
+        "drain_timeout": st.sampled_from(["2s", "3s"]),
+        "reconcile_interval": st.sampled_from([None, "2s"]),
+        "victims": st.sampled_from(["youngest", "oldest", "least_busy"]),
+    }
+)
 
 KILL = st.builds(
     lambda at, role, count: {"type": "kill", "at": at, "target": {"role": role, "count": 1 if role == "proxy" else count}},
@@ -249,12 +394,44 @@ BODY = st.sampled_from(
 )
 
 
+DEPLOYED = {
+    "v2": {"service_time": 2, "boot_time": "200ms"},
+    "v3": {"error_share": "40%", "memory": {"leak": "256KiB"}, "crash_after": "1500ms"},
+}
+DEPLOY_STEP = st.one_of(
+    st.sampled_from(["0%", "10%", "100%"]).map(lambda share: {"set_weight": share}),
+    st.just({"pause": "1s"}),
+    st.just(
+        {"analysis": {"for": "1s", "every": "1s", "timeout": "2s", "min_requests": 5, "error_margin": "20%"}}
+    ),
+)
+DEPLOY = st.one_of(
+    st.fixed_dictionaries(
+        {
+            "at": durations(0, 2000), "version": st.sampled_from(["v1", "v2", "v3"]), "strategy": st.sampled_from(["rolling", "all_at_once"]),
+            "max_surge": st.sampled_from([0, 1, "50%"]), "max_unavailable": st.sampled_from([1, "100%"]), "drain": st.sampled_from([None, 0]),
+        }
+    ),
+    st.fixed_dictionaries(
+        {
+            "at": durations(0, 2000), "version": st.sampled_from(["v2", "v3"]), "strategy": st.just("canary"),
+            "branch": st.sampled_from(["master", "canary"]), "steps": st.lists(DEPLOY_STEP, max_size=2),
+        }
+    ),
+    st.fixed_dictionaries({"at": durations(0, 2000), "version": st.just("v2"), "strategy": st.just("blue_green"), "keep": st.just("1s")}),
+    st.fixed_dictionaries({"at": durations(0, 2000), "version": st.just("p"), "branch": st.just("proxy"), "connections": st.sampled_from(["lost", "handed_over"])}),
+    st.fixed_dictionaries({"at": durations(0, 2000), "version": st.just("r"), "branch": st.just("redis")}),
+).map(lambda deploy: {**deploy, "install": "300ms", "min_ready": "200ms", "deadline": "2s"})  # fmt: skip
+
+
 @st.composite
 def documents(draw: st.DrawFn) -> dict[str, Any]:
     """A scenario as plain data: at most four seconds and a few hundred requests."""
     sources = draw(st.lists(SOURCE, max_size=3))
     dependency = draw(optional(DEPENDENCY))
-    autoscaler = draw(optional(AUTOSCALER))
+    autoscaler = draw(
+        st.sampled_from([True, True, True, False]).flatmap(lambda there: AUTOSCALER if there else st.none())
+    )
     kinds = [FAULT, *([OF_DEPENDENCY] if dependency else []), *([OF_AUTOSCALER] if autoscaler else [])]
     if dependency and dependency["cache"]:
         kinds.append(at_once("cache_flush"))
@@ -265,11 +442,14 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
         {"path": "/io", "cpu": draw(distributions(0, 5)), "io": draw(optional(distributions())),
          "status": draw(st.sampled_from([200, 404, 500]))},
     ]  # fmt: skip
+    app = draw(APP)
+    if app["memory"]:
+        app["on_low_memory"] = draw(optional(REMEDY))
     document = {
         "duration": draw(durations(500, 4000)),
         "profile": draw(PROFILE),
         "fleet": {
-            "app": draw(APP),
+            "app": app,
             "proxy": draw(PROXY),
             "network": draw(NETWORK),
             "registry": {
@@ -282,6 +462,10 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
         "traffic": [{"name": f"source{n}", **source, "body": draw(BODY)} for n, source in enumerate(sources)],
         "autoscaler": autoscaler,
         "faults": [{"name": f"fault{n}", **fault} for n, fault in enumerate(faults)],
+        "versions": DEPLOYED,
+        "deploys": [
+            {"name": f"deploy{n}", **deploy} for n, deploy in enumerate(draw(st.lists(DEPLOY, max_size=2)))
+        ],
     }
     made: dict[str, Any] = without_none(document)
     return made
@@ -296,6 +480,7 @@ def large_documents(draw: st.DrawFn) -> dict[str, Any]:
     app, proxy = document["fleet"]["app"], document["fleet"]["proxy"]
     app.update(initial=draw(st.integers(5, 40)), max=60, workers=draw(st.integers(1, 8)))
     app.pop("memory", None)
+    app.pop("on_low_memory", None)
     for limit in ("memory", "max_connections", "circuit_breaker"):
         if draw(st.booleans()):
             proxy.pop(limit, None)
@@ -309,3 +494,54 @@ def large_documents(draw: st.DrawFn) -> dict[str, Any]:
     ][: draw(st.integers(1, 3))]  # fmt: skip
     made: dict[str, Any] = without_none(document)
     return made
+
+
+@st.composite
+def busy_documents(draw: st.DrawFn) -> dict[str, Any]:
+    """A few servers with much under way, for what happens to them: what :func:`documents` says, with steady traffic."""
+    document = draw(documents())
+    app, proxy = document["fleet"]["app"], document["fleet"]["proxy"]
+    app.update(
+        initial=draw(st.integers(2, 4)), canaries=draw(st.integers(0, 2)), workers=draw(st.integers(2, 4))
+    )
+    for limit in ("memory", "max_connections", "circuit_breaker"):
+        proxy.pop(limit, None)
+    rate = f"{draw(st.integers(80, 250))}/s"
+    steady = {"name": "steady", "stages": [{"for": "4s", "rate": rate}], "client": draw(CLIENT)}
+    document.update(duration="4s", traffic=[without_none(steady), *document["traffic"][:1]])
+    return document
+
+
+MIB = 1 << 20
+VERSION = st.builds(
+    VersionSpec,
+    name=st.sampled_from(["1", "2", "bad"]),
+    cpu_factor=st.sampled_from([1.0, 0.5, 3.0]),
+    error_share=st.sampled_from([0.0, 0.0, 0.3, 1.0]),
+    error_status=st.sampled_from([500, 503]),
+    memory=st.sampled_from(
+        [None, None, Memory(base=10 * MIB, each=9 * MIB), Memory(base=90 * MIB, leak=MIB // 4)]
+    ),
+    boot_time=st.sampled_from([None, constant(300_000_000)]),
+    crash_after=st.sampled_from([NONE, NONE, NONE, NONE, 0, 400_000_000, 1_500_000_000]),
+)
+"""A version of the app servers."""
+
+SOUND = st.builds(VersionSpec, name=st.just("1"), cpu_factor=st.sampled_from([1.0, 2.0]))
+VERSIONS = st.tuples(SOUND, st.one_of(SOUND, VERSION), VERSION)
+"""What runs at the start works."""
+
+RARE = ("share", "release", "launch", "updating", "terminate")
+OFTEN = ("drain", "update", "update", "update", "update", "register", "register", "register")
+STEPS = st.lists(
+    st.tuples(
+        st.integers(0, 4000),
+        st.sampled_from(RARE + OFTEN),
+        st.integers(0, 7),
+        st.integers(0, 2),
+        st.sampled_from([0, 0, 3, 20, 300, 1000]),
+    ),
+    min_size=6,
+    max_size=30,
+)
+"""Steps of a deploy (tests.sim.deploying), sensible or not."""

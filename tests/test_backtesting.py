@@ -226,10 +226,10 @@ def test_the_commands(day: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_day_of_ten_servers_is_small(tmp_path: Path) -> None:
     """A turn every ten seconds; samples that never repeat, which is the worst case."""
-    from windtunnel.core.autoscaler import Decision
     from windtunnel.core.draws import draw, key, uniform
     from windtunnel.core.policies.view import FleetView, Proposal, ServerView
     from windtunnel.core.records import rows_of
+    from windtunnel.core.scaling_decision import Decision
     from windtunnel.reports.sink import DirectorySink
     from windtunnel.reports.tables import names_of
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from windtunnel import Scenario, library
+from windtunnel.core.rollout.outcome import ENDS
 from windtunnel.scenarios.reference import faults_markdown, library_markdown, reference_markdown
 
 ROOT = Path(__file__).parents[1]
@@ -182,13 +183,15 @@ def test_architecture_names_every_module() -> None:
 
 
 def test_the_events_in_the_docs_are_those_in_the_code() -> None:
-    known = {"run", "end"}
+    known = {"run", "end", *ENDS}
     for path in SOURCES:
         tree = ast.parse(path.read_text())
         for node in ast.walk(tree):
             if (
                 isinstance(node, ast.Call)
-                and dotted(node.func).split(".")[-1] in ("emit", "_emit")
+                and (
+                    dotted(node.func).split(".")[-1] in ("emit", "_emit") or dotted(node.func) == "moment.log"
+                )
                 and node.args
             ):
                 # An emitter that is told the time has the name second.

@@ -36,6 +36,10 @@ class Executor(Protocol):
         """Processes that belong to it."""
         ...
 
+    def abandon(self) -> None:
+        """Drop what waits, and forget what runs: the server behind it has lost its jobs."""
+        ...
+
     def close(self) -> None:
         """End it; what it has under way is lost."""
         ...
@@ -55,6 +59,7 @@ class SleepExecutor:
         self._queue: deque[Job] = deque()
         # CPU time used, executors busy, and when that was so: one value, so that another thread reads what belongs together.
         self._books = (0, 0, clock.now())
+        self._life = 0
 
     def run(self, job: Job) -> None:
         """See Executor."""
@@ -67,14 +72,16 @@ class SleepExecutor:
             return
         now = self._clock.now()
         self._account(now, 1)
-        self._timers.at(now + cost, self._expired, (job, now + cost))
+        self._timers.at(now + cost, self._expired, (job, now + cost, self._life))
 
     def _account(self, now: int, change: int) -> None:
         used, busy, since = self._books
         self._books = (used + busy * (now - since), busy + change, now)
 
-    def _expired(self, item: tuple[Job, int]) -> None:
-        job, due = item
+    def _expired(self, item: tuple[Job, int, int]) -> None:
+        job, due, life = item
+        if life != self._life:
+            return
         now = self._clock.now()
         start = due if now - due < CATCH_UP else now
         self._account(now, -1)
@@ -84,7 +91,7 @@ class SleepExecutor:
             cost = self.cost(following)
             if cost > 0:
                 self._account(now, 1)
-                self._timers.at(start + cost, self._expired, (following, start + cost))
+                self._timers.at(start + cost, self._expired, (following, start + cost, life))
                 break
             ended.append(following)
         for one in ended:
@@ -94,6 +101,12 @@ class SleepExecutor:
         """See Executor."""
         used, busy, since = self._books
         return used + busy * (self._clock.now() - since)
+
+    def abandon(self) -> None:
+        """See Executor."""
+        self._queue.clear()
+        self._life += 1
+        self._account(self._clock.now(), -self._books[1])
 
     def close(self) -> None:
         """See Executor."""

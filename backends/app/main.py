@@ -7,10 +7,13 @@ share, status) and ``leak`` (bytes). Status: ``up``, and ``second`` each second.
 import asyncio
 import os
 import signal
+from functools import partial
 from typing import Any
 
 import psutil
 
+from ...core.custom import said
+from ...core.remedy import Free, Restart
 from ..connection import registry_at
 from ..live.addresses import url
 from ..live.role import Command, RoleLink
@@ -24,6 +27,7 @@ from .face import AppFace
 from .job import Demands
 from .membership import Membership
 from .observation import Beat, Observation, Rates, memory_share
+from .remedy import Remedy
 from .server import AppServer
 from .timers import Timers
 from .web import Listener, allow_descriptors, fail_on_errors, new_loop, run_on
@@ -62,14 +66,22 @@ class _AppRole:
         self._calls = DependencyCalls(loop, fleet, settings.dependencies)
         self._executor = make_executor(settings.demand, fleet.app.cores, loop, self._timers, link)
         self._ballast = Ballast(loop, fleet.app.memory.total, self._short_of_memory)
+        self._version = fleet.version(settings.version)
         self._server = AppServer(
-            fleet.app, link.clock, self._executor, self._timers, self._calls, self._ballast.aim,
-            self._out_of_memory,
+            fleet.app_of(settings.version), link.clock, self._executor, self._timers, self._calls,
+            self._ballast.aim, self._out_of_memory, self._version,
         )  # fmt: skip
         face = AppFace(self._server, Demands(fleet, settings.number))
         self._listener = Listener(loop, face.handle)
         self._processes = [psutil.Process(), *(psutil.Process(pid) for pid in self._executor.pids)]
         self._rates = Rates(0, self._executor.used())
+        self._port = settings.port
+        self._remedy: Remedy | None = None
+        if fleet.app.remedy is not None:
+            self._remedy = Remedy(
+                fleet.app.remedy, settings, link, os.getpid, lambda: run_on(loop, self._helped)
+            )
+        self._restarting: asyncio.Task[None] | None = None
         self._stopped = asyncio.Event()
         self._failure: BaseException | None = None
 
@@ -80,18 +92,24 @@ class _AppRole:
         link.at_stop(lambda: run_on(self._loop, self._stopped.set))
         if not await self._ready():
             return
-        port = await self._listener.open(settings.host, settings.port)
+        port = self._port = await self._listener.open(settings.host, settings.port)
         registry = registry_at(settings.redis_url, settings.fleet.key_prefix)
         membership = Membership(settings, url(settings.host, port), link, registry)
         self._ballast.measured(self._rss())
         self._ballast.aim(self._server.memory)
+        if self._version.crash_after >= 0:
+            self._timers.at(link.clock.now() + self._version.crash_after, self._crash, None)
         await self._loop.run_in_executor(None, membership.join)
         link.subscribe(lambda command: run_on(self._loop, self._obey, membership, command))
         link.status("up", {"number": settings.number, "address": membership.address})
-        beat = Beat(link, self._observe, membership.beat, self._failed)
+        beat = Beat(link, self._observe, partial(self._seen, membership), self._failed)
         beat.start()
         await self._stopped.wait()
         await self._loop.run_in_executor(None, beat.end)
+        if self._remedy is not None:
+            await self._loop.run_in_executor(None, self._remedy.end)
+        if self._restarting is not None:
+            self._restarting.cancel()
         await self._loop.run_in_executor(None, membership.leave)
         await self._listener.close()
         self._close()
@@ -131,7 +149,36 @@ class _AppRole:
             case _:
                 self._link.log("warning", "unknown command", {"command": dict(command)})
 
+    # The remedy has succeeded, and this server's memory is a model: the scenario says what it does to that.
+
+    def _helped(self) -> None:
+        assert self._settings.fleet.app.remedy is not None
+        match self._settings.fleet.app.remedy.effect:
+            case Free(share):
+                self._server.free(share)
+            case Restart(away):
+                self._restarting = asyncio.create_task(self._restart(away))
+
+    async def _restart(self, away: int) -> None:
+        number = self._settings.number
+        self._listener.drop()
+        lost = self._server.stop()
+        self._link.emit("restarting", {"server": number, "lost": lost})
+        await asyncio.sleep(away / 1e9)
+        self._server.start()
+        try:
+            await self._listener.open(self._settings.host, self._port)
+        except OSError as error:
+            self._failed(error)
+            return
+        self._link.emit("restarted", {"server": number})
+
     # What the monitors see, in a thread of their own.
+
+    def _seen(self, membership: Membership, seen: Observation, time: int) -> None:
+        if self._remedy is not None:
+            self._remedy.look(seen, time)
+        membership.beat(seen, time)
 
     def _observe(self) -> Observation:
         server = self._server
@@ -139,7 +186,9 @@ class _AppRole:
         level, rss = self._ballast.level, self._rss()
         self._ballast.measured(rss - level)
         share = memory_share(rss, server.spec.memory.total)
-        return Observation(requests, server.in_flight, server.queued, server.memory, rss, cpu, share)
+        in_flight, queued = server.in_flight, server.queued
+        custom = said(server.spec.metrics, requests, in_flight, queued)
+        return Observation(requests, in_flight, queued, server.memory, rss, cpu, share, custom)
 
     def _rss(self) -> int:
         return sum(int(process.memory_info().rss) for process in self._processes)
@@ -152,6 +201,12 @@ class _AppRole:
     def _short_of_memory(self, missing: int) -> None:
         fields: dict[str, Any] = {"missing": missing}
         self._link.log("warning", "the host has not the memory that the model asks for", fields)
+
+    def _crash(self, _: None) -> None:
+        """What its version does sooner or later: it is gone, and tells nobody but the log."""
+        fields = {"server": self._settings.number, "lost": self._server.in_flight}
+        self._link.emit("crashed", fields)
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def _out_of_memory(self, used: int, lost: int) -> None:
         """What the kernel does to a process that has used up its memory: it is gone at once, and tells nobody."""

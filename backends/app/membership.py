@@ -1,6 +1,8 @@
 """An app server's place in the registry: it registers, writes its samples, looks whether it is still listed, and deregisters.
 
 Redis is tried at most once a second, on the monitors' beat. While it is away the server serves on; that is said once, as is its return.
+A server that a deploy is about (``updating``) leaves it to the deploy to put it into the lists: until it is there no longer it writes its samples, by which
+it is seen to be healthy, and nothing else.
 """
 
 from collections.abc import Callable
@@ -12,7 +14,6 @@ from ..live.role import RoleLink
 from ..live.settings import AppSettings
 from .observation import Observation
 
-VERSION = "1"
 ROLE_STATES = {"serving": State.SERVING, "canary": State.CANARY, "standby": State.STANDBY}
 _ROLES = {state: role for role, state in ROLE_STATES.items()}
 
@@ -26,15 +27,23 @@ class Membership:
         self.address = address
         self.state = ROLE_STATES[settings.role]
         self._fleet: FleetSpec = settings.fleet
+        self._version = settings.release or settings.fleet.version(settings.version).name
         self._link = link
         self._registry = registry
         self._registered = False
+        self._held = False
         self._reachable = True
         self._look_at = NONE
 
     def join(self) -> None:
-        """Register, if Redis is there; else it is tried again on each beat."""
-        if self._try(lambda: self._registry.register(self.address, _ROLES[self.state])):
+        """Register, if Redis is there and no deploy has us in hand; else it is tried again on each beat."""
+
+        def join() -> None:
+            self._held = self.address in self._registry.updating()
+            if not self._held:
+                self._registry.register(self.address, _ROLES[self.state])
+
+        if self._try(join) and not self._held:
             self._registered = True
             self._plan_look()
 
@@ -46,7 +55,7 @@ class Membership:
         """A second has passed in which *seen* was observed."""
         if self.state in READY and not self._registered:
             self.join()
-            if not self._registered:
+            if not self._registered and not self._held:
                 return
         if not self._try(lambda: self._registry.write_samples([self._sample(seen, time)])):
             return
@@ -54,12 +63,13 @@ class Membership:
             self._look()
 
     def _look(self) -> None:
-        """Register again if the registry has forgotten us."""
+        """Register again if the registry has forgotten us. First who is listed: who leaves the lists for a deploy is named before."""
 
         def look() -> None:
             servers = self._registry.servers()
             listed = {*servers.serving, *servers.canary, *servers.standby}
-            if self.address not in listed and self.state in READY:
+            held = self.address in self._registry.updating()
+            if self.address not in listed and not held and self.state in READY:
                 self._registry.register(self.address, _ROLES[self.state])
 
         if self._try(look):
@@ -68,8 +78,8 @@ class Membership:
     def _sample(self, seen: Observation, time: int) -> Sample:
         cpu = seen.cpu_ns / (SECOND * self._fleet.app.cores)
         return Sample(
-            self.address, time, seen.requests, seen.share, cpu, seen.in_flight, VERSION,
-            self.state.word,
+            self.address, time, seen.requests, seen.share, cpu, seen.in_flight, self._version,
+            self.state.word, seen.custom,
         )  # fmt: skip
 
     def _try(self, action: Callable[[], None]) -> bool:

@@ -1,8 +1,8 @@
 """What the monitors see of an app server in a second, and the beat on which they look."""
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import psutil
 
@@ -13,7 +13,7 @@ from ..live.role import RoleLink
 @dataclass(frozen=True, slots=True)
 class Observation:
     """*requests* and *cpu_ns* in the last second; the rest now. *memory*: bytes by the model; *rss*: what the processes really have;
-    *share*: of memory, 0 to 1, as the registry gets it."""
+    *share*: of memory, 0 to 1, as the registry gets it. *custom*: metrics that the scenario declares."""
 
     requests: int
     in_flight: int
@@ -22,6 +22,7 @@ class Observation:
     rss: int
     cpu_ns: int
     share: float
+    custom: Mapping[str, float] = field(default_factory=dict)
 
 
 def memory_share(rss: int, total: int) -> float:

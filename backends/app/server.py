@@ -10,8 +10,9 @@ from typing import Protocol
 
 from ...core import appserver as rules
 from ...core import draws
-from ...core.model import AppSpec
+from ...core.model import FIRST, AppSpec, VersionSpec
 from ...core.outcomes import Outcome
+from ...core.remedy import given_back
 from ..live.clock import LiveClock
 from .executors import Executor
 from .job import Job
@@ -20,6 +21,7 @@ from .timers import Timers
 OK = int(Outcome.OK)
 APP_ERROR = int(Outcome.APP_ERROR)
 QUEUE_FULL = int(Outcome.QUEUE_FULL)
+UPSTREAM_RESET = int(Outcome.UPSTREAM_RESET)
 FAILED_CALL = 500
 
 
@@ -39,9 +41,10 @@ class AppServer:
 
     def __init__(
         self, spec: AppSpec, clock: LiveClock, executor: Executor, timers: Timers, calls: Calls,
-        held: Callable[[int], None], out_of_memory: Callable[[int, int], None],
+        held: Callable[[int], None], out_of_memory: Callable[[int, int], None], version: VersionSpec = FIRST,
     ) -> None:  # fmt: skip
         self.spec = spec
+        self.version = version
         self._clock = clock
         self._executor = executor
         self._timers = timers
@@ -56,9 +59,9 @@ class AppServer:
         self._served = 0
         self._bodies = 0
         self._leaked = 0
-        self._slow = 1.0
-        self._error_share, self._error_status = 0.0, 0
+        self.disturb(1.0, 0.0, 0)
         self._taking_up = False
+        self._down = False
         self.requests = 0
 
     @property
@@ -73,7 +76,9 @@ class AppServer:
 
     @property
     def memory(self) -> int:
-        """Bytes in use, by the model."""
+        """Bytes in use, by the model; none of a process that is not there."""
+        if self._down:
+            return 0
         memory = self.spec.memory
         used = rules.memory_used(
             memory.base, memory.each, len(self._jobs), self._bodies, memory.leak, self._served
@@ -82,6 +87,9 @@ class AppServer:
 
     def arrive(self, job: Job) -> None:
         """A request has arrived: it is served, waits, or is turned away."""
+        if self._down:
+            job.finish(UPSTREAM_RESET, 502)
+            return
         self.requests += 1
         job.arrived = self._clock.now()
         verdict = rules.admit_request(self._busy, self.spec.workers, len(self._queue), self.spec.queue)
@@ -114,6 +122,8 @@ class AppServer:
         return 0 if job.error else rules.slowed(job.cpu, self._slow)
 
     def _cpu_done(self, job: Job) -> None:
+        if job not in self._jobs:
+            return
         now = job.cpu_done = self._clock.now()
         if job.io > 0 and not job.error:
             self._timers.at(now + job.io, self._call_next, job)
@@ -121,6 +131,9 @@ class AppServer:
             self._call_next(job)
 
     def _call_next(self, job: Job) -> None:
+        if job not in self._jobs:
+            # It was lost with the process that it was in flight at.
+            return
         if job.error:
             self._finish(job, APP_ERROR, job.error)
         elif job.call == len(job.endpoint.calls):
@@ -155,12 +168,40 @@ class AppServer:
         self._taking_up = False
 
     def disturb(self, factor: float, share: float, status: int) -> None:
-        """CPU work that begins from now on takes *factor* times as long (1: none); *share* of the requests fail at once with *status*."""
-        self._slow, self._error_share, self._error_status = factor, share, status
+        """CPU work that begins from now on takes *factor* times as long (1: none); *share* of the requests fail at once with *status*. Both beside what the version does."""
+        version = self.version
+        self._slow = version.cpu_factor * factor
+        self._error_share, self._error_status = rules.errors_of_both(
+            version.error_share, version.error_status, share, status
+        )
 
     def leak(self, size: int) -> None:
         """So many bytes are lost."""
-        self._leaked += size
+        if not self._down:
+            self._leaked += size
+            self._remember()
+
+    def free(self, share: float) -> None:
+        """Give back this share of what was leaked."""
+        if not self._down:
+            self._leaked -= given_back(self.spec.memory.leak * self._served + self._leaked, share)
+            self._remember()
+
+    def stop(self) -> int:
+        """The process ends at once, as far as anybody can see; how many requests it had in flight."""
+        self._down = True
+        lost, self._jobs = list(self._jobs), {}
+        self._queue.clear()
+        self._executor.abandon()
+        self._busy = self._bodies = self._served = self._leaked = 0
+        for job in lost:
+            job.finish(UPSTREAM_RESET, 502)
+        self._held(self.memory)
+        return len(lost)
+
+    def start(self) -> None:
+        """A new process serves."""
+        self._down = False
         self._remember()
 
 

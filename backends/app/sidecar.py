@@ -23,8 +23,10 @@ from ..live.addresses import url
 from ..live.role import Command, RoleLink
 from ..live.settings import AppSettings
 from . import keeper
+from .custom import ProgramMetrics
 from .membership import Membership
 from .observation import Beat, Observation, Rates, memory_share
+from .remedy import Remedy
 
 GRACE = 4.0
 """Seconds that the program is given to end by itself after SIGTERM."""
@@ -95,13 +97,23 @@ def _serve(settings: AppSettings, link: RoleLink, program: "Program") -> None:
         failures.append(error)
         link.stop()
 
-    beat = Beat(link, lambda: program.observe(*counts.read()), membership.beat, failed)
+    spec = settings.fleet.app.remedy
+    remedy = None if spec is None else Remedy(spec, settings, link, program.pid)
+
+    def seen(observed: Observation, time: int) -> None:
+        if remedy is not None:
+            remedy.look(observed, time)
+        membership.beat(observed, time)
+
+    beat = Beat(link, lambda: program.observe(*counts.read()), seen, failed)
     beat.start()
     try:
         while not link.stopping.wait(_LOOK * 2):
             program.check()
     finally:
         beat.end()
+        if remedy is not None:
+            remedy.end()
         membership.leave()
     if failures:
         raise failures[0]
@@ -112,7 +124,11 @@ class Program:
 
     def __init__(self, settings: AppSettings, link: RoleLink) -> None:
         self._link = link
-        self._memory_total = settings.fleet.app.memory.total
+        app = settings.fleet.app
+        self._memory_total = app.memory.total
+        self._metrics: ProgramMetrics | None = None
+        if app.metrics_path:
+            self._metrics = ProgramMetrics(settings.host, settings.port, app.metrics_path, app.declared, link)
         words = {"{host}": settings.host, "{port}": str(settings.port)}
         command = [_filled(word, words) for word in settings.command]
         environment = {**os.environ, "HOST": settings.host, "PORT": str(settings.port)}
@@ -158,7 +174,15 @@ class Program:
             ended = getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
             seconds += times.user + times.system + ended
         added, cpu = self._rates.since(requests, int(seconds * SECOND))
-        return Observation(added, in_flight, 0, rss, rss, cpu, memory_share(rss, self._memory_total))
+        custom = self._metrics.read() if self._metrics is not None else {}
+        return Observation(added, in_flight, 0, rss, rss, cpu, memory_share(rss, self._memory_total), custom)
+
+    def pid(self) -> int:
+        """The program's process; the keeper's, if it is gone."""
+        try:
+            return min(int(one.pid) for one in self._process.children())
+        except (psutil.NoSuchProcess, ValueError):
+            return self._keeper.pid
 
     def _tree(self) -> list[psutil.Process]:
         try:

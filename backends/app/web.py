@@ -104,6 +104,15 @@ class Listener:
         bound: int = self._socket.sockets[0].getsockname()[1]
         return bound
 
+    def drop(self) -> None:
+        """Close the socket and every connection at once, as the end of a process does; it may be opened again."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        for protocol in list(self._server.connections):
+            if protocol.transport is not None:
+                protocol.transport.abort()
+
     async def close(self) -> None:
         """Take no more connections, let what is in flight end for GRACE, close."""
         if self._socket is not None:

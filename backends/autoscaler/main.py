@@ -10,12 +10,12 @@ from contextlib import suppress
 from typing import Any
 
 from ...core.alerts import FIRED, OVER
-from ...core.autoscaler import Decision
 from ...core.errors import UsageError
 from ...core.model import AutoscalerSpec
 from ...core.ports import Cloud, CloudInstance, Registry, RegistryError
 from ...core.records import rows_of
-from ...core.scaling import NO_LEASE, UNREACHABLE, ScalingDriver
+from ...core.scaling import ScalingDriver
+from ...core.scaling_decision import NO_LEASE, UNREACHABLE, Decision
 from ..connection import redis_client
 from ..live.role import RoleLink
 from ..live.settings import AutoscalerSettings

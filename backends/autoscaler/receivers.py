@@ -1,4 +1,4 @@
-"""How news of an alert gets to who is to be told: a mail, a POST of JSON, a program. Each call blocks for a bounded time.
+"""How news of an alert gets to who is to be told: a mail (backends.autoscaler.mail), a POST of JSON, a program. Each call blocks for a bounded time.
 
 Mail and JSON go to loopback or to hosts that the user has allowed, and to the very address that was checked.
 """
@@ -8,13 +8,11 @@ import json
 import os
 import shutil
 import signal
-import smtplib
 import socket
 import ssl
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from email.message import EmailMessage
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,11 +20,7 @@ from ...core.alerts import AlertSpec, Command, Email, Receiver, Webhook
 from ...core.errors import UsageError
 from ..load.targets import Target, check_target
 from ..local.process import die_with_parent
-
-TIMEOUT = 10.0
-"""Seconds that each step of an exchange with a mail server or a webhook may take."""
-
-WHAT = "news of alerts is"
+from .mail import TIMEOUT, WHAT, MailError, check_mail, send_mail
 
 News = Mapping[str, Any]
 """What is told: scenario, alert, state (``firing`` or ``over``), condition, time_ns (of the scenario), and the event's fields."""
@@ -64,7 +58,7 @@ def _check(receiver: Receiver, allowed: tuple[str, ...]) -> None:
             if shutil.which(receiver.words[0]) is None:
                 raise UsageError(f"expected a program, found no {receiver.words[0]!r}")
         case Email():
-            check_target(receiver.host, receiver.port, allowed, WHAT)
+            check_mail(receiver, allowed)
         case Webhook():
             _web_target(receiver, allowed)
 
@@ -74,25 +68,13 @@ def deliver(receiver: Receiver, news: News, allowed: tuple[str, ...], started: C
     try:
         match receiver:
             case Email():
-                _send_mail(receiver, news, allowed)
+                send_mail(receiver, news, allowed)
             case Webhook():
                 _post(receiver, news, allowed)
             case Command():
                 _run(receiver, news, started)
-    except (OSError, UsageError, smtplib.SMTPException, http.client.HTTPException, ValueError) as error:
+    except (OSError, UsageError, MailError, http.client.HTTPException, ValueError) as error:
         raise DeliveryError(str(error) or type(error).__name__) from error
-
-
-def _send_mail(receiver: Email, news: News, allowed: tuple[str, ...]) -> None:
-    target = check_target(receiver.host, receiver.port, allowed, WHAT)
-    message = EmailMessage()
-    message["From"], message["To"] = receiver.sender, receiver.to
-    message["Subject"] = f"[{news['scenario']}] {news['alert']}: {news['state']}"
-    message.set_content("".join(f"{name}: {value}\n" for name, value in news.items()))
-    # Given a name for itself, it asks no resolver.
-    with smtplib.SMTP(timeout=TIMEOUT, local_hostname="localhost") as client:
-        client.connect(target.address[0], receiver.port)
-        client.send_message(message, receiver.sender, [receiver.to])
 
 
 def _web_target(receiver: Webhook, allowed: tuple[str, ...]) -> Target:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...core.ports import ProxyLoad, Registry, Sample
+from ...core.tallies import count_try, no_counters, tallies_of
 
 Advance = Callable[[int], None]
 Check = Callable[[Registry, Any, Advance], None]
@@ -61,6 +62,75 @@ def the_proxys_sample_comes_back(registry: Registry, raw: Any, advance: Advance)
     registry.write_samples([Sample(A, 1, 1, 0.5)])
     registry.forget(A)
     assert registry.read_proxy_load() is not None
+
+
+def deploys_are_told(registry: Registry, raw: Any, advance: Advance) -> None:
+    """What is being updated is a list of ours, exchanged as a whole; nobody's at first, and no server's."""
+    assert registry.updating() == ()
+    registry.set_updating([B, A, B])
+    assert registry.updating() == (A, B)
+    assert sorted({*raw.lrange("windtunnel:updating", 0, -1)}) == [A, B]
+    registry.forget(A)
+    assert registry.updating() == (A, B)
+    registry.set_updating([B])
+    assert registry.updating() == (B,)
+    registry.set_updating(())
+    assert registry.updating() == ()
+
+
+def rollouts_are_kept(registry: Registry, raw: Any, advance: Advance) -> None:
+    """A role's deploy is text of ours; nothing before the first, and each role has its own."""
+    assert registry.load_rollout("app") == ""
+    registry.save_rollout("app", '{"state":"queued"}')
+    registry.save_rollout("app", '{"state":"promoted","why":"ü"}')
+    assert registry.load_rollout("app") == '{"state":"promoted","why":"ü"}'
+    assert registry.load_rollout("proxy") == ""
+    assert raw.get("windtunnel:rollout:app") == registry.load_rollout("app")
+
+
+def the_canaries_share_is_a_fraction(registry: Registry, raw: Any, advance: Advance) -> None:
+    """It is kept as text; what is no fraction from 0 to 1 is neither written nor read."""
+    assert registry.canary_share() is None
+    for share in ((1, 4), (0, 1), (1, 1), (333_333, 1_000_000)):
+        registry.set_canary_share(share)
+        assert registry.canary_share() == share
+    assert raw.get("windtunnel:canary_share") == "333333/1000000"
+    for wrong in ((2, 1), (0, 0), (-1, 4), (1, 1_000_001)):
+        try:
+            registry.set_canary_share(wrong)
+        except ValueError:
+            continue
+        raise AssertionError(f"{wrong} was taken for a share")
+    assert registry.canary_share() == (333_333, 1_000_000)
+    for text in ("", "1", "5/4", "1/0", "-1/4", "a/b", "1/4/2", " 1/4", "1/99999999"):
+        raw.set("windtunnel:canary_share", text)
+        assert registry.canary_share() is None, text
+    registry.set_canary_share((1, 10))
+    registry.set_canary_share(None)
+    assert registry.canary_share() is None
+
+
+def tallies_come_back(registry: Registry, raw: Any, advance: Advance) -> None:
+    """The latest ones, buckets included; nothing before the first; numbers that are none count as 0."""
+    assert registry.read_tallies() is None
+    counters = no_counters()
+    for latency, role, failed in ((3, 0, False), (50 * MS, 0, True), (50 * MS, 1, False), (10**12, 1, True)):
+        count_try(counters, role, latency, failed)
+    first = tallies_of(4_000_000_000, counters)
+    registry.write_tallies(first)
+    assert registry.read_tallies() == first
+    count_try(counters, 1, 3, False)
+    second = tallies_of(5_000_000_000, counters)
+    registry.write_tallies(second)
+    assert registry.read_tallies() == second
+    assert raw.hgetall("windtunnel:tallies")["canary_answers"] == "3"
+    raw.hset("windtunnel:tallies", "canary_failures", "many")
+    raw.hset("windtunnel:tallies", "canary_latency", "0:1 900:7 x:1 2:")
+    raw.hset("windtunnel:tallies", "serving_failures", "-1")
+    odd = registry.read_tallies()
+    assert odd is not None
+    assert (odd.serving.failures, odd.canary.failures, odd.canary.answers) == (0, 0, 3)
+    assert sum(odd.canary.latency) == odd.canary.latency[0] == 1
 
 
 def forgetting_deletes_everything(registry: Registry, raw: Any, advance: Advance) -> None:
@@ -165,6 +235,10 @@ CHECKS: tuple[Check, ...] = (
     newest_server_is_first,
     samples_come_back,
     the_proxys_sample_comes_back,
+    deploys_are_told,
+    rollouts_are_kept,
+    the_canaries_share_is_a_fraction,
+    tallies_come_back,
     forgetting_deletes_everything,
     foreign_fleet_is_understood,
     wrong_types_do_not_crash,

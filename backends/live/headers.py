@@ -10,6 +10,7 @@
 - ``windtunnel-cause: OUTCOME`` names the outcome (core.outcomes) of an answer that the proxy or a full queue gave by itself.
 """
 
+import re
 from dataclasses import dataclass
 
 REQUEST = "windtunnel-request"
@@ -22,6 +23,7 @@ CAUSE = "windtunnel-cause"
 UNKNOWN = "x"
 _LONGEST = 200
 _LARGEST = 1 << 62
+_request = re.compile(r"\s*([0-9]+)-([0-9]+)-([0-9]+)\s*").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +40,17 @@ class PlannedRequest:
 
 def read_request(text: str) -> PlannedRequest | None:
     """The planned attempt that a header's value names; None for anything else (a header may hold whatever a client writes)."""
-    numbers = read_numbers(text, 3)
-    if numbers is None or min(numbers) < 0 or numbers[2] < 1:
+    numbers = request_numbers(text)
+    return PlannedRequest(*numbers) if numbers is not None else None
+
+
+def request_numbers(text: str) -> tuple[int, int, int] | None:
+    """Source, index and attempt alone, likewise."""
+    match = _request(text) if len(text) <= _LONGEST else None
+    if match is None:
         return None
-    return PlannedRequest(*numbers)
+    source, index, attempt = int(match[1]), int(match[2]), int(match[3])
+    return (source, index, attempt) if attempt >= 1 and max(source, index, attempt) < _LARGEST else None
 
 
 def write_numbers(*numbers: int) -> str:

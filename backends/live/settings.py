@@ -26,6 +26,7 @@ class ProxySettings(Settings):
     """The proxy listens on host and port, its control API on *admin_port* (0: a free one; -1: none).
 
     *instance_port*, *own_addresses*: see Addresses; by them the proxy knows our instances' numbers, or by *numbers*, by address. Other servers get numbers of its own above 2**16.
+    *handover*: a Unix socket by which it takes the listening socket of a proxy that runs already, and gives its own to the one that comes after it; empty: none.
     """
 
     host: str = "127.0.0.1"
@@ -34,13 +35,15 @@ class ProxySettings(Settings):
     instance_port: int = 0
     own_addresses: bool = OWN_ADDRESSES
     numbers: dict[str, int] = {}
+    handover: str = ""
 
 
 class AppSettings(Settings):
     """App server *number* in *role* listens on host and port, registers itself when *ready_at* (ns, live clock) has come, and serves.
 
-    *demand*: ``burn`` CPU on exactly ``cores`` executors, or ``sleep`` for it. *command*: a program of the user's to run instead, with
+    *version*: which of the fleet's it is. *demand*: ``burn`` CPU on exactly ``cores`` executors, or ``sleep`` for it. *command*: a program of the user's to run instead, with
     ``{port}`` and ``{host}`` filled in, in *directory* (empty: the role's own); it is monitored from outside. *proxy_admin*: where requests are counted for it.
+    *release*: what it says that it runs; empty: the version's name.
     """
 
     number: int
@@ -53,6 +56,8 @@ class AppSettings(Settings):
     directory: str = ""
     proxy_admin: str = ""
     dependencies: dict[str, str] = {}
+    version: int = 0
+    release: str = ""
 
 
 class DependencySettings(Settings):

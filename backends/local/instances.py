@@ -170,7 +170,7 @@ class Instances(ABC):
                 self._ready(instance, line["t"])
             case "second":
                 instance.second = line
-        if line.get("event") == "out_of_memory" and instance.state in ALIVE:
+        if line.get("event") in ("out_of_memory", "crashed") and instance.state in ALIVE:
             instance.become(State.FAILED)
 
     def _ended(self, instance: Instance) -> None:

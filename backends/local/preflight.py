@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 
@@ -55,9 +56,20 @@ def check_program(plan: Plan, demand: str) -> None:
         )
     if not program.directory.is_dir():
         raise UsageError(f"fleet.app.directory: expected a directory, got {str(program.directory)!r}")
-    name = program.command[0]
-    # A name with a slash is looked up where the program is to run, any other on PATH.
-    where = str(program.directory / name) if os.sep in name else name
+    _find("fleet.app.command", program.command[0], program.directory)
+
+
+def check_remedy(plan: Plan) -> None:
+    """Refuse a flight whose remedy against low memory is not there. Raises UsageError."""
+    remedy = plan.fleet.app.remedy
+    if remedy is not None:
+        directory = Path.cwd() if plan.program is None else plan.program.directory
+        _find("fleet.app.on_low_memory.command", remedy.command[0], directory)
+
+
+def _find(what: str, name: str, directory: Path) -> None:
+    """A name with a slash is looked up where the program is to run, any other on PATH."""
+    where = str(directory / name) if os.sep in name else name
     if shutil.which(where) is None:
-        place = f"in {program.directory}" if os.sep in name else "on PATH"
-        raise UsageError(f"fleet.app.command: expected a program, found no {name!r} {place}")
+        place = f"in {directory}" if os.sep in name else "on PATH"
+        raise UsageError(f"{what}: expected a program, found no {name!r} {place}")

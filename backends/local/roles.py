@@ -106,11 +106,11 @@ class RoleFactory:
         )  # fmt: skip
 
     def app(self, number: int, role: str, where: tuple[str, int], ready_at: int, demand: str,
-            dependencies: dict[str, str], proxy_admin: str) -> AppSettings:  # fmt: skip
-        """Settings of an app server."""
+            dependencies: dict[str, str], proxy_admin: str, version: int = 0) -> AppSettings:  # fmt: skip
+        """Settings of an app server of *version* (an index)."""
         return AppSettings(
             number=number, role=role, host=where[0], port=where[1], ready_at=ready_at, demand=demand,
-            dependencies=dependencies, proxy_admin=proxy_admin, **self._program, **self._common,
+            dependencies=dependencies, proxy_admin=proxy_admin, version=version, **self._program, **self._common,
         )  # fmt: skip
 
     def autoscaler(

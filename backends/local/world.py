@@ -22,7 +22,7 @@ from .attach import Attached
 from .conductor import Conductor
 from .faults import check_faults
 from .options import FlightOptions
-from .preflight import check_machine, check_program
+from .preflight import check_machine, check_program, check_remedy
 
 Result = tuple[int, int, Mapping[str, float]]
 
@@ -87,6 +87,7 @@ class LocalFlight(Flight):
         check_faults(plan.fleet)
         check_receivers(plan.fleet.alerts, self._options.allowed)
         check_program(plan, self._options.demand)
+        check_remedy(plan)
         check_machine(plan, self._options.demand)
 
     def flying(self, scenario: Scenario) -> "Maker":

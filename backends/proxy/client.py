@@ -6,11 +6,12 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
 from ...core.outcomes import Outcome
+from .arrivals import known_alone, next_request
 from .deadline import Deadline
 from .exchange import Exchange
 from .fields import Malformed
 from .framing import ChunkedReader, LengthReader
-from .heads import RequestHead, after_empty_lines, find_end, read_request, take_line
+from .heads import RequestHead, after_empty_lines
 from .messages import own_answer
 from .proxy import Proxy, seconds
 
@@ -30,7 +31,6 @@ CONTENT_LIMIT = 1 << 30
 PIPELINE_LIMIT = 65_536
 """Bytes that are read ahead of a request that is under way."""
 
-PLANNED_LINE = b"\r\nwindtunnel-request: "
 BAD_REQUEST = int(Outcome.BAD_REQUEST)
 _BAD = (400, 417)
 
@@ -65,8 +65,6 @@ class ClientConnection(asyncio.Protocol):
 
     def affinity(self, exchange: Exchange) -> int:
         """What consistent hashing hashes: the connection's first planned request, else the client's address."""
-        if not self.proxy.needs_affinity:
-            return 0
         if self._affinity < 0:
             if exchange.planned:
                 self._affinity = (exchange.source << 20) + (exchange.index & 0xFFFFF)
@@ -83,7 +81,7 @@ class ClientConnection(asyncio.Protocol):
         if self.closed:
             self._transport.abort()
         else:
-            self._rest()
+            self._next()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio."""
@@ -126,7 +124,11 @@ class ClientConnection(asyncio.Protocol):
                 # Who does not take the answers gets no further ones.
                 self._read_ahead(data)
             elif not self._lingering:
-                self._read_head(data)
+                head = None if self._buffer else known_alone(data)
+                if head is not None:
+                    self._begin(head, b"")
+                else:
+                    self._read_head(data)
                 if self._buffer and not self._partial:
                     self._go_on()
         elif self._tunnel:
@@ -153,26 +155,20 @@ class ClientConnection(asyncio.Protocol):
             if data.startswith(b"\r\n"):
                 # Empty lines before a request are ignored (RFC 9112, section 2.2).
                 data = after_empty_lines(data)
-            end = find_end(data, self._partial)
-            if end < 0:
-                self._buffer = data
-                if data and not self._partial:
-                    self._due.set(HEADER_TIMEOUT)
-                self._partial = len(data)
-                return
-            named, block = take_line(data[:end], PLANNED_LINE)
-            head = read_request(block)
-            if named and head.planned:
-                raise Malformed("windtunnel-request is repeated")
-            self._buffer = data[end + 4 :]
-            self._partial = 0
-            if head.length > CONTENT_LIMIT:
+            arrived = next_request(data, self._partial)
+            if arrived is not None and arrived.head.length > CONTENT_LIMIT:
                 raise Malformed("the content is too long", 413)
-            if head.method == b"TRACE" and (head.chunked or head.length >= 0):
-                raise Malformed("TRACE with content")
         except Malformed as error:
             self._refuse(error)
             return
+        if arrived is None:
+            self._buffer = data
+            if data and not self._partial:
+                self._due.set(HEADER_TIMEOUT)
+            self._partial = len(data)
+            return
+        head, named, self._buffer = arrived
+        self._partial = 0
         if head.max_forwards == 0:
             self.write(own_answer(200, 0, "this is the last recipient", False))
             self._next()
@@ -260,14 +256,22 @@ class ClientConnection(asyncio.Protocol):
             return
         if close:
             self._end(received and not self._buffer)
-            return
-        self._next()
+        else:
+            self._next()
 
     def _next(self) -> None:
-        self._rest()
+        """No request is under way: the connection may be closed for others, its times run, and what was read ahead is looked at."""
+        if not self.paused:
+            # Else an answer is stalled: closed for that, when its time has come, and not for having nothing to do.
+            self.proxy.rest(self.row)
+            if self.proxy.keepalive_timeout >= 0:
+                self._due.set(self.proxy.keepalive_timeout)
+            else:
+                self._due.clear()
         if not self._reading:
             self.resume_content()
-        self._go_on()
+        if self._buffer:
+            self._go_on()
 
     def _go_on(self) -> None:
         """Read the requests that came while others were under way."""
@@ -280,17 +284,6 @@ class ClientConnection(asyncio.Protocol):
             if self._partial:
                 break
         self._going = False
-
-    def _rest(self) -> None:
-        """Nothing to do: the connection may be closed for others, and its times run."""
-        if self.paused:
-            # Its answer is stalled: closed for that, when its time has come, and not for having nothing to do.
-            return
-        self.proxy.rest(self.row)
-        if self.proxy.keepalive_timeout >= 0:
-            self._due.set(self.proxy.keepalive_timeout)
-        else:
-            self._due.clear()
 
     def _refuse(self, error: Malformed) -> None:
         """The request is not understood or not wanted: say so and close."""

@@ -3,7 +3,8 @@
 from asyncio import AbstractEventLoop, TimerHandle
 from collections.abc import Callable
 
-_NEVER = float("inf")
+NEVER = float("inf")
+"""``at`` of a deadline that is not to fire."""
 
 
 class Deadline:
@@ -16,8 +17,8 @@ class Deadline:
         self._loop = loop
         self._callback = callback
         self._handle: TimerHandle | None = None
-        self._armed = _NEVER
-        self.at = _NEVER
+        self._armed = NEVER
+        self.at = NEVER
 
     def set(self, delay: float) -> None:
         """Fire after *delay* seconds from now, and not before."""
@@ -27,15 +28,15 @@ class Deadline:
 
     def clear(self) -> None:
         """Do not fire."""
-        self.at = _NEVER
+        self.at = NEVER
 
     def close(self) -> None:
         """Never fire again."""
-        self.at = _NEVER
+        self.at = NEVER
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
-            self._armed = _NEVER
+            self._armed = NEVER
 
     def _arm(self, at: float) -> None:
         if self._handle is not None:
@@ -45,11 +46,11 @@ class Deadline:
 
     def _fire(self) -> None:
         self._handle = None
-        self._armed = _NEVER
-        if self.at == _NEVER:
+        self._armed = NEVER
+        if self.at == NEVER:
             return
         if self.at > self._loop.time():
             self._arm(self.at)
             return
-        self.at = _NEVER
+        self.at = NEVER
         self._callback()

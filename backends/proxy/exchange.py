@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from ...core import admission, draws, retries, routing
 from ...core.network import link_delay
 from ...core.outcomes import STATUS, Outcome
-from ..live.headers import REQUEST, TRY, UNKNOWN, read_request
+from ..live.headers import REQUEST, TRY, UNKNOWN, request_numbers
+from .deadline import NEVER
 from .framing import chunk, last_chunk
 from .heads import RequestHead, ResponseHead
 from .messages import answer_bytes, request_bytes
@@ -45,7 +46,8 @@ _REASONS = {
     UPSTREAM_TIMEOUT: "no answer from the app server in time",
 }
 _UNKNOWN_TIMES = "-".join([UNKNOWN] * 4).encode()
-_PLANNED = REQUEST.encode()
+_NO_CONTENT: list[bytes] = []
+_PLANNED = REQUEST.encode() + b": "
 _TRY = TRY.encode()
 _four_numbers = re.compile(rb"(?:[0-9]{1,18}|x)(?:-(?:[0-9]{1,18}|x)){3}").fullmatch
 
@@ -53,32 +55,9 @@ _four_numbers = re.compile(rb"(?:[0-9]{1,18}|x)(?:-(?:[0-9]{1,18}|x)){3}").fullm
 class Exchange:
     """A request and what became of it."""
 
-    __slots__ = (
-        "_held",
-        "_held_size",
-        "_named",
-        "_resent",
-        "_retrying",
-        "_sent",
-        "_trying",
-        "answered",
-        "arrived",
-        "attempt",
-        "chunking",
-        "client",
-        "close",
-        "head",
-        "index",
-        "planned",
-        "proxy",
-        "received",
-        "routed",
-        "server",
-        "source",
-        "stream",
-        "tries",
-        "upstream",
-    )  # fmt: skip
+    __slots__ = ("_held", "_held_size", "_named", "_resent", "_retrying", "_sent", "_trying", "answered", "arrived",
+                 "attempt", "chunking", "client", "close", "head", "index", "planned", "proxy", "received", "routed",
+                 "server", "source", "stream", "tries", "upstream")  # fmt: skip
 
     def __init__(self, client: "ClientConnection", head: RequestHead, named: bytes = b"") -> None:
         proxy = client.proxy
@@ -89,9 +68,9 @@ class Exchange:
         self.tries = 0
         self.server: Server | None = None
         self.upstream: Upstream | None = None
-        self.received = not head.chunked and head.length <= 0
+        self.received = head.simple or (not head.chunked and head.length <= 0)
         self.answered = self.chunking = self.close = False
-        self._held: list[bytes] | None = []
+        self._held: list[bytes] | None = _NO_CONTENT if self.received else []
         self._held_size = 0
         self._resent = self._retrying = False
         self._sent = 0
@@ -107,17 +86,15 @@ class Exchange:
 
     def _plan(self, name: str) -> None:
         """The attempt of the plan that *name* says, if the plan can have it."""
-        named = read_request(name)
+        named = request_numbers(name)
+        if named is None:
+            return
+        source, index, attempt = named
         sources = self.proxy.fleet.sources
-        if (
-            named is not None
-            and named.source < len(sources)
-            and named.index < draws.REQUEST_LIMIT
-            and named.attempt < draws.ATTEMPT_LIMIT
-        ):
+        if source < len(sources) and index < draws.REQUEST_LIMIT and attempt < draws.ATTEMPT_LIMIT:
             self.planned = True
-            self.source, self.index, self.attempt = named.source, named.index, named.attempt
-            self.stream = sources[named.source].stream
+            self.source, self.index, self.attempt = named
+            self.stream = sources[source].stream
 
     # Up.
 
@@ -125,7 +102,7 @@ class Exchange:
         """Send the request to a server."""
         proxy = self.proxy
         proxy.sequence += 1
-        role = routing.wanted_role(proxy.sequence, proxy.spec.canary_every)
+        role = routing.wanted_role(proxy.sequence, *proxy.share)
         failure = self._forward(role, 0)
         if failure:
             if failure in (NO_SERVER, SHED):
@@ -140,13 +117,14 @@ class Exchange:
         if proxy.needs_bits:
             purpose = draws.ROUTE + draws.TRY * self.tries
             bits = draws.draw(self.stream, self.index, self.attempt, purpose)
-        slot = proxy.servers.route(role, exclude, bits, self.client.affinity(self), now)
+        affinity = self.client.affinity(self) if proxy.needs_affinity else 0
+        slot = proxy.servers.route(role, exclude, bits, affinity, now)
         if slot < 0:
             return SHED if slot == routing.SHED else NO_SERVER
         if not admission.fits_descriptors(proxy.descriptors, proxy.limit):
             return CONNECT_FAILED
         proxy.descriptors += 1
-        self.server = proxy.servers.begin(slot)
+        server = self.server = proxy.servers.begin(slot)
         self._trying = True
         self.tries += 1
         self._sent = now
@@ -156,7 +134,7 @@ class Exchange:
         if proxy.link is not None:
             proxy.link.call_later(self._delay(draws.UPSTREAM_LATENCY), self._send, self.tries)
         else:
-            self._send(self.tries)
+            self._send_to(server)
         return 0
 
     def _delay(self, purpose: int) -> int:
@@ -173,13 +151,15 @@ class Exchange:
 
     def _send(self, tries: int) -> None:
         server = self.server
-        if not self._trying or tries != self.tries or server is None:
-            return
+        if self._trying and tries == self.tries and server is not None:
+            self._send_to(server)
+
+    def _send_to(self, server: Server) -> None:
         upstream = server.take(self._sent)
         if upstream is not None:
             self._attach(upstream)
         else:
-            self.proxy.spawn(self._connect(server, tries))
+            self.proxy.spawn(self._connect(server, self.tries))
 
     async def _connect(self, server: Server, tries: int) -> None:
         upstream = await self._connection(server)
@@ -214,7 +194,7 @@ class Exchange:
         self.upstream = upstream
         data = request_bytes(self.head, self.client.address)
         if self._named:
-            data = b"%b%b: %b\r\n\r\n" % (data[:-2], _PLANNED, self._named)
+            data = b"".join((data[:-2], _PLANNED, self._named, b"\r\n\r\n"))
         if self.tries > 1 and self.planned:
             data = b"%b%b: %d\r\n\r\n" % (data[:-2], _TRY, self.tries)
         upstream.begin(self, data)
@@ -274,6 +254,14 @@ class Exchange:
     def answer(self, head: ResponseHead, app: bytes, piece: bytes) -> None:
         """The answer's head, what the app server says of times, and the first piece of the content."""
         request = self.head
+        if request.simple and head.simple and not self.proxy.stopping:
+            # As below, at once: the client's connection stays, and the content goes on as it is.
+            self.answered = True
+            if self.planned:
+                self.client.write(answer_bytes(head, False, b"", self._times(app or head.app)) + piece)
+            else:
+                self.client.write((head.written or answer_bytes(head, False, b"", b"")) + piece)
+            return
         without = request.method == b"HEAD" or head.status == 304 or head.status == 204
         self.answered = True
         self.chunking = not without and request.minor == 1 and (head.chunked or head.length < 0)
@@ -375,17 +363,17 @@ class Exchange:
         if self._trying and self.server is not None:
             self._trying = False
             self.proxy.descriptors -= 1
-            self.proxy.servers.abandon(self.server.number)
+            self.proxy.servers.abandon(self.server.number, self._sent, self.proxy.clock.now())
         if upstream is not None:
             upstream.close()
 
     def _end_try(self, failed: bool, now: int = -1) -> None:
-        self.client.answer_due.clear()
+        self.client.answer_due.at = NEVER
         assert self.server is not None, "a try has ended that never began"
         self._trying = False
-        self.proxy.descriptors -= 1
-        now = now if now >= 0 else self.proxy.clock.now()
-        self.proxy.servers.end(self.server.number, failed, self._sent, now)
+        proxy = self.proxy
+        proxy.descriptors -= 1
+        proxy.servers.end(self.server.number, failed, self._sent, now if now >= 0 else proxy.clock.now())
 
     def _leave(self) -> None:
         self.proxy.active -= 1

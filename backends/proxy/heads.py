@@ -11,7 +11,7 @@ read again. The caches are bounded; a peer that fills them with lines of its own
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from .fields import (
     CACHED_LENGTH,
@@ -39,7 +39,8 @@ _host = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]{2,45}\]|(?:[A-Za-z0-9._~\-]|%[0-9A-Fa-f]{2}){1,255})(?::[0-9]{0,5})?"
 ).fullmatch
 _absolute = re.compile(rb"(?i:https?)://([^/?#]*)([/?].*)?").fullmatch
-_numbers = re.compile(rb"[0-9x]{1,19}(?:-[0-9x]{1,19}){1,5}").fullmatch
+_NUMBERS = b"0123456789x-"
+_NUMBERS_LENGTH = 120
 _digits = re.compile(rb"[0-9]{1,%d}" % LENGTH_DIGITS).fullmatch
 _empty_lines = re.compile(rb"(?:\r\n)+").match
 _NOT_NOMINATED = {b"host", b"content-length"}
@@ -58,11 +59,12 @@ class Start(NamedTuple):
 
 class RequestHead:
     """A request's head, shared by all requests that send the same. *plain* are the lines that are passed on as they are; *length* -1: no content
-    unless *chunked*; *written* is the head as it was passed on last, for the client *written_for*."""
+    unless *chunked*; *written* is the head as it was passed on last, for the client *written_for*; *simple*: 1.1, no HEAD, no content, and the
+    connection stays."""
 
     __slots__ = ("chunked", "closing", "expect", "forwarded_for", "host", "keep_alive", "length", "max_forwards",
-                 "method", "minor", "plain", "planned", "start", "target", "trailers", "upgrade", "upgrading",
-                 "written", "written_for")  # fmt: skip
+                 "method", "minor", "plain", "planned", "simple", "start", "target", "trailers", "upgrade",
+                 "upgrading", "written", "written_for")  # fmt: skip
 
     def __init__(self, start: Start) -> None:
         self.method = start.method
@@ -82,16 +84,17 @@ class RequestHead:
         self.forwarded_for = b""
         self.max_forwards = -1
         self.trailers = False
+        self.simple = False
         self.written = b""
         self.written_for = b""
 
 
 class ResponseHead:
     """An answer's head, shared likewise; *app* and *cause* are the values of the app server's ``windtunnel-`` headers; *written* is the head as it
-    was passed on last with nothing added."""
+    was passed on last with nothing added; *simple*: it has content of a known length, unless it answers HEAD."""
 
-    __slots__ = ("app", "cause", "chunked", "closing", "keep_alive", "length", "minor", "plain", "reason", "status",
-                 "upgrade", "upgrading", "written")  # fmt: skip
+    __slots__ = ("app", "cause", "chunked", "closing", "keep_alive", "length", "minor", "plain", "reason", "simple",
+                 "status", "upgrade", "upgrading", "written")  # fmt: skip
 
     def __init__(self, minor: int, status: int, reason: bytes) -> None:
         self.minor = minor
@@ -106,14 +109,29 @@ class ResponseHead:
         self.upgrading = False
         self.app = b""
         self.cause = b""
+        self.simple = False
         self.written = b""
 
+
+Head = TypeVar("Head", RequestHead, ResponseHead)
 
 _starts: dict[bytes, Start] = {}
 _requests: dict[bytes, RequestHead] = {}
 _responses: dict[bytes, ResponseHead] = {}
-_CACHED_HEADS = 512
-_CACHED_HEAD_LENGTH = 2_048
+CACHED_HEADS = 512
+CACHED_HEAD_LENGTH = 2_048
+"""So many heads are remembered in each cache, none longer than this."""
+
+known_response = _responses.get
+"""The head of an answer in a block without its blank line, if it was read before, else None."""
+
+
+def remember(cache: dict[bytes, Head], block: bytes, head: Head) -> None:
+    """Keep *head*, read from *block*, in *cache*."""
+    if len(block) <= CACHED_HEAD_LENGTH:
+        if len(cache) >= CACHED_HEADS:
+            cache.clear()
+        cache[block] = head
 
 
 def after_empty_lines(data: bytes) -> bytes:
@@ -149,7 +167,7 @@ def take_line(block: bytes, begin: bytes) -> tuple[bytes, bytes]:
         return b"", block
     end = block.find(b"\r\n", at + 2)
     value = block[at + len(begin) :] if end < 0 else block[at + len(begin) : end]
-    if not _numbers(value):
+    if not 0 < len(value) <= _NUMBERS_LENGTH or value.translate(None, _NUMBERS):
         return b"", block
     return value, block[:at] + (block[end:] if end >= 0 else b"")
 
@@ -160,10 +178,8 @@ def read_request(block: bytes) -> RequestHead:
     if seen is not None:
         return seen
     head = _read_request(block)
-    if not head.planned and len(block) <= _CACHED_HEAD_LENGTH:
-        if len(_requests) >= _CACHED_HEADS:
-            _requests.clear()
-        _requests[block] = head
+    if not head.planned:
+        remember(_requests, block, head)
     return head
 
 
@@ -192,6 +208,8 @@ def _read_request(block: bytes) -> RequestHead:
     ):
         # A server may ignore Upgrade (RFC 9110, section 7.8); h2c would take requests past this proxy's rules.
         head.upgrade = b""
+    bare = not head.chunked and head.length <= 0
+    head.simple = bare and head.keep_alive and head.minor == 1 and head.method != b"HEAD"
     return head
 
 
@@ -201,10 +219,8 @@ def read_response(block: bytes) -> ResponseHead:
     if seen is not None:
         return seen
     head = _read_response(block)
-    if not head.app and len(block) <= _CACHED_HEAD_LENGTH:
-        if len(_responses) >= _CACHED_HEADS:
-            _responses.clear()
-        _responses[block] = head
+    if not head.app:
+        remember(_responses, block, head)
     return head
 
 
@@ -226,6 +242,7 @@ def _read_response(block: bytes) -> ResponseHead:
         if head.chunked or head.length > 0:
             raise Malformed("an answer without content says that it has some")
         head.length = -1
+    head.simple = head.length >= 0 and head.status != 304
     return head
 
 

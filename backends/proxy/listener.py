@@ -22,29 +22,43 @@ _TCP_INFO_UNACKED = slice(24, 28)
 
 
 class Listener:
-    """Accepts connections for *proxy*."""
+    """Accepts connections for *proxy*; at the socket *inherited*, if there is one, which listens already."""
 
-    def __init__(self, proxy: Proxy, host: str, port: int) -> None:
+    def __init__(self, proxy: Proxy, host: str, port: int, inherited: socket.socket | None = None) -> None:
         self._proxy = proxy
         self._loop = proxy.loop
+        self._open = True
+        self._accepting = False
+        if inherited is not None:
+            self._socket = inherited
+            self._socket.setblocking(False)
+        else:
+            self._socket = self._listen(proxy, host, port)
+        proxy.has_room = self.resume
+        self.resume()
+
+    @staticmethod
+    def _listen(proxy: Proxy, host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.socket(family, socket.SOCK_STREAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made = socket.socket(family, socket.SOCK_STREAM)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         buffer = proxy.fleet.socket_buffer
         if buffer >= 0:
             # Accepted sockets inherit it; the kernel doubles what it is told.
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, max(2048, buffer // 2))
-        self._socket.setblocking(False)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, max(2048, buffer // 2))
+        made.setblocking(False)
         try:
-            self._socket.bind((host, port))
-            self._socket.listen(proxy.spec.backlog if proxy.spec.backlog >= 0 else BACKLOG)
+            made.bind((host, port))
+            made.listen(proxy.spec.backlog if proxy.spec.backlog >= 0 else BACKLOG)
         except OSError:
-            self._socket.close()
+            made.close()
             raise
-        self._open = True
-        self._accepting = False
-        proxy.has_room = self.resume
-        self.resume()
+        return made
+
+    @property
+    def listening(self) -> socket.socket:
+        """The listening socket itself, for whoever comes after us."""
+        return self._socket
 
     @property
     def address(self) -> tuple[str, int]:

@@ -1,9 +1,10 @@
-"""The proxy's own sample, written to the registry each second by a thread of its own: without a server there is nobody else who could ask for one."""
+"""The proxy's own sample and its tallies, written to the registry each second by a thread of its own: without a server there is nobody else who could ask for one."""
 
 import threading
 
 from ...core.model import SECOND
 from ...core.ports import ProxyLoad, Registry, RegistryError
+from ...core.tallies import tallies_of
 from ..live.role import RoleLink
 from .listener import Listener
 from .proxy import Proxy
@@ -36,6 +37,7 @@ class LoadReport:
             load = self._observe(clock.now())
             try:
                 self._registry.write_proxy_load(load)
+                self._registry.write_tallies(tallies_of(load.time, list(self._proxy.servers.counters)))
             except RegistryError:
                 continue
 

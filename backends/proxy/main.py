@@ -9,13 +9,16 @@ from typing import Any
 
 import psutil
 
+from ...core.errors import UsageError
 from ...core.model import NONE
 from ...core.ports import Registry
+from ...core.ports import Servers as Listed
 from ..connection import registry_at
 from ..live.addresses import url
 from ..live.role import RoleLink
 from ..live.settings import ProxySettings
-from .admin import start_admin
+from .admin import Admin, start_admin
+from .handover import Handover
 from .health_checks import check_forever
 from .listener import Listener
 from .load_report import LoadReport
@@ -26,6 +29,10 @@ CRASHED = 70
 """Exit status after a crash that the scenario asks for (memory exhausted)."""
 GRACE = 5.0
 """Seconds in which requests under way may end when the proxy is told to stop."""
+HANDOVER_GRACE = 30.0
+"""The same when another proxy has taken over."""
+HANDOVER_IDLE = 3.0
+"""Seconds in which a kept connection may have another request then, which is answered with Connection: close; a client that sends while we close would lose it."""
 _CLEANING = 1.0
 
 
@@ -70,6 +77,11 @@ async def _serve(settings: ProxySettings, link: RoleLink, registry: Registry, de
         settings.instance_port, descriptors, settings.own_addresses,
     )  # fmt: skip
     crashes: list[bool] = []
+    loaded = asyncio.Event()
+
+    def _update(listed: Listed, share: tuple[int, int] | None) -> None:
+        proxy.refresh(listed, share)
+        loaded.set()
 
     def _went_down() -> None:
         crashes.append(True)
@@ -79,33 +91,92 @@ async def _serve(settings: ProxySettings, link: RoleLink, registry: Registry, de
     proxy.servers.know(settings.numbers)
     link.at_stop(lambda: _hand(loop, ended.set))
     refresher = Refresher(
-        registry, settings.fleet.refresh_interval, loop.call_soon_threadsafe, proxy.servers.update,
+        registry, settings.fleet.refresh_interval, loop.call_soon_threadsafe, _update,
         lambda error: link.emit("registry_unreachable", {"error": error}),
         lambda: link.emit("registry_reachable"),
     )  # fmt: skip
-    admin = await start_admin(proxy, settings.admin_port) if settings.admin_port >= 0 else None
     refresher.start()
     if proxy.spec.health is not None:
         proxy.spawn(check_forever(proxy))
     proxy.spawn(_clean(proxy))
-    # From here on there is no await before it is up: what a connection brings about comes after that.
-    listener = Listener(proxy, settings.host, settings.port)
+    place = _Place(proxy, settings)
+    listener = await place.take(loaded)
     link.subscribe(lambda command: _obey(command, proxy, listener, link))
     gc.freeze()
     report = LoadReport(proxy, listener, registry, link)
     report.start()
+    place.offer(listener, ended.set)
     host, port = listener.address
-    link.status("up", {"address": url(host, port), "admin": admin.url if admin else ""})
+    link.status("up", {"address": url(host, port), "admin": place.admin.url if place.admin else ""})
     await ended.wait()
     refresher.stop()
     report.stop()
     listener.close()
     if crashes:
         return True
-    await _drain(proxy)
-    if admin is not None:
-        await admin.close()
+    await _drain(proxy, place.handed_over)
+    await place.leave()
     return False
+
+
+class _Place:
+    """Where a proxy is reached: its listening socket, which it may have from the proxy before it, and its control API."""
+
+    def __init__(self, proxy: Proxy, settings: ProxySettings) -> None:
+        self.admin: Admin | None = None
+        self._proxy = proxy
+        self._settings = settings
+        self._handover = Handover(settings.handover, proxy.loop) if settings.handover else None
+
+    @property
+    def handed_over(self) -> bool:
+        """Whether another proxy has taken over."""
+        return self._handover is not None and self._handover.gone
+
+    async def take(self, loaded: asyncio.Event) -> Listener:
+        """Begin to accept; *loaded*: the registry was read. Raises UsageError, OSError."""
+        settings, handover = self._settings, self._handover
+        if handover is None or not await handover.ask(loaded):
+            await self._open_admin()
+            # From here on there is no await before it is up: what a connection brings about comes after that.
+            return Listener(self._proxy, settings.host, settings.port)
+        assert handover.socket is not None
+        host, port = handover.socket.getsockname()[:2]
+        if host != settings.host or settings.port not in (0, port):
+            raise UsageError(
+                f"--handover: expected a proxy that listens at {settings.host} port {settings.port}, the one that runs does at {host} port {port}"
+            )
+        listener = Listener(self._proxy, host, port, handover.socket)
+        await handover.complete()
+        await self._open_admin()
+        return listener
+
+    async def _open_admin(self) -> None:
+        if self._settings.admin_port >= 0:
+            self.admin = await start_admin(self._proxy, self._settings.admin_port)
+
+    def offer(self, listener: Listener, ended: Callable[[], None]) -> None:
+        """Let the next one have it; then *ended* is called."""
+        if self._handover is None:
+            return
+
+        async def go() -> None:
+            listener.close()
+            await self._close_admin()
+            ended()
+
+        self._handover.offer(listener.listening, go)
+
+    async def leave(self) -> None:
+        """Close what is still open."""
+        await self._close_admin()
+        if self._handover is not None:
+            self._handover.close()
+
+    async def _close_admin(self) -> None:
+        admin, self.admin = self.admin, None
+        if admin is not None:
+            await admin.close()
 
 
 def _obey(command: Mapping[str, Any], proxy: Proxy, listener: Listener, link: RoleLink) -> None:
@@ -137,13 +208,15 @@ async def _clean(proxy: Proxy) -> None:
             server.drop_old(now)
 
 
-async def _drain(proxy: Proxy) -> None:
+async def _drain(proxy: Proxy, handed_over: bool) -> None:
     """Let what is under way end; close what is idle."""
     proxy.stopping = True
-    deadline = proxy.loop.time() + GRACE
+    begun = proxy.loop.time()
+    deadline = begun + (HANDOVER_GRACE if handed_over else GRACE)
+    patience = begun + (HANDOVER_IDLE if handed_over else 0.0)
     while proxy.open_connections() and proxy.loop.time() < deadline:
         for connection in proxy.open_connections():
-            if connection.is_idle():
+            if connection.is_idle() and proxy.loop.time() >= patience:
                 connection.close_idle()
         await asyncio.sleep(0.02)
     proxy.close()

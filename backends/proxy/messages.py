@@ -12,6 +12,7 @@ RETRY_AFTER = 1
 """Seconds after which a client may try again what was answered 503."""
 
 _VIA = (b"Via: 1.0 " + NAME, b"Via: 1.1 " + NAME)
+_END = tuple(via + b"\r\n\r\n" for via in _VIA)
 _CHUNKED = b"Transfer-Encoding: chunked"
 
 
@@ -56,13 +57,13 @@ def answer_bytes(head: ResponseHead, chunked: bool, connection: bytes, times: by
     *chunked*: its content is; *connection*: the option that tells the client what becomes of the connection, or none; *times*: the
     value of ``windtunnel-times`` for a planned request, or none.
     """
-    usual = not connection and not times and chunked is head.chunked
-    if usual and head.written:
-        return head.written
-    data = _answer_bytes(head, chunked, connection, times)
-    if usual:
-        head.written = data
-    return data
+    if connection or chunked is not head.chunked:
+        return _answer_bytes(head, chunked, connection, times)
+    written = head.written = head.written or _answer_bytes(head, chunked, b"", b"")
+    if not times:
+        return written
+    end = _END[head.minor]
+    return b"%bwindtunnel-times: %b\r\n%b" % (written[: -len(end)], times, end)
 
 
 def _answer_bytes(head: ResponseHead, chunked: bool, connection: bytes, times: bytes) -> bytes:

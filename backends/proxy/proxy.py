@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ...core import admission, draws, routing
 from ...core.model import SECOND, FleetSpec
 from ...core.ports import Clock
+from ...core.ports import Servers as Listed
 from ..live.addresses import OWN_ADDRESSES
 from .delays import Delays
 from .rows import add_row, empty_idle_list
@@ -30,6 +31,12 @@ IDLE_UPSTREAMS = 256
 class Proxy:
     """What all connections of one proxy share."""
 
+    # Slots are read faster than the attributes of an object that has more than thirty.
+    __slots__ = ("_by_row", "_down", "_free_rows", "_idle", "_sampled", "_sharing", "active", "clock", "connections",
+                 "descriptors", "emit", "fleet", "foreign", "foreign_stream", "has_room", "keepalive_timeout", "limit",
+                 "link", "loop", "needs_affinity", "needs_bits", "requests", "retrying", "sequence", "servers", "share", "spec",
+                 "stopping", "tasks", "unserved", "upstream_timeout", "warn", "went_down")  # fmt: skip
+
     def __init__(
         self, fleet: FleetSpec, loop: AbstractEventLoop, clock: Clock, emit: Emit,
         warn: Callable[[str], None], instance_port: int = 0, descriptors: int = -1,
@@ -45,6 +52,7 @@ class Proxy:
         self.foreign_stream = draws.key(fleet.seed, "foreign requests")
         self.foreign = 0
         self.sequence = 0
+        self.share = routing.each(self.spec.canary_every)
         self.requests = 0
         self.unserved = 0
         self.active = 0
@@ -71,6 +79,11 @@ class Proxy:
         if not given and descriptors < 0:
             self.limit = -1
         self._sharing = self.spec.overload if given else admission.EVICT
+
+    def refresh(self, listed: Listed, share: tuple[int, int] | None) -> None:
+        """Take over the registry's lists and the canaries' share, in place of our own setting if there is one."""
+        self.servers.update(listed)
+        self.share = share or routing.each(self.spec.canary_every)
 
     def spawn(self, work: Any) -> None:
         """Run a coroutine beside the connections."""

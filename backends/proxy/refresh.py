@@ -1,4 +1,4 @@
-"""The registry's lists, read again and again by a thread of its own, so that a slow registry never stops a request."""
+"""The registry's lists and the canaries' share, read again and again by a thread of its own, so that a slow registry never stops a request."""
 
 import threading
 from collections.abc import Callable
@@ -10,6 +10,7 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.05, 1.0
 """Seconds between attempts while the registry is away: doubled each time; never less than the interval itself."""
 
 Hand = Callable[[Callable[[], None]], object]
+Share = tuple[int, int] | None
 
 
 class Refresher:
@@ -19,7 +20,7 @@ class Refresher:
     """
 
     def __init__(
-        self, registry: Registry, interval: int, hand: Hand, update: Callable[[Servers], None],
+        self, registry: Registry, interval: int, hand: Hand, update: Callable[[Servers, Share], None],
         unreachable: Callable[[str], None], reachable: Callable[[], None],
     ) -> None:  # fmt: skip
         self._registry = registry
@@ -47,7 +48,7 @@ class Refresher:
     def _refresh(self) -> float:
         """One attempt; seconds until the next."""
         try:
-            servers = self._registry.servers()
+            servers, share = self._registry.servers(), self._registry.canary_share()
         except RegistryError as error:
             text = str(error)
             if self._failures == 0:
@@ -58,7 +59,7 @@ class Refresher:
         if self._failures:
             self._failures = 0
             self._deliver(self._reachable)
-        self._deliver(lambda: self._update(servers))
+        self._deliver(lambda: self._update(servers, share))
         return self._interval
 
     def _deliver(self, call: Callable[[], None]) -> None:

@@ -9,6 +9,7 @@ from ...core.model import SECOND, FleetSpec
 from ...core.ports import Clock
 from ...core.ports import Servers as Listed
 from ...core.table import CANARY, SERVING
+from ...core.tallies import count_try, no_counters
 from ..live.addresses import OWN_ADDRESSES, Addresses, split, url
 from .rows import as_array, as_lists
 
@@ -87,6 +88,9 @@ class Server:
 class Servers:
     """The table of the core, kept as lists, with what its decisions say put into effect."""
 
+    __slots__ = ("_clock", "_foreign", "_instances", "_load", "_observing", "_slots", "_timers", "_told", "_tracked",
+                 "_unparsable", "_warn", "_weight", "by_number", "count", "counters", "emit", "last", "rows", "spec")  # fmt: skip
+
     def __init__(
         self, fleet: FleetSpec, instance_port: int, clock: Clock, timers: Timers, emit: Emit,
         warn: Callable[[str], None], own_addresses: bool = OWN_ADDRESSES,
@@ -97,6 +101,7 @@ class Servers:
         self.rows = as_lists(table.empty_table(0))
         self.count = 0
         self.last = [0, 0]
+        self.counters: list[int] = no_counters().tolist()
         self._weight = fleet.app.weight
         self._instances = Addresses(instance_port, own_addresses) if instance_port else None
         self._foreign: dict[str, int] = {}
@@ -107,6 +112,7 @@ class Servers:
         self._warn = warn
         self._load: Any = [0]
         self._tracked = routing.needs_index(self.spec.routing) or self.spec.max_in_flight >= 0
+        self._observing = self.spec.routing == routing.PEAK_EWMA
         self._slots: dict[int, int] = {}
 
     # Who there is.
@@ -177,8 +183,9 @@ class Servers:
     def begin(self, slot: int) -> Server:
         """A request goes to the server in *slot*."""
         rows = self.rows
-        server = self.by_number[rows["id"][slot]]
-        self.last[rows["role"][slot]] = server.number
+        number = rows["id"][slot]
+        server = self.by_number[number]
+        self.last[rows["role"][slot]] = number
         rows["in_flight"][slot] += 1
         server.sent += 1
         if self._tracked:
@@ -190,21 +197,24 @@ class Servers:
         slot = self._slots.get(number, -1)
         return self.rows["role"][slot] if slot >= 0 else SERVING
 
-    def abandon(self, number: int) -> None:
-        """Nobody waits for a request to server *number* any more."""
+    def abandon(self, number: int, sent: int, now: int) -> None:
+        """Nobody waits for a request that was *sent* (ns) to server *number* any more."""
         slot = self._slots[number]
         self.rows["in_flight"][slot] -= 1
         if self._tracked:
             self._load_changed(slot)
+        count_try(self.counters, self.rows["role"][slot], now - sent, True)
 
     def end(self, number: int, failed: bool, sent: int, now: int) -> None:
         """A request that was *sent* (ns) to server *number* was answered, or *failed*."""
         slot = self._slots[number]
-        self.rows["in_flight"][slot] -= 1
+        rows = self.rows
+        rows["in_flight"][slot] -= 1
         if self._tracked:
             self._load_changed(slot)
-        if not failed:
-            routing.observe_latency(self.rows, slot, now, now - sent)
+        count_try(self.counters, rows["role"][slot], now - sent, failed)
+        if self._observing and not failed:
+            routing.observe_latency(rows, slot, now, now - sent)
         outlier = self.spec.outlier
         if outlier is None:
             return
@@ -235,10 +245,11 @@ class Servers:
         rows = self.rows
         if self._load[0]:
             load_index.load_changed(rows, self._load, slot)
-        if self.spec.max_in_flight < 0:
+        cap = self.spec.max_in_flight
+        if cap < 0:
             return
         before = rows["breaker"][slot]
-        opened = health.breaker(before, rows["in_flight"][slot], self.spec.max_in_flight)
+        opened = health.breaker(before, rows["in_flight"][slot], cap)
         if opened != before:
             rows["breaker"][slot] = opened
             name = "breaker_opened" if opened else "breaker_closed"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 from ...core.outcomes import Outcome
 from .fields import HEAD_LIMIT, Malformed
 from .framing import ChunkedReader, CloseReader, LengthReader, Reader
-from .heads import ResponseHead, read_response, take_line
+from .heads import ResponseHead, known_response, read_response, take_line
 from .proxy import IDLE_UPSTREAMS, Proxy, seconds
 from .servers import Server
 
@@ -49,7 +49,8 @@ class Upstream(asyncio.Protocol):
         """Send *data*, a request's head."""
         self._exchange = exchange
         self._state = _HEAD
-        self.write(data)
+        if self._transport is not None and not self.closed:
+            self._transport.write(data)
 
     def write(self, data: bytes) -> None:
         """Bytes of the request, or of a tunnel."""
@@ -146,8 +147,12 @@ class Upstream(asyncio.Protocol):
                 if end < 0:
                     self._buffer = data
                     return
-                app, block = take_line(data[:end], APP_LINE)
-                head = read_response(block)
+                app, block = b"", data[:end]
+                head = known_response(block)
+                if head is None:
+                    # What is remembered has no such line.
+                    app, block = take_line(block, APP_LINE)
+                    head = read_response(block)
                 data = data[end + 4 :]
                 if head.status >= 200:
                     break
@@ -192,9 +197,10 @@ class Upstream(asyncio.Protocol):
         if length >= 0:
             if len(data) >= length:
                 self._reader = None
+                if len(data) > length:
+                    data, self._buffer = data[:length], data[length:]
                 if not other:
-                    exchange.answer(head, app, data[:length] if len(data) > length else data)
-                self._buffer = data[length:]
+                    exchange.answer(head, app, data)
                 self._complete(None if other else exchange)
                 return
             self._reader = LengthReader(length)

@@ -57,6 +57,7 @@ class Panic:
 
     def propose(self, view: FleetView, memory: Memory) -> Proposal:
         """Propose what Scale would, or the same size without samples."""
+        view = view.showing(self.metric)
         ready = len(view.servers)
         kept = dict(memory)
         if _PANIC not in kept:
@@ -65,7 +66,7 @@ class Panic:
             return Proposal(max(view.size, 1), "no servers", kept)
         if not view.known:
             return Proposal(view.size, "unknown", kept, blind=True)
-        known = math.fsum(metrics.get(self.metric, 0.0) for metrics in view.known)
+        known = math.fsum(metrics[self.metric] for metrics in view.known)
         stable, panic = self._averages(view.now // SECOND, known / len(view.known) * ready, kept)
         proposed, reason = self.scale(view.now, ready, stable, panic, kept)
         desired = max(proposed, 1)

@@ -27,12 +27,13 @@ class TargetTracking:
 
     def propose(self, view: FleetView, memory: Memory) -> Proposal:
         """Propose ceil(sum / target), or the same within the tolerance."""
+        view = view.showing(self.metric)
         if not view.servers:
             return Proposal(max(view.size, 1), "no servers")
         if not view.known:
             return Proposal(view.size, "unknown", blind=True)
         blind = view.unknown > 0
-        total = math.fsum(metrics.get(self.metric, 0.0) for metrics in view.known)
+        total = math.fsum(metrics[self.metric] for metrics in view.known)
         ratio = total / (self.target * len(view.known))
         figures = {"average": total / len(view.known), "target": self.target, "ratio": ratio}
         if abs(ratio - 1.0) <= self.tolerance + _EPSILON:

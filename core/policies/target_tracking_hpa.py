@@ -54,7 +54,7 @@ class TargetTrackingHpa:
             return self._done(view, history, most, "above maximum", {})
         found = self._recommendations(view)
         usable = [one for one in found.values() if one is not None]
-        blind = len(usable) < len(found) or view.unknown > 0
+        blind = len(usable) < len(found) or view.showing(*found).unknown > 0
         figures = _figures(found)
         wanted = max((one.size for one in usable), default=view.size)
         if not usable or (len(usable) < len(found) and wanted < view.size):

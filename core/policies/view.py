@@ -1,7 +1,7 @@
 """What a policy sees, what it remembers and what it answers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal, Protocol
 
@@ -75,6 +75,18 @@ class FleetView:
     def unknown(self) -> int:
         """How many servers have no usable sample."""
         return len(self.servers) - len(self.known)
+
+    def showing(self, *metrics: str) -> "FleetView":
+        """The same, in which a server whose sample lacks any of *metrics* (a custom one that it does not write) has no usable one."""
+        if all(metric in known for known in self.known for metric in metrics):
+            return self
+        servers = tuple(
+            server
+            if server.metrics is None or all(metric in server.metrics for metric in metrics)
+            else replace(server, metrics=None)
+            for server in self.servers
+        )
+        return replace(self, servers=servers)
 
 
 @dataclass(frozen=True, slots=True)

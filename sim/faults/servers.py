@@ -13,6 +13,7 @@ class ServerFaults:
         self._control = control
         self._plane = control.plane
         self._active = Active()
+        self._hanging: dict[tuple[str, int], int] = {}
 
     def begin(self, fault: FaultSpec, targets: Targets) -> None:
         """See Family."""
@@ -25,6 +26,7 @@ class ServerFaults:
             for number in _numbers(targets):
                 self._plane.pause(number)
                 self._control.troubles.paused[number] += 1
+                self._hanging[fault.name, number] = self._life(number)
 
     def end(self, fault: FaultSpec, targets: Targets) -> None:
         """See Family."""
@@ -32,8 +34,13 @@ class ServerFaults:
         self._apply(fault, targets)
         if fault.type == "pause":
             for number in _numbers(targets):
-                self._plane.resume(number)
-                self._control.troubles.paused[number] -= 1
+                # A process that has come in its place never hung.
+                if self._hanging.pop((fault.name, number)) == self._life(number):
+                    self._plane.resume(number)
+                    self._control.troubles.paused[number] -= 1
+
+    def _life(self, number: int) -> int:
+        return self._control.instances.by_number[number].life
 
     def leak(self, fault: FaultSpec, targets: Targets, length: int) -> None:
         """The memory of *length* ns is lost."""

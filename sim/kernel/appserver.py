@@ -7,7 +7,6 @@ from ...core.appserver import (
     admit_request,
     fails_early,
     held_after,
-    memory_used,
     out_of_memory,
     slowed,
 )
@@ -16,20 +15,18 @@ from ...core.order import Kind, major_key
 from ...core.outcomes import Outcome
 from .agenda import schedule
 from .forwarding import current, job_delay
-from .host import clock, compute, find_burst, set_alarm, time_left, withdraw
-from .layout import LOST, OUT_OF_MEMORY, World
-from .log import note
+from .host import compute, find_burst, set_alarm, time_left, withdraw
+from .layout import World
+from .process import account, die, fail, is_lost, memory
 from .routine import routine, subroutine
 from .slots import drop_job, next_job, queue_job
 
 OK = int(Outcome.OK)
 APP_ERROR = int(Outcome.APP_ERROR)
 QUEUE_FULL = int(Outcome.QUEUE_FULL)
-UPSTREAM_RESET = int(Outcome.UPSTREAM_RESET)
 CONNECT_FAILED = int(Outcome.CONNECT_FAILED)
 
 ANSWER = int(Kind.ANSWER)
-UPSTREAM_FAILURE = int(Kind.UPSTREAM_FAILURE)
 APP_ARRIVE = int(Kind.APP_ARRIVE)
 CPU_DONE = int(Kind.CPU_DONE)
 IO_DONE = int(Kind.IO_DONE)
@@ -50,35 +47,6 @@ def answer(w: World, slot: int, outcome: int, status: int) -> None:
     schedule(w, time, major_key(ANSWER, j["server"]), j["minor"], slot)
 
 
-@subroutine
-def fail(w: World, slot: int, outcome: int) -> None:
-    """The proxy will learn that there is no answer; the news takes over a reference to the job."""
-    j = w.jobs[slot]
-    j["outcome"] = outcome
-    j["status"] = 502
-    time = w.state[0]["now"] + job_delay(w, slot, ANSWER_LATENCY)
-    schedule(w, time, major_key(UPSTREAM_FAILURE, j["server"]), j["minor"], slot)
-
-
-@routine
-def memory(w: World, server: int) -> int:
-    """Bytes in use."""
-    app, spec = w.apps[server], w.config[0]
-    used = memory_used(
-        spec["app_base"], spec["app_each"], app["jobs"], app["bodies"], spec["app_leak"], app["served"]
-    )
-    return int(used + app["leaked"])
-
-
-@routine
-def account(w: World, server: int) -> None:
-    """Bring the CPU time used up to now."""
-    app, attained = w.apps[server], clock(w)
-    if app["pauses"] == 0:
-        app["cpu_used"] += app["cores_busy"] * (attained - app["cpu_since"])
-    app["cpu_since"] = attained
-
-
 @routine
 def arrive(w: World, slot: int) -> None:
     """A request arrives at an instance, whether or not anybody listens there."""
@@ -92,6 +60,7 @@ def arrive(w: World, slot: int) -> None:
         park(w, slot, APP_ARRIVE, 0)
         return
     app["requests"] += 1
+    j["start"] = app["starts"]
     if current(w, slot):
         w.attempts[j["attempt"]]["arrived"] = w.state[0]["now"]
     verdict = admit_request(app["busy"], spec["workers"], app["queue_length"], spec["queue"])
@@ -175,7 +144,7 @@ def cpu_done(w: World, slot: int) -> None:
     j = w.jobs[slot]
     server = j["server"]
     app = w.apps[server]
-    if app["alive"] == 0:
+    if is_lost(w, slot):
         drop_job(w, slot)
         return
     now = w.state[0]["now"]
@@ -206,9 +175,9 @@ def cpu_done(w: World, slot: int) -> None:
 
 @subroutine
 def io_done(w: World, slot: int) -> None:
-    """The job has waited for its io, or for a dependency."""
+    """The job has waited for its io, or for a dependency. One that its server's process has lost is of no concern to the next process there."""
     app = w.apps[w.jobs[slot]["server"]]
-    if app["alive"] == 0:
+    if is_lost(w, slot):
         drop_job(w, slot)
     elif app["pauses"] > 0:
         park(w, slot, IO_DONE, 0)
@@ -329,70 +298,3 @@ def resume(w: World, server: int) -> None:
         j["frozen"] = app["frozen"]
         compute(w, j["left"], major_key(j["parked"], server), j["minor"], slot)
         slot = following
-
-
-@subroutine
-def leak(w: World, server: int, size: int) -> None:
-    """So many bytes are lost."""
-    w.apps[server]["leaked"] += size
-    if out_of_memory(memory(w, server), w.config[0]["app_total"]):
-        die(w, server)
-
-
-@subroutine
-def die(w: World, server: int) -> None:
-    """The kernel kills the process."""
-    s = w.state[0]
-    used = memory(w, server)
-    lost = stop(w, server)
-    note(w, OUT_OF_MEMORY, server, used, lost)
-    s["signal"] = LOST
-
-
-@subroutine
-def stop(w: World, server: int) -> int:
-    """The process ends at once; how many requests it had in flight.
-
-    A job that waits in the server, or is parked there, keeps one reference, for the news; one that an event or a dependency holds gets a second.
-    """
-    app = w.apps[server]
-    account(w, server)
-    app["alive"] = 0
-    w.state[0]["budget"] = 0
-    slot = app["jobs_head"]
-    while slot >= 0:
-        w.jobs[slot]["refs"] += 1
-        slot = w.jobs[slot]["newer"]
-    slot = app["parked_head"]
-    while slot >= 0:
-        following = w.jobs[slot]["next"]
-        if w.jobs[slot]["parked"] == APP_ARRIVE:
-            fail(w, slot, CONNECT_FAILED)
-        else:
-            w.jobs[slot]["refs"] -= 1
-        slot = following
-    app["parked_head"] = -1
-    place = find_burst(w, major_key(CPU_DONE, server))
-    while place >= 0:
-        w.jobs[withdraw(w, place)]["refs"] -= 1
-        place = find_burst(w, major_key(CPU_DONE, server))
-    set_alarm(w)
-    for head in (app["queue_head"] if app["queue_length"] > 0 else -1, app["run_head"]):
-        slot = head
-        while slot >= 0:
-            w.jobs[slot]["refs"] -= 1
-            slot = w.jobs[slot]["next"]
-    slot = app["jobs_head"]
-    while slot >= 0:
-        following = w.jobs[slot]["newer"]
-        fail(w, slot, UPSTREAM_RESET)
-        slot = following
-    lost = int(app["jobs"])
-    app["jobs"] = 0
-    app["bodies"] = 0
-    app["jobs_head"] = -1
-    app["queue_length"] = 0
-    app["run_head"] = -1
-    app["busy"] = 0
-    app["cores_busy"] = 0
-    return lost

@@ -5,12 +5,15 @@ from typing import Any
 import numpy as np
 
 from ...core import admission, host, table, toxics
+from ...core.appserver import errors_of_both
 from ...core.columns import ATTEMPT_ROW, REQUEST_ROW, Rows
 from ...core.demand import MIX
 from ...core.distributions import Distribution
-from ...core.model import FleetSpec
+from ...core.model import FleetSpec, VersionSpec
 from ...core.order import Kind, major_key
 from ...core.retries import IDEMPOTENT
+from ...core.routing import each
+from ...core.tallies import no_counters
 from ...scenarios.plan import Plan
 from . import layout
 from .agenda import CLIENT_RINGS, SPARE
@@ -24,6 +27,8 @@ LATE = 8_192
 
 SMALLEST_RING = 1024
 
+APP_LISTS = ("queue_head", "queue_tail", "run_head", "run_tail", "jobs_head", "parked_head")
+
 
 def first_world(plan: Plan, capacity: int) -> World:
     """The world before anything has happened, with *capacity* slots of each kind."""
@@ -34,6 +39,7 @@ def first_world(plan: Plan, capacity: int) -> World:
     for name in ("request", "attempt", "connection", "job"):
         state[f"{name}_free"] = -1
     state["block_more"] = 1
+    state["share_numerator"], state["share_denominator"] = each(fleet.proxy.canary_every)
     sources, mixes, flood = _sources(plan)
     endpoints, calls = _endpoints(fleet)
     dependencies, filled = _dependencies(fleet)
@@ -54,6 +60,7 @@ def first_world(plan: Plan, capacity: int) -> World:
         servers=table.empty_table(1),
         load=np.zeros(1, np.int64),
         toxics=toxics.healthy(1),
+        tallies=no_counters(),
         block_time=np.zeros(1, np.int64),
         block_source=np.zeros(1, np.int64),
         block_index=np.zeros(1, np.int64),
@@ -134,11 +141,36 @@ def with_rings(w: World) -> World:
 def with_apps(w: World, numbers: int) -> World:
     """The same world with rows for instances up to *numbers*."""
     fresh = np.zeros(max(numbers + 1 - len(w.apps), 0), layout.APP)
-    for name in ("slot", "queue_head", "queue_tail", "run_head", "run_tail", "jobs_head", "parked_head"):
+    for name in ("slot", *APP_LISTS):
         fresh[name] = -1
-    fresh["slow"] = 1.0
+    fresh["slow"] = fresh["fault_slow"] = 1.0
     apps = np.concatenate((w.apps, fresh))
     return w._replace(apps=apps, samples=_longer(w.samples, len(apps)))
+
+
+def start_app(w: World, number: int, fleet: FleetSpec, version: int) -> None:
+    """A process of *version* begins on instance *number*; what was of the one before is gone, but for its place in the proxy's table."""
+    app = w.apps[number]
+    assert app["alive"] == 0, f"instance {number} booted while it is up"
+    for name in ("served", "requests", "cpu_used", "leaked", "pauses", "paused_at", "frozen"):
+        app[name] = 0
+    for name in APP_LISTS:
+        app[name] = -1
+    memory = fleet.app_of(version).memory
+    app["base"], app["each"], app["leak"] = memory.base, memory.each, memory.leak
+    app["version"] = version
+    app["alive"] = 1
+    app["starts"] += 1
+    app["cpu_since"] = w.state[0]["now"]
+    disturb_app(app, fleet.version(version))
+
+
+def disturb_app(app: Any, version: VersionSpec) -> None:
+    """What *version* and faults together do to the app server whose row is *app*."""
+    app["slow"] = version.cpu_factor * app["fault_slow"]
+    app["error_share"], app["error_status"] = errors_of_both(
+        version.error_share, version.error_status, float(app["fault_share"]), int(app["fault_status"])
+    )
 
 
 def _longer(rows: Rows, length: int) -> Rows:
@@ -187,13 +219,12 @@ def _config(fleet: FleetSpec) -> Rows:
             "backlog": proxy.backlog, "overload": proxy.overload, "cpu_per_request": proxy.cpu_per_request,
             "memory_total": proxy.memory.total, "memory_base": proxy.memory.base,
             "memory_each": proxy.memory.each, "on_exhaustion": proxy.on_exhaustion,
-            "routing": proxy.routing, "canary_every": proxy.canary_every,
+            "routing": proxy.routing, "tallies": int(fleet.needs_tallies),
             "upstream_timeout": proxy.upstream_timeout, "keepalive_timeout": proxy.keepalive_timeout,
             "write_timeout": proxy.write_timeout, "retry_attempts": proxy.retry_attempts,
             "retry_budget": proxy.retry_budget, "max_in_flight": proxy.max_in_flight,
             "slow_start": proxy.slow_start, "workers": app.workers, "cores": app.cores, "queue": app.queue,
-            "app_total": app.memory.total, "app_base": app.memory.base, "app_each": app.memory.each,
-            "app_leak": app.memory.leak, "timer_slack": app.timer_slack, "cpu_overhead": app.cpu_overhead,
+            "app_total": app.memory.total, "timer_slack": app.timer_slack, "cpu_overhead": app.cpu_overhead,
             "host_cores": fleet.host_cores, "consecutive_5xx": -1, "cpu_factor": 1.0,
         },
     )  # fmt: skip

@@ -1,11 +1,12 @@
 """The kernel's one entry: every call from outside is a command to the world."""
 
 from .agenda import schedule
-from .appserver import leak, pause, resume, stop, take_samples
+from .appserver import pause, resume, take_samples
 from .clients import schedule_turn
 from .dependency import fail_waiting
 from .layout import World
 from .loop import advance
+from .process import leak, stop
 from .proxy import crash
 from .rows import end_requests
 

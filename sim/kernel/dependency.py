@@ -8,6 +8,7 @@ from ...core.order import Kind, major_key
 from .agenda import schedule
 from .appserver import called
 from .layout import World
+from .process import is_lost
 from .routine import routine, subroutine
 from .slots import drop_job, next_job, queue_job
 
@@ -83,10 +84,10 @@ def call_done(w: World, number: int, slot: int) -> None:
         w.filled[dependency["filled_from"] + entry] = w.state[0]["now"] + dependency["ttl"]
     while dependency["queue_length"] > 0 and dependency["busy"] < dependency["concurrency"]:
         following = next_job(w, dependency)
-        if w.apps[w.jobs[following]["server"]]["alive"] == 1:
-            serve(w, number, following)
-        else:
+        if is_lost(w, following):
             drop_job(w, following)
+        else:
+            serve(w, number, following)
     called(w, slot, True)
 
 

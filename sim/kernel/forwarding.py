@@ -11,6 +11,7 @@ from ...core.order import Kind, major_key
 from ...core.outcomes import Outcome
 from ...core.routing import SHED as ALL_AT_CAP
 from ...core.routing import needs_bits, observe_latency, route, wanted_role
+from ...core.tallies import count_try
 from ...core.toxics import check_time, disturbance
 from .agenda import UPSTREAM_RING, schedule, set_timer, under_way
 from .layout import (
@@ -52,6 +53,8 @@ def forget(w: World) -> None:
     s["last_canary"] = 0
     for number in range(len(w.apps)):
         w.apps[number]["slot"] = -1
+    for place in range(len(w.tallies)):
+        w.tallies[place] = 0
 
 
 @subroutine
@@ -177,7 +180,7 @@ def route_attempt(w: World, a: int) -> int:
     s = w.state[0]
     w.attempts[a]["routed"] = s["now"]
     s["sequence"] += 1
-    return forward(w, a, wanted_role(s["sequence"], w.config[0]["canary_every"]), 0)
+    return forward(w, a, wanted_role(s["sequence"], s["share_numerator"], s["share_denominator"]), 0)
 
 
 @routine
@@ -198,6 +201,7 @@ def abandon(w: World, a: int) -> None:
         slot = w.apps[w.attempts[a]["server"]]["slot"]
         w.servers[slot]["in_flight"] -= 1
         changed(w, slot)
+        count(w, a, slot, True)
 
 
 @routine
@@ -225,6 +229,7 @@ def end_try(w: World, a: int, failed: bool) -> None:
     w.servers[slot]["in_flight"] -= 1
     assert w.servers[slot]["in_flight"] >= 0, "more answers than requests"
     changed(w, slot)
+    count(w, a, slot, failed)
     if not failed:
         observe_latency(w.servers, slot, now, now - attempt["sent_upstream"])
     if spec["consecutive_5xx"] < 0:
@@ -237,6 +242,14 @@ def end_try(w: World, a: int, failed: bool) -> None:
         load_changed(w.servers, w.load, slot)
         note(w, EJECTED, server, until, 0)
         schedule(w, until, major_key(UNEJECT, server), 0, server)
+
+
+@routine
+def count(w: World, a: int, slot: int, failed: bool) -> None:
+    """The try of attempt *a* at the server in *slot* has ended."""
+    if w.config[0]["tallies"] == 1:
+        took = w.state[0]["now"] - w.attempts[a]["sent_upstream"]
+        count_try(w.tallies, w.servers[slot]["role"], took, failed)
 
 
 @subroutine

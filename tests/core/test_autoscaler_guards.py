@@ -4,13 +4,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from windtunnel.core.autoscaler import ORPHAN_GRACE, Autoscaler, Drain, Launch, Promote, Terminate
+from windtunnel.core.autoscaler import ORPHAN_GRACE, Autoscaler
 from windtunnel.core.limits import limited
 from windtunnel.core.model import SECOND, AutoscalerSpec
 from windtunnel.core.policies import TargetTracking, Threshold
 from windtunnel.core.policies.view import FleetView, Proposal, ServerView
 from windtunnel.core.ports import CloudInstance, Sample, Servers
-from windtunnel.core.refusals import LONGEST, stream, wait
+from windtunnel.core.refusals import LONGEST, Backoff, stream, wait
+from windtunnel.core.scaling_decision import Drain, Launch, Promote, Terminate
 from windtunnel.core.victims import in_order
 
 TRACK = TargetTracking(100.0, "requests")
@@ -163,3 +164,36 @@ def test_an_orphan_is_ended_unless_it_registers_soon() -> None:
     now = found + ORPHAN_GRACE
     ended = books.tick(now, servers, said(now, 5, 1, 2, 8))
     assert ended.actions == (Terminate(9, "i-9", "s9", "orphan"),)
+
+
+def test_refused_terminations_wait_and_what_is_to_end_counts_no_more() -> None:
+    books = Autoscaler(AutoscalerSpec(TRACK, minimum=1, dead_after=5 * SECOND))
+    books.adopt(0, (instance(1), instance(2)))
+    both, waits = Servers(("s1", "s2")), Backoff(SECOND, stream(3, "end"))
+    books.tick(SECOND, both, said(SECOND, 100, 1, 2))
+    dead = books.tick(7 * SECOND, both, said(7 * SECOND, 100, 1))
+    assert dead.actions[0] == Terminate(2, "i-2", "s2", "silent")
+    books.end_after = waits.refused(7 * SECOND, 2)
+    assert 7.5 * SECOND <= books.end_after <= 8 * SECOND
+    books.end_after = waits.refused(8 * SECOND, 2)
+    assert 9 * SECOND <= books.end_after <= 10 * SECOND, "twice as long"
+    held = books.tick(9 * SECOND - 1, both, said(9 * SECOND - 1, 100, 1))
+    assert not [action for action in held.actions if isinstance(action, Terminate)]
+    assert held.view is not None
+    assert [server.address for server in held.view.servers] == ["s1"]
+    now = books.end_after
+    assert books.tick(now, both, said(now, 100, 1)).actions[0] == Terminate(2, "i-2", "s2", "silent")
+    books.terminated(2)
+    waits.granted()
+    assert (books.end_after, waits.after, waits.refusals) == (-1, -1, 0)
+
+
+def test_no_cooldown_runs_after_a_cancelled_boot_that_waits_for_its_end() -> None:
+    books = Autoscaler(AutoscalerSpec(Threshold(requests_low=50), minimum=1, cooldown=60 * SECOND))
+    books.adopt(0, (instance(1), instance(2)))
+    books.end_after = 50 * SECOND
+    lone = Servers(("s1",))
+    for second in range(1, 50):
+        decided = books.tick(second * SECOND, lone, said(second * SECOND, 5, 1))
+        assert not decided.actions
+    assert books.last_action == -1

@@ -15,6 +15,7 @@ from windtunnel.core.outcomes import Outcome
 from windtunnel.core.policies import TargetTracking, Threshold
 from windtunnel.core.policies.view import NOTHING, FleetView
 from windtunnel.core.ports import CloudInstance, Sample, Servers
+from windtunnel.core.scaling_decision import Action, Drain, Launch, Promote, Terminate
 from windtunnel.core.slo import judge, percentile, percentile_of
 from windtunnel.tests.core.policies.views import view
 
@@ -93,14 +94,14 @@ def test_out_then_in_with_a_cooldown_between() -> None:
     books = scaler()
     books.adopt(0, (instance(1),))
     lone = Servers(("a1",))
-    assert books.tick(SECOND, lone, sample(1, SECOND, 400)).actions == (engine.Launch(),)
+    assert books.tick(SECOND, lone, sample(1, SECOND, 400)).actions == (Launch(),)
     books.launched(SECOND, instance(2))
     assert books.tick(2 * SECOND, lone, sample(1, 2 * SECOND, 400)).reason == "booting"
     both = Servers(("a1", "a2"))
     quiet = {**sample(1, 5 * SECOND, 5), **sample(2, 5 * SECOND, 5)}
     assert books.tick(5 * SECOND, both, quiet).reason == "cooldown"
     later = {**sample(1, 11 * SECOND, 5), **sample(2, 11 * SECOND, 5)}
-    assert books.tick(11 * SECOND, both, later).actions == (engine.Drain(2, "a2"),), "the youngest goes"
+    assert books.tick(11 * SECOND, both, later).actions == (Drain(2, "a2"),), "the youngest goes"
     books.drained(11 * SECOND, 2)
     assert books.watched() == ("a1", "a2"), "samples count whether or not the registry lists the server"
 
@@ -112,13 +113,13 @@ def test_a_draining_server_ends_its_requests_first() -> None:
     books.drained(0, 2)
     lone = Servers(("a1",))
 
-    def endings(now: int, in_flight: int) -> tuple[engine.Action, ...]:
+    def endings(now: int, in_flight: int) -> tuple[Action, ...]:
         return books.tick(now, lone, {**sample(1, now, 150), **sample(2, now, 0, in_flight)}).actions
 
     assert endings(SECOND, 0) == (), "not before the proxy can know"
     assert endings(3 * SECOND, 4) == ()
-    assert endings(4 * SECOND, 0) == (engine.Terminate(2, "i-2", "a2", "drained"),)
-    assert endings(31 * SECOND, 4) == (engine.Terminate(2, "i-2", "a2", "drain timeout"),)
+    assert endings(4 * SECOND, 0) == (Terminate(2, "i-2", "a2", "drained"),)
+    assert endings(31 * SECOND, 4) == (Terminate(2, "i-2", "a2", "drain timeout"),)
 
 
 def test_silent_and_unbooted_instances_are_replaced() -> None:
@@ -129,12 +130,12 @@ def test_silent_and_unbooted_instances_are_replaced() -> None:
     held = books.tick(14 * SECOND, both, {**sample(1, 14 * SECOND, 150), **sample(2, 0, 150)})
     assert held.actions == ()
     decision = books.tick(15 * SECOND, both, {**sample(1, 15 * SECOND, 150), **sample(2, 0, 150)})
-    assert decision.actions == (engine.Terminate(2, "i-2", "a2", "silent"), engine.Launch())
+    assert decision.actions == (Terminate(2, "i-2", "a2", "silent"), Launch())
     books.terminated(2)
     books.launched(15 * SECOND, instance(3))
     lone = Servers(("a1",))
     decision = books.tick(75 * SECOND, lone, sample(1, 75 * SECOND, 150))
-    assert decision.actions[0] == engine.Terminate(3, "i-3", "a3", "boot timeout")
+    assert decision.actions[0] == Terminate(3, "i-3", "a3", "boot timeout")
 
 
 def test_standby_first_and_bounds_at_once() -> None:
@@ -142,8 +143,8 @@ def test_standby_first_and_bounds_at_once() -> None:
     books.adopt(0, (instance(1), instance(2, "standby")))
     servers = Servers(("a1",), (), ("a2",))
     both = {**sample(1, SECOND, 400), **sample(2, SECOND, 0)}
-    assert books.tick(SECOND, servers, both).actions == (engine.Promote("a2"),)
-    assert scaler(minimum=2).tick(0, Servers(), {}).actions == (engine.Launch(), engine.Launch())
+    assert books.tick(SECOND, servers, both).actions == (Promote("a2"),)
+    assert scaler(minimum=2).tick(0, Servers(), {}).actions == (Launch(), Launch())
     capped = scaler(maximum=1)
     capped.adopt(0, (instance(1),))
     assert capped.tick(SECOND, Servers(("a1",)), sample(1, SECOND, 400)).reason == "at maximum"
@@ -154,12 +155,12 @@ def test_a_scale_in_cancels_what_boots_before_it_drains() -> None:
     books.adopt(0, (instance(1), instance(2)))
     both = Servers(("a1", "a2"))
     busy = {**sample(1, SECOND, 250), **sample(2, SECOND, 250)}
-    assert books.tick(SECOND, both, busy).actions == (engine.Launch(),) * 3
+    assert books.tick(SECOND, both, busy).actions == (Launch(),) * 3
     for number in (3, 4, 5):
         books.launched(SECOND, instance(number))
     calm = {**sample(1, 2 * SECOND, 88), **sample(2, 2 * SECOND, 88)}
     cancelled = books.tick(2 * SECOND, both, calm).actions
-    assert [(a.number, a.reason) for a in cancelled if isinstance(a, engine.Terminate)] == [
+    assert [(a.number, a.reason) for a in cancelled if isinstance(a, Terminate)] == [
         (5, "not needed"), (4, "not needed"), (3, "not needed"),
     ]  # fmt: skip
     assert len(cancelled) == 3
@@ -177,7 +178,7 @@ def test_draining_leaves_as_many_serving_as_were_wanted(phases: list[str], load:
     servers = Servers(tuple(f"a{number}" for number in ready))
     samples = {k: v for number in ready for k, v in sample(number, SECOND, int(load)).items()}
     decision = books.tick(SECOND, servers, samples)
-    drained = sum(isinstance(action, engine.Drain) for action in decision.actions)
+    drained = sum(isinstance(action, Drain) for action in decision.actions)
     assert len(ready) - drained >= min(max(decision.desired, minimum), len(ready))
 
 
@@ -187,7 +188,7 @@ def test_a_dead_standby_is_not_promoted() -> None:
     servers = Servers(("a1",), (), ("a2",))
     now = 9 * SECOND
     stale = {**sample(1, now, 400), **sample(2, 0, 0)}
-    assert books.tick(now, servers, stale).actions == (engine.Launch(),)
+    assert books.tick(now, servers, stale).actions == (Launch(),)
 
 
 def test_foreign_servers_are_counted_and_never_touched() -> None:
@@ -195,7 +196,7 @@ def test_foreign_servers_are_counted_and_never_touched() -> None:
     books.adopt(0, (instance(1),))
     servers = Servers(("a1", "foreign"))
     samples = {**sample(1, SECOND, 5), "foreign": Sample("foreign", None, 5, 0.1)}
-    assert books.tick(SECOND, servers, samples).actions == (engine.Drain(1, "a1"),)
+    assert books.tick(SECOND, servers, samples).actions == (Drain(1, "a1"),)
     alone = scaler()
     decision = alone.tick(SECOND, Servers(("foreign", "other")), {"foreign": Sample("foreign", None, 5, 0.1)})
     assert decision.actions == ()
@@ -289,6 +290,6 @@ def test_what_drains_and_is_listed_is_drained_again() -> None:
     books.drained(SECOND, 2)
     decision = books.tick(2 * SECOND, both, {"s1": Sample("s1", 2 * SECOND, 400, 0.1)})
     assert decision.actual == 1, "it counts no more"
-    assert decision.actions == (engine.Drain(2, "s2"), engine.Launch())
+    assert decision.actions == (Drain(2, "s2"), Launch())
     books.drained(2 * SECOND, 2)
     assert books.draining() == {2: SECOND}, "its time goes on"

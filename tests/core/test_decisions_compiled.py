@@ -12,7 +12,7 @@ import numba
 import numpy as np
 import pytest
 import windtunnel.core
-from windtunnel.core import admission, demand, host, load_index, rates, table, toxics
+from windtunnel.core import admission, demand, host, load_index, rates, table, tallies, toxics
 from windtunnel.core.decision import decisions, enable_compilation
 from windtunnel.core.retries import REPLAY_LIMIT
 
@@ -79,13 +79,17 @@ def argument(name: str, random: np.random.Generator, count: int) -> Any:
         "bits": 2**63, "stream": 2**32, "affinity": 2**32, "request": 2**40, "index": 2**40, "attempt": 2**12,
         "purpose": 2**12, "n": 1000, "algorithm": 7, "role": 2, "last": count * 2 + 2, "last_other": count * 2 + 2, "exclude": count * 2 + 2,
         "kind": 5, "tries": 9, "slot": max(count, 1), "server": count * 2 + 2, "row": 12,
-        "sequence": 100, "canary_every": 5, "outcome": 15, "now": 3 * 10**10, "latency": 10**9,
+        "sequence": 100, "numerator": 5, "outcome": 15, "now": 3 * 10**10, "latency": 10**9,
         "jitter": 10**6, "slow_start": 2 * 10**10, "opened": 2, "consecutive": 6, "max_percent": 101,
         "major": 2**40, "source": 2**11, "entity": 2**32, "filled_until": 3 * 10**10, "age": 10**10, "base_ejection": 10**10, "overload": 2, "exhaustion": 3,
         "idle": 3, "healthy_threshold": 4, "unhealthy_threshold": 4,
     }  # fmt: skip
     if name in ("servers",):
         return servers(random, count)
+    if name == "counters":
+        return tallies.no_counters()
+    if name == "denominator":
+        return int(random.integers(5, 9))
     if name == "connections":
         return connections(random)
     if name == "indices":

@@ -5,9 +5,9 @@ from dataclasses import fields
 
 from hypothesis import given
 from hypothesis import strategies as st
-from windtunnel.core.autoscaler import Decision, Drain, Launch, Promote, Terminate
 from windtunnel.core.policies.view import LONG_AGO, FleetView, Proposal, ServerView
 from windtunnel.core.records import DECISIONS, METRICS, OBSERVATIONS, actions_text, rows_of, view_of
+from windtunnel.core.scaling_decision import Decision, Drain, Launch, Promote, Terminate
 
 NUMBER = st.floats(0, 1e9, allow_nan=False)
 TIMES = st.integers(0, 2**53)

@@ -94,9 +94,21 @@ def test_peak_ewma_shuns_a_server_that_was_slow() -> None:
 
 
 def test_canaries_take_each_fourth_request() -> None:
-    roles = [routing.wanted_role(sequence, 4) for sequence in range(1, 9)]
+    roles = [routing.wanted_role(sequence, *routing.each(4)) for sequence in range(1, 9)]
     assert roles == [0, 0, 0, 1, 0, 0, 0, 1]
-    assert routing.wanted_role(4, 0) == table.SERVING
+    assert routing.wanted_role(4, *routing.each(0)) == table.SERVING
+
+
+@given(st.integers(0, 40), st.integers(1, 40), st.integers(0, 10**12))
+def test_a_share_is_as_even_as_can_be(numerator: int, denominator: int, before: int) -> None:
+    """Of any so many requests in a row the canaries get their part of them, to less than one."""
+    numerator = min(numerator, denominator)
+    for length in (1, 7, denominator, 3 * denominator):
+        sequences = range(before + 1, before + 1 + length)
+        canaries = sum(routing.wanted_role(s, numerator, denominator) == table.CANARY for s in sequences)
+        assert abs(canaries * denominator - length * numerator) < denominator
+        if length % denominator == 0:
+            assert canaries * denominator == length * numerator
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

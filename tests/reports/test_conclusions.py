@@ -52,6 +52,23 @@ def test_lives() -> None:
     assert paid_ns([first, second]) == 60 + 35
 
 
+def test_a_life_through_an_update() -> None:
+    events: list[dict[str, Any]] = [
+        {"t": 0, "event": "launched", "server": 1, "role": "serving", "version": "1"},
+        {"t": 5, "event": "ready", "server": 1, "role": "serving"},
+        {"t": 20, "event": "draining", "server": 1},
+        {"t": 30, "event": "updating", "server": 1, "version": "2", "lost": 0},
+        {"t": 40, "event": "updated", "server": 1, "version": "2"},
+        {"t": 44, "event": "registered", "server": 1, "role": "serving"},
+        {"t": 50, "event": "crashed", "server": 1, "lost": 3},
+    ]
+    (life,) = lifelines(events, 60)
+    assert life.phases == [
+        ("pending", 0, 5), ("serving", 5, 20), ("draining", 20, 30), ("updating", 30, 44), ("serving", 44, 50), ("failed", 50, 60),
+    ]  # fmt: skip
+    assert (life.ready, life.deaths) == (5, [(50, "crashed")])
+
+
 def thousand() -> list[dict[str, object]]:
     events: list[dict[str, object]] = []
     for server in range(1, 1001):

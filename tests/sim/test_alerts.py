@@ -189,6 +189,7 @@ def test_a_scenario_with_alerts_survives_its_own_yaml() -> None:
         ],
         expect=[{"alert": "all", "fires": False}],
     )  # fmt: skip
+    given["fleet"]["app"]["metrics"] = {"depth": {}}
     first = scenario(given)
     again = scenario(yaml.safe_load(first.to_yaml()))
     assert again.resolved() == first.resolved()

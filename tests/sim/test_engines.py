@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from windtunnel import Scenario, library
 from windtunnel.api import compare_runs, replay
+from windtunnel.core.model import VersionSpec
 from windtunnel.scenarios.build import compile_plan
 from windtunnel.sim.kernel.plane import KernelPlane
-from windtunnel.tests.strategies import documents, large_documents
+from windtunnel.tests.sim.deploying import Step, carried_out, deploying
+from windtunnel.tests.strategies import STEPS, VERSIONS, busy_documents, documents, large_documents
 from windtunnel.tests.support import DAY, SHORT, TWINS, needs_traffic, scenario
 
 RANDOM = settings(
@@ -39,6 +42,38 @@ def test_engines_agree(document: dict[str, Any], seed: int) -> None:
 @settings(RANDOM, max_examples=6)
 def test_engines_agree_on_larger_scenarios(document: dict[str, Any], seed: int) -> None:
     assert_same(scenario(document, seed))
+
+
+def assert_same_deploys(
+    document: dict[str, Any], seed: int, versions: tuple[VersionSpec, ...], steps: Sequence[Step]
+) -> None:
+    """Both engines agree on a run with *versions* and *steps*, and on what the proxy has counted."""
+    made = scenario(document, seed)
+    with deploying(versions, carried_out(steps)) as written:
+        reference = replay(made, engine="simpy", **TWINS)
+        counted = written.copy()
+        written.clear()
+        kernel = replay(made, engine="kernel", **TWINS)
+    assert written == counted
+    if reference.lines != kernel.lines:
+        pytest.fail(str(compare_runs(reference, kernel, compile_plan(made).fleet)))
+
+
+@given(busy_documents(), st.integers(0, 1000), VERSIONS, STEPS)
+@settings(RANDOM, max_examples=60)
+def test_engines_agree_on_deploys(
+    document: dict[str, Any], seed: int, versions: tuple[VersionSpec, ...], steps: list[Step]
+) -> None:
+    assert_same_deploys(document, seed, versions, steps)
+
+
+@pytest.mark.long
+@given(st.one_of(busy_documents(), documents(), large_documents()), st.integers(0, 2**62), VERSIONS, STEPS)
+@settings(RANDOM, max_examples=1000)
+def test_engines_agree_on_deploys_at_length(
+    document: dict[str, Any], seed: int, versions: tuple[VersionSpec, ...], steps: list[Step]
+) -> None:
+    assert_same_deploys(document, seed, versions, steps)
 
 
 @pytest.mark.long
@@ -68,6 +103,12 @@ def test_a_kernel_that_begins_tiny_grows_without_a_trace(
 
 
 SLOW = {
+    "canary-errors",
+    "canary-leak",
+    "canary-slow",
+    "deploy-all-at-once",
+    "deploy-registry-while-scaling",
+    "deploy-rolling-flash-crowd",
     "misleading-cpu",
     "real-day",
     "registry-outage",
@@ -76,7 +117,7 @@ SLOW = {
     "thousand-servers",
     "throttled-cloud",
 }
-"""They take the reference more than five seconds each; `make test` has them on the kernel (golden digests), and random scenarios on both."""
+"""They take the reference more than five seconds each; `make test` has them on the kernel (golden digests), random scenarios on both, and deploys cut short (test_deploys)."""
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from windtunnel.backends.live.addresses import split
 from windtunnel.backends.live.headers import read_numbers
 from windtunnel.backends.registry import RedisRegistry
+from windtunnel.core.model import VersionSpec
 
 from ..redis_fixture import RedisServer
 from .running import DEADLINE, SECOND, Role, app_settings, ask, ask_together, fleet_of, running, until
@@ -227,6 +228,21 @@ def test_out_of_memory_kills(redis_server: RedisServer) -> None:
     deaths = [line for line in role.lines if line.get("event") == "out_of_memory"]
     assert [(line["server"], line["memory"], line["lost"]) for line in deaths] == [(7, 230 * MIB, 2)]
     assert len(RedisRegistry(redis_server.client).servers().serving) == 1
+
+
+def test_a_version_is_told_and_crashes_when_it_is_due(redis_server: RedisServer) -> None:
+    versions = (VersionSpec("1"), VersionSpec("2024-11", crash_after=2 * SECOND))
+    fleet = dataclasses.replace(fleet_of({"cpu": {"constant": "60s"}}), versions=versions)
+    registry = RedisRegistry(redis_server.client)
+    with running("app", app_settings(fleet, redis_server.url, version=1)) as role:
+        address = address_of(role)
+        with socket.create_connection(split(address)) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert role.process.wait(DEADLINE) == -signal.SIGKILL
+    crashes = [line for line in role.lines if line.get("event") == "crashed"]
+    assert [(line["server"], line["lost"]) for line in crashes] == [(7, 1)]
+    assert registry.servers().serving == (address,)
+    assert registry.read_samples([address])[address].version == "2024-11"
 
 
 def test_memory_is_given_back() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from windtunnel.backends.app.timers import Timers
 from windtunnel.backends.app.web import new_loop
 from windtunnel.backends.live.clock import LiveClock
 from windtunnel.backends.live.headers import PlannedRequest
-from windtunnel.core.model import FleetSpec
+from windtunnel.core.model import FleetSpec, Memory, VersionSpec
 from windtunnel.core.outcomes import Outcome
 
 from ...support import plan
@@ -29,7 +30,7 @@ ATTEMPTS = 5
 class Bench:
     """An app server on the running loop, and what it told of its memory."""
 
-    def __init__(self, fleet: FleetSpec) -> None:
+    def __init__(self, fleet: FleetSpec, version: int = 0) -> None:
         self.clock = LiveClock.begin()
         self.timers = Timers(asyncio.get_running_loop(), self.clock)
         self.held: list[int] = []
@@ -37,8 +38,8 @@ class Bench:
         self.refused: list[Job] = []
         self.demands = Demands(fleet, 1)
         self.server = AppServer(
-            fleet.app, self.clock, SleepExecutor(fleet.app.cores, self.timers, self.clock), self.timers, self,
-            self.held.append, lambda used, lost: self.deaths.append((used, lost)),
+            fleet.app_of(version), self.clock, SleepExecutor(fleet.app.cores, self.timers, self.clock), self.timers,
+            self, self.held.append, lambda used, lost: self.deaths.append((used, lost)), fleet.version(version),
         )  # fmt: skip
 
     def call(self, job: Job, called: Callable[[Job, bool], None]) -> None:
@@ -183,6 +184,33 @@ def test_a_faulty_server_answers_early_and_a_slow_one_late() -> None:
         slow = bench.arrive(1)
         await bench.ended(slow)
         assert near(slow.cpu_done - slow.arrived, 150 * MS)
+
+    live(test)
+
+
+def test_a_version_composes_with_faults() -> None:
+    async def test() -> None:
+        memory = {"total": "400MiB", "base": "50MiB", "per_request": "10MiB"}
+        made = fleet_of({"cpu": {"constant": "20ms"}}, workers=9, cores=9, memory=memory)
+        mib = 1 << 20
+        heavy = VersionSpec("2", cpu_factor=2.0, memory=Memory(base=70 * mib, leak=5 * mib))
+        failing = VersionSpec("3", error_share=1.0, error_status=503)
+        made = replace(made, versions=(VersionSpec("1"), heavy, failing))
+        bench = Bench(made, 1)
+        assert bench.server.memory == 70 * mib
+        first = bench.arrive(0)
+        bench.server.disturb(3.0, 0.0, 0)
+        second = bench.arrive(1)
+        await bench.ended(first, second)
+        assert near(first.cpu_done - first.arrived, 40 * MS)
+        assert near(second.cpu_done - second.arrived, 120 * MS)
+        assert bench.server.memory == 80 * mib
+        faulty = Bench(made, 2)
+        faulty.server.disturb(1.0, 0.5, 500)
+        job = faulty.arrive(0)
+        assert (job.outcome, job.status) == (Outcome.APP_ERROR, 503)
+        faulty.server.disturb(1.0, 0.0, 0)
+        assert faulty.arrive(1).status == 503
 
     live(test)
 

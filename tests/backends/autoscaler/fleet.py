@@ -6,11 +6,11 @@ from typing import Any
 
 from windtunnel.backends.registry import RedisRegistry
 from windtunnel.core.alerts import AlertSpec
-from windtunnel.core.autoscaler import Decision
 from windtunnel.core.model import SECOND, AutoscalerSpec
 from windtunnel.core.policies import Threshold
 from windtunnel.core.ports import Cloud, CloudInstance, Registry, Sample
 from windtunnel.core.scaling import ScalingDriver
+from windtunnel.core.scaling_decision import Decision
 from windtunnel.sim.embedded_cloud import MemoryCloud, Overlay
 from windtunnel.sim.memory_redis import MemoryRedis
 

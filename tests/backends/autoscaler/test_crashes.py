@@ -6,12 +6,12 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from windtunnel.core.autoscaler import Launch
 from windtunnel.core.model import SECOND, AutoscalerSpec
 from windtunnel.core.policies.hpa_behavior import Behavior
 from windtunnel.core.policies.hpa_metrics import HpaMetric
 from windtunnel.core.policies.target_tracking_hpa import TargetTrackingHpa
 from windtunnel.core.ports import CloudError, CloudInstance, RegistryError
+from windtunnel.core.scaling_decision import Launch
 from windtunnel.tests.backends.autoscaler.fleet import SPEC, CrashNow, Fleet
 
 BUSY, USUAL, IDLE = 150, 50, 10
@@ -155,7 +155,7 @@ def held(fleet: Fleet) -> object:
     return fleet.cloud.list(), deepcopy(fleet.redis._data)
 
 
-READS = {"servers", "read_samples", "instances", "list", "load_state"}
+READS = {"servers", "updating", "read_samples", "instances", "list", "load_state"}
 
 
 def test_a_dry_run_touches_nothing_whatever_happens() -> None:

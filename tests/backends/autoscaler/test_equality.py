@@ -49,6 +49,7 @@ SERVERS = st.fixed_dictionaries(
         "age": st.integers(0, 9),
         "in_flight": st.integers(0, 2),
         "state": st.sampled_from(["serving", "serving", "draining"]),
+        "updating": st.sampled_from([False, False, False, True]),
     }
 )
 TURNS = st.lists(
@@ -107,6 +108,10 @@ class Recorded:
         for number, one in enumerate(self._turn()["servers"], 1):
             lists[one["list"]].append(f"http://10.0.0.{number}")
         return Servers(tuple(lists["serving"]), tuple(lists["canary"]), tuple(lists["standby"]))
+
+    def updating(self) -> tuple[str, ...]:
+        shown = enumerate(self._turn()["servers"], 1)
+        return tuple(f"http://10.0.0.{number}" for number, one in shown if one["updating"])
 
     def read_samples(self, addresses: list[str]) -> dict[str, Sample]:
         nominal = (self._clock() - self._zero) // INTERVAL * INTERVAL + self._zero
@@ -252,6 +257,7 @@ def test_the_recording_makes_them_say_something() -> None:
     busy = {
         "list": "serving",
         "in_cloud": True,
+        "updating": False,
         "requests": 150,
         "age": 0,
         "in_flight": 0,

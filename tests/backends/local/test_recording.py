@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 from windtunnel.backends.local.recording import Recording
-from windtunnel.core.autoscaler import Decision
 from windtunnel.core.columns import ATTEMPT_ROW, REQUEST_ROW
 from windtunnel.core.policies.view import LONG_AGO, FleetView, Proposal, ServerView
 from windtunnel.core.records import METRICS, rows_of
+from windtunnel.core.scaling_decision import Decision
 from windtunnel.reports.sink import MemorySink
 from windtunnel.reports.tables import names_of
 

@@ -14,7 +14,7 @@ from windtunnel.backends.proxy.fields import (
     read_field,
 )
 from windtunnel.backends.proxy.framing import ChunkedReader, LengthReader, chunk, last_chunk
-from windtunnel.backends.proxy.heads import START_LIMIT, find_end, read_request, read_response
+from windtunnel.backends.proxy.heads import START_LIMIT, find_end, read_request, read_response, take_line
 from windtunnel.backends.proxy.messages import answer_bytes, request_bytes
 
 HOST = b"\r\nHost: a"
@@ -347,3 +347,41 @@ def test_limits_hold_while_a_head_is_incomplete() -> None:
     with pytest.raises(Malformed) as refusal:
         find_end(b"GET / HTTP/1.1\r\n" + b"X: a\r\n" * (HEAD_LIMIT // 6))
     assert refusal.value.status == 431
+
+
+@pytest.mark.parametrize("minor", [b"0", b"1"])
+def test_times_are_added_to_a_head_that_was_written_before(minor: bytes) -> None:
+    block = b"HTTP/1.%b 200 OK\r\nX: 1\r\nContent-Length: 3" % minor
+    fresh, used = read_response(block + b"\r\nwindtunnel-app: x"), read_response(block)
+    assert fresh is not used
+    without = answer_bytes(used, False, b"", b"")
+    for _ in range(2):
+        assert answer_bytes(used, False, b"", b"1-2") == answer_bytes(fresh, False, b"", b"1-2")
+        assert answer_bytes(used, False, b"", b"1-2").split(b"\r\n") == [
+            b"HTTP/1.1 200 OK", b"X: 1", b"Content-Length: 3", b"windtunnel-times: 1-2", b"Via: 1.%b windtunnel" % minor,
+            b"", b"",
+        ]  # fmt: skip
+        assert answer_bytes(used, False, b"", b"") == without
+        assert b"times" not in without
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        (b"app: 1-2-3-4", b"1-2-3-4"),
+        (b"app: x-x-x-x", b"x-x-x-x"),
+        (b"app:  1-2-3-4", b""),
+        (b"app: 1-2-3-4 ", b""),
+        (b"app: 1-\n2", b""),
+        (b"app: 1,2", b""),
+        (b"app: ", b""),
+        (b"app: " + b"1" * 200, b""),
+        (b"application: 1-2", b""),
+    ],
+)
+@pytest.mark.parametrize("after", [b"", b"\r\nX: 1"])
+def test_only_a_line_of_numbers_is_taken_out_of_a_head(line: bytes, value: bytes, after: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\n"
+    taken, rest = take_line(head + line + after, b"\r\napp: ")
+    assert taken == value
+    assert rest == (head[:-2] + after if value else head + line + after)

@@ -142,6 +142,8 @@ def test_the_role_from_beginning_to_end() -> None:
             while not await served():
                 assert time.monotonic() < end
                 await asyncio.sleep(0.02)
+            await until(lambda: (told := registry.read_tallies()) and told.serving.answers == 1)
+            registry.set_canary_share((1, 1))
             admin = proxy.status("up")[0]["admin"]
             read = asyncio.to_thread
 
@@ -295,11 +297,14 @@ def test_the_refresher_keeps_the_last_table_and_backs_off() -> None:
                 raise RegistryError("away")
             return Servers((f"http://10.0.0.{len(self.calls)}",))
 
+        def canary_share(self) -> tuple[int, int] | None:
+            return (1, len(self.calls))
+
     registry = Registry()
     told: list[str] = []
-    seen: list[Servers] = []
+    seen: list[tuple[Servers, tuple[int, int] | None]] = []
     refresher = Refresher(
-        registry, MS, lambda call: call(), seen.append, told.append, lambda: told.append("back")  # type: ignore[arg-type]
+        registry, MS, lambda call: call(), lambda *read: seen.append(read), told.append, lambda: told.append("back")  # type: ignore[arg-type]
     )  # fmt: skip
     refresher.start()
     end = time.monotonic() + 20
@@ -307,6 +312,7 @@ def test_the_refresher_keeps_the_last_table_and_backs_off() -> None:
         time.sleep(0.01)
     refresher.stop()
     assert told == ["away", "back"]
-    assert [server.serving[0] for server in seen[:2]] == ["http://10.0.0.1", "http://10.0.0.8"]
+    assert [servers.serving[0] for servers, _ in seen[:2]] == ["http://10.0.0.1", "http://10.0.0.8"]
+    assert [share for _, share in seen[:2]] == [(1, 1), (1, 8)]
     waits = [late - early for early, late in zip(registry.calls[1:7], registry.calls[2:8], strict=True)]
     assert waits[4] > 0.7

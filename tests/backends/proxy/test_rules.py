@@ -13,6 +13,7 @@ from windtunnel.core import draws, routing, table
 from windtunnel.core.load_index import build_index
 from windtunnel.core.model import SECOND, HealthSpec, Link, OutlierSpec, ProxySpec
 from windtunnel.core.ports import Servers
+from windtunnel.core.tallies import bucket_of, tallies_of
 
 from .fleet import GET, PATIENCE, Request, fleet, hello, play, until
 
@@ -63,6 +64,47 @@ def test_round_robin_over_what_the_registry_lists() -> None:
             for _ in range(4):
                 await world.get()
             assert len(world.apps[2].requests) == 3
+
+    play(story())
+
+
+def test_the_registry_says_the_canaries_share() -> None:
+    async def story() -> None:
+        async with fleet(hello, hello, spec=ProxySpec(canary_every=4)) as world:
+            listed = Servers((world.apps[0].address,), (world.apps[1].address,))
+            for share, canaries in ((None, 2), ((1, 2), 4), ((0, 1), 0), ((1, 1), 8), (None, 2)):
+                world.proxy.refresh(listed, share)
+                before = len(world.apps[1].requests)
+                for _ in range(8):
+                    assert (await world.get()).status == 200
+                assert len(world.apps[1].requests) - before == canaries
+
+    play(story())
+
+
+def test_tries_are_counted_for_the_role_of_their_server() -> None:
+    """A failure of the canary that another server made good, answers, and what a client no longer waited for."""
+
+    async def story() -> None:
+        spec = ProxySpec(canary_every=2, retry_attempts=1)
+        async with fleet(hello, reset, silent, spec=spec) as world:
+            good, bad, still = (app.address for app in world.apps)
+            world.proxy.refresh(Servers((good,), (bad,)), None)
+            for _ in range(6):
+                assert (await world.get()).status == 200
+            counted = tallies_of(1, world.proxy.servers.counters)
+            assert (counted.serving[:2], counted.canary[:2]) == ((6, 0), (3, 3))
+            assert sum(counted.serving.latency) == 6
+            world.proxy.refresh(Servers((), (still,)), (1, 1))
+            client = await world.client()
+            client.writer.write(GET)
+            await until(lambda: world.apps[2].requests)
+            await asyncio.sleep(0.05)
+            client.close()
+            await until(lambda: tallies_of(2, world.proxy.servers.counters).canary.answers == 4)
+            waited = tallies_of(2, world.proxy.servers.counters).canary.since(counted.canary)
+            assert waited.failures == 1
+            assert sum(waited.latency[bucket_of(50_000_000) :]) == 1
 
     play(story())
 

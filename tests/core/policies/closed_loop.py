@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from windtunnel.core.autoscaler import Autoscaler, Decision, Drain, Launch, Promote, Terminate
+from windtunnel.core.autoscaler import Autoscaler
 from windtunnel.core.model import NONE, SECOND, AutoscalerSpec
 from windtunnel.core.ports import CloudInstance, ProxyLoad, Sample, Servers
+from windtunnel.core.scaling_decision import Decision, Drain, Launch, Promote, Terminate
 
 CAPACITY = 100.0
 """Requests per second that fill a server of these fleets: its CPU, and most of its memory."""

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 from windtunnel import Scenario, replay
-from windtunnel.core.autoscaler import Autoscaler, Launch, Promote
+from windtunnel.core.autoscaler import Autoscaler
 from windtunnel.core.model import SECOND
 from windtunnel.core.policies import Combine, Threshold, ThresholdFaults
 from windtunnel.core.policies.view import NOTHING, FleetView
 from windtunnel.core.ports import CloudInstance, Sample, Servers
+from windtunnel.core.scaling_decision import Launch, Promote
 from windtunnel.scenarios.problems import ScenarioError
 from windtunnel.tests.core.policies.closed_loop import ClosedLoop, spec
 from windtunnel.tests.core.policies.views import view

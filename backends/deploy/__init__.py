@@ -1,0 +1,1 @@
+"""Deploys for real: the build server and its pipeline, and what carries a version to machines."""

@@ -1,0 +1,1 @@
+"""Tests of the build server, the pipeline and deploys."""

@@ -1,0 +1,1 @@
+"""Deploys with Ansible, on hosts that are folders of this machine."""
