@@ -42,8 +42,8 @@ class Exchange(NamedTuple):
         return tuple(reply.status for reply in self.replies.complete)
 
 
-def fire(target: Target, wire: Wire, patience: float) -> Exchange:
-    """Send *wire* to *target* and read for at most *patience* s after the last byte. Never raises OSError."""
+def fire(target: Target, wire: Wire, patience: float, quiet: float = QUIET) -> Exchange:
+    """Send *wire* to *target* and read for at most *patience* s after the last byte; where nobody knows how many answers come, until none has come for *quiet* s. Never raises OSError."""
     began = time.monotonic()
     try:
         peer = socket.socket(target.family, socket.SOCK_STREAM)
@@ -57,7 +57,7 @@ def fire(target: Target, wire: Wire, patience: float) -> Exchange:
             return Exchange(b"", b"", REFUSED, read_replies(b"", (), True), time.monotonic() - began)
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         peer.setblocking(False)
-        return _Talk(peer, wire, patience).run(target.authority.encode(), began)
+        return _Talk(peer, wire, patience, quiet).run(target.authority.encode(), began)
 
 
 def addressed(wire: Wire, authority: bytes) -> list[tuple[bytes, float]]:
@@ -78,10 +78,11 @@ def _begun(data: bytes) -> int:
 
 
 class _Talk:
-    def __init__(self, peer: socket.socket, wire: Wire, patience: float) -> None:
+    def __init__(self, peer: socket.socket, wire: Wire, patience: float, quiet: float) -> None:
         self._peer = peer
         self._wire = wire
         self._patience = patience
+        self._quiet = quiet
         self._sent = bytearray()
         self._received = bytearray()
         self._ended = ""
@@ -156,11 +157,12 @@ class _Talk:
                 self._read_now()
 
     def _read_answers(self) -> None:
-        patience = self._patience if self._wire.complete else min(UNSURE, self._patience)
+        unsure = min(max(UNSURE, self._quiet), self._patience)
+        patience = self._patience if self._wire.complete else unsure
         due = time.monotonic() + patience
         while not self._ended and self._wire.reads:
             done = self._enough()
-            left = QUIET if done is None else (0.0 if done else due - time.monotonic())
+            left = self._quiet if done is None else (0.0 if done else due - time.monotonic())
             if left < 0:
                 return
             if not select.select([self._peer], [], [], min(left, max(due - time.monotonic(), 0.0)))[0]:

@@ -13,7 +13,7 @@ from ...scenarios.fuzz.wire import Step, Wire
 from ..load.targets import Target
 from .corpus import Finding, load, save
 from .exchange import ANSWERED, BROKEN, CLOSED, REFUSED, SILENT, Exchange, fire
-from .judge import Explained, Judge, Verdict
+from .judge import FRAMING, Explained, Judge, Verdict
 
 DOWN, POISONED = "down", "poisoned"
 _BYSTANDERS = 2
@@ -22,6 +22,8 @@ _DISTINCT = 3
 """Of one kind so many findings that stay different when shrunk are kept; further ones are counted."""
 _TRIED = 5
 """So many of one kind are shrunk to see whether they are different."""
+_LONG_QUIET = 1.0
+"""Seconds without a byte after which nobody is only slow."""
 _POLL = 0.05
 
 
@@ -124,6 +126,12 @@ class Hunt:
             )
             self._direct = direct = None
         verdict = self._judge.verdict(wire, request, seen, direct)
+        if verdict is not None and verdict.kind == FRAMING and self._direct is not None:
+            # One of them may only have been slow.
+            seen, direct = (
+                fire(one, wire, options.patience, _LONG_QUIET) for one in (options.proxy, self._direct)
+            )
+            verdict = self._judge.verdict(wire, request, seen, direct)
         if verdict is None and request is None:
             verdict = self._bystanders()
         return None if verdict is None else (verdict, seen, direct)

@@ -19,6 +19,7 @@ IMPLEMENTED = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRAC
 NOT_IMPLEMENTED, VERSION = 501, 505
 LIMITS = (413, 414, 417, 431)
 """An intermediary may have limits below the server's, and expectations that it does not meet (RFC 9110, sections 5.4 and 10.1.1; RFC 9112, section 3)."""
+FRAMING = "disagreement on framing"
 _COMPARED = ("content-type", "location", "allow")
 
 
@@ -140,6 +141,6 @@ class Judge:
         if any(400 <= status < 600 and status != 404 for status in (*ours, *theirs)):
             return None
         return Verdict(
-            "disagreement on framing",
+            FRAMING,
             f"the proxy reads {len(ours)} requests out of the bytes, the app server {len(theirs)}",
         )

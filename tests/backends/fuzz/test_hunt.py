@@ -198,6 +198,14 @@ def test_a_connection_that_hostile_bytes_leave_in_a_bad_state(tmp_path: Path) ->
     assert "poisoned 404" in kinds(done)
 
 
+def test_a_proxy_that_reads_more_requests_out_of_hostile_bytes_than_its_app_server(tmp_path: Path) -> None:
+    """It stays a finding when both are waited for longer."""
+    twice = when(b"Transfer-Encoding", OK + OK)
+    with serving() as server, serving(twice) as proxy:
+        done = hunt(proxy, tmp_path, "hostile=1", 12, direct=server, patience=3.0, shrinking=0.0)
+    assert kinds(done) == {"disagreement on framing"}
+
+
 def test_hunts_are_bounded_in_time(tmp_path: Path) -> None:
     with serving() as server:
         began = time.monotonic()
