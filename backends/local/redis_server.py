@@ -10,11 +10,12 @@ from typing import Any
 
 import redis
 
+from ...core.errors import BackendFailure
 from ...core.ports import RegistryError
 from ..connection import redis_client
 from ..live.addresses import LOOPBACK
+from ..live.children import die_with_parent
 from ..registry import FENCE, INSTANCES, LEASE, LISTS, NUMBERS, PROXY, STATE, RedisRegistry
-from .process import BackendFailure, die_with_parent
 
 _START_SECONDS = 15.0
 
