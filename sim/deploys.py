@@ -1,6 +1,7 @@
 """Deploys in the rehearsal: core.rollout's driver on the timeline, over the real registry and cloud."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from ..core.appserver import slowed
@@ -36,11 +37,9 @@ class Deploys:
         turn = -(-min(deploy.at for deploy in self.control.fleet.deploys) // SECOND)
         while True:
             yield timeline.until(turn * SECOND, Kind.DEPLOY)
-            try:
+            # What was under way while it is away is observed, and asked for again, when it is back.
+            with suppress(RegistryError):
                 self._driver.turn(timeline.now())
-            except RegistryError:
-                # What was under way is observed, and asked for again, when it is back.
-                pass
             turn += 1
 
     # The driver's world.
