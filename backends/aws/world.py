@@ -61,12 +61,12 @@ def flight_settings(
 
 def check_flight(plan: Plan, scenario: Scenario, options: FlightOptions) -> AwsSettings:
     """What can be said before anything starts. Raises UsageError, ScenarioError; the settings as far as they are known by then."""
+    refuse_deploys("aws", plan.fleet)
     settings = flight_settings(scenario, options, run=run_name(scenario), epoch=0, registry=options.redis_url)
     if options.proxy:
         raise UsageError("--proxy: expected --backend attach; a flight on EC2 starts a proxy of its own")
     check_receivers(plan.fleet.alerts, options.allowed)
     check_faults(plan.fleet, elsewhere=not settings.bridged)
-    refuse_deploys("aws", plan.fleet)
     first = plan.fleet.app.initial + plan.fleet.app.canaries + plan.fleet.app.standby
     if settings.max_instances is not None and first > settings.max_instances:
         raise UsageError(
