@@ -13,7 +13,20 @@ import redis
 from ...core.ports import RegistryError
 from ..connection import redis_client
 from ..live.addresses import LOOPBACK
-from ..registry import FENCE, INSTANCES, LEASE, LISTS, NUMBERS, PROXY, STATE, RedisRegistry
+from ..registry import (
+    CANARY_SHARE,
+    FENCE,
+    INSTANCES,
+    LEASE,
+    LISTS,
+    NUMBERS,
+    PROXY,
+    ROLLOUT,
+    STATE,
+    TALLIES,
+    UPDATING,
+    RedisRegistry,
+)
 from .process import BackendFailure, die_with_parent
 
 _START_SECONDS = 15.0
@@ -160,14 +173,15 @@ def check_empty(url: str, prefix: str) -> None:
 
 
 def sweep(url: str, prefix: str, addresses: Iterable[str]) -> None:
-    """Take out of a registry of the user's what a flight has put there: its servers at *addresses* and the autoscaler's books. One that is gone needs none."""
+    """Take out of a registry of the user's what a flight has put there: its servers at *addresses* and the books of autoscaler and deploys. One that is gone needs none."""
     client = redis_client(url)
     try:
         registry = RedisRegistry(client, prefix)
         for address in addresses:
             registry.forget(address)
-        own = [prefix + name for name in (INSTANCES, NUMBERS, LEASE, FENCE, PROXY)]
-        client.delete(*own, *client.scan_iter(match=f"{prefix}{STATE}*"))
+        names = (INSTANCES, NUMBERS, LEASE, FENCE, PROXY, UPDATING, CANARY_SHARE, TALLIES)
+        books = [key for name in (STATE, ROLLOUT) for key in client.scan_iter(match=f"{prefix}{name}*")]
+        client.delete(*(prefix + name for name in names), *books)
     except (redis.RedisError, RegistryError):
         return
     finally:
