@@ -188,7 +188,9 @@ class FlightDeploys:
         registry, instances = self._parts.registry, self._parts.instances
         number = registry.next_number(self._here(lambda: max(instances.by_number, default=0)))
         token = f"{self._parts.launches}-{number}"
-        made = self._here(lambda: instances.launch(number, role, token, version=version, joins=False))
+        made = self._here(
+            lambda: instances.launch(number, role, token, version=version, joins=False, at=self._turned)
+        )
         registry.add_instance(made.provider_id)
         return number
 

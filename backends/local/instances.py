@@ -270,12 +270,12 @@ class Instances(ABC):
         instance.version, instance.joins, instance.up = version, False, -1
         instance.life += 1
         self._emit(self._clock.now(), "updating", {"server": number, **self._build(instance), "lost": lost})
-        self._spawn(self._exchange(instance, process, ready_at, grace))
+        self._spawn(self._exchange(instance, instance.life, process, ready_at, grace))
 
     async def _exchange(
-        self, instance: Instance, process: RoleProcess | None, ready_at: int, grace: float
+        self, instance: Instance, life: int, process: RoleProcess | None, ready_at: int, grace: float
     ) -> None:
-        life = instance.life
+        """The update of which *life* is the number."""
         if process is not None:
             await process.end(grace)
         if instance.life != life or instance.state != State.UPDATING or self._closing:
@@ -337,10 +337,11 @@ class LocalInstances(Instances):
             await instance.process.wait_up(UP_SECONDS)
 
     def launch(
-        self, number: int, role: str, token: str, first: bool = False, version: int = -1, joins: bool = True
-    ) -> Instance:
+        self, number: int, role: str, token: str, first: bool = False, version: int = -1, joins: bool = True,
+        at: int = -1,
+    ) -> Instance:  # fmt: skip
         """Begin an instance; the same *token* gives the same one. *first*: part of the first fleet, which need not boot. *version*: an index, -1: what its role gets now.
-        *joins*: whether it registers itself. Raises CloudError.
+        *joins*: whether it registers itself. *at*: the time (ns) from which its boot counts, -1: now. Raises CloudError.
         """
         if token in self._tokens:
             return self.by_number[self._tokens[token]]
@@ -357,7 +358,9 @@ class LocalInstances(Instances):
         except ValueError as error:
             raise CloudError("InvalidParameterValue", str(error)) from None
         now = self._clock.now()
-        instance = Instance(number, role, address, now, first, f"local-{number}", joins=joins)
+        instance = Instance(
+            number, role, address, now if at < 0 else at, first, f"local-{number}", joins=joins
+        )
         instance.version = self.releases[role] if version < 0 else version
         self.by_number[number] = instance
         self._tokens[token] = number
