@@ -30,7 +30,8 @@ class Instance:
     """An instance; times in ns on the live clock, -1: not yet. *first*: of the first fleet, which need not boot. *second* is what it said of its last second.
 
     *provider_id* is what the cloud calls it; empty until that is known. *version*: an index. *joins*: whether it registers itself. *up*: since when its process is, *heard*: when
-    that spoke last. *life*: another number with each process, and when one is ended for an update. *entered*: whether it has been in a list.
+    that spoke last. *life*: another number with each process, and when one is ended for an update. *entered*: whether it has been in a list. *boots_from*: when its boot
+    began, if that is not when it was launched.
     """
 
     number: int
@@ -49,6 +50,7 @@ class Instance:
     heard: int = -1
     life: int = 0
     entered: bool = False
+    boots_from: int = -1
 
     def become(self, state: State) -> None:
         """Move to *state* by the table."""
@@ -143,7 +145,8 @@ class Instances(ABC):
         number = instance.number
         ready_at = instance.launched
         if not instance.first:
-            running = instance.launched + self._fleet.pending
+            begun = instance.launched if instance.boots_from < 0 else instance.boots_from
+            running = begun + self._fleet.pending
             boot_time = self._fleet.app_of(instance.version).boot_time
             ready_at = running + boot_time.sample(draw(self._stream, number, 0, BOOT_TIME))
         fails = (
@@ -154,7 +157,7 @@ class Instances(ABC):
             instance.process = await self._start(number, instance.role, ready_at)
         if not instance.first:
             await self._sleep_until(running)
-            self._booting(instance, running)
+            self._booting(instance, max(running, instance.launched))
         if fails:
             await self._sleep_until(ready_at)
             if instance.state == State.BOOTING:
@@ -358,9 +361,8 @@ class LocalInstances(Instances):
         except ValueError as error:
             raise CloudError("InvalidParameterValue", str(error)) from None
         now = self._clock.now()
-        instance = Instance(
-            number, role, address, now if at < 0 else at, first, f"local-{number}", joins=joins
-        )
+        instance = Instance(number, role, address, now, first, f"local-{number}", joins=joins)
+        instance.boots_from = at
         instance.version = self.releases[role] if version < 0 else version
         self.by_number[number] = instance
         self._tokens[token] = number
