@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 import yaml
+from windtunnel.backends.deploy.server.build_client import BuildClient
 from windtunnel.backends.deploy.server.builds import Build
 
-from ..deploy.support_builds import Repo, Server
-from ..redis_fixture import RedisServer
+from ..deploy.support_builds import SECRET, Repo, Server, git, pipeline
+from ..redis_fixture import RedisServer, free_port
 from .hosts import FLEET, Hosts, fetch, hosts_of, needs_ansible, until
 from .load import SteadyLoad, steady_load
+from .test_apply import apply
 
 pytestmark = [needs_ansible, pytest.mark.long]
 
@@ -136,3 +138,33 @@ def test_pushes_deploy_without_a_lost_request_and_a_bad_rehearsal_stops_one(flee
     assert [run.state for run in build.stages] == ["passed", "failed", "not run", "not run"]
     assert [hosts.pid(name) for name in ("app1", "app2")] == servers
     assert hosts.versions() == dict.fromkeys(addresses, second)
+
+
+def test_the_build_server_is_deployed_and_builds_what_is_pushed_to_it(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    with hosts_of(tmp_path, redis_server.url, apps=1) as hosts:
+        secret, port = tmp_path / "webhook.secret", free_port()
+        secret.write_text(SECRET)
+        secret.chmod(0o600)
+        root = hosts.roots["build1"] = tmp_path / "build1"
+        inventory = yaml.safe_load(hosts.inventory.read_text())
+        variables = {
+            "common_root": str(root), "build_port": port, "build_redis_url": f"{redis_server.url}/1", "build_packages": [],
+            "build_webhook_secret_file": str(secret), "build_environment": {"WINDTUNNEL_REDIS_URL": redis_server.url},
+        }  # fmt: skip
+        inventory["all"]["children"]["build"] = {"hosts": {"build1": variables}}
+        hosts.inventory.write_text(yaml.safe_dump(inventory))
+        apply(hosts, "build", "b1", hosts.source("b1"), "--check")
+        assert not (root / "run" / "fleet.git").exists()
+        assert "changed: build1" in apply(hosts, "build", "b1", hosts.source("b1"))
+        pid = hosts.pid("build1", "build")
+        assert "nothing to change" in apply(hosts, "build", "b1", hosts.source("b1"))
+        assert hosts.pid("build1", "build") == pid
+        repo = Repo(tmp_path / "git")
+        git(repo.clone, "remote", "set-url", "origin", str(root / "run" / "fleet.git"))
+        repo.commit(pipeline('test "$WINDTUNNEL_REDIS_URL" = ' + redis_server.url))
+        assert "build 1" in repo.push()
+        client = BuildClient(f"http://127.0.0.1:{port}")
+        until(lambda: not client.build(1).open, "the build ends")
+        assert client.build(1).state == "passed", client.build(1).reason
