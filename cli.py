@@ -1,5 +1,5 @@
-"""The command line. Exit codes: 0 passed, 1 internal error, 2 bad usage or scenario, 3 an SLO violated or a tolerance missed, 4 a backend failed,
-5 verify differs, 130 interrupted."""
+"""The command line. Exit codes: 0 passed, 1 internal error, 2 bad usage or scenario, 3 an SLO violated, a tolerance missed, or a build or deploy that did not pass,
+4 a backend failed, 5 verify differs, 130 interrupted."""
 
 import atexit
 import gc
