@@ -1,6 +1,6 @@
 """The role ``app``: one app server, or the sidecar of the user's own program.
 
-Commands: ``drain`` and ``promote`` (whoever sends them has edited the registry's lists), and what faults do to it, as sim.plane has it: ``disturb`` (factor,
+Commands: ``drain``, ``promote`` and ``register`` (role; whoever sends them has edited the registry's lists), and what faults do to it, as sim.plane has it: ``disturb`` (factor,
 share, status) and ``leak`` (bytes). Status: ``up``, and ``second`` each second.
 """
 
@@ -135,11 +135,9 @@ class _AppRole:
         self._ballast.close()
 
     def _obey(self, membership: Membership, command: Command) -> None:
+        if membership.obey(command):
+            return
         match command.get("command"):
-            case "drain":
-                membership.drain()
-            case "promote":
-                membership.promote()
             case "disturb":
                 self._server.disturb(
                     float(command["factor"]), float(command["share"]), int(command["status"])

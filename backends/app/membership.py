@@ -1,7 +1,7 @@
 """An app server's place in the registry: it registers, writes its samples, looks whether it is still listed, and deregisters.
 
 Redis is tried at most once a second, on the monitors' beat. While it is away the server serves on; that is said once, as is its return.
-A server that a deploy is about (``updating``) leaves it to the deploy to put it into the lists: until it is there no longer it writes its samples, by which
+A server that a deploy is about (``updating``), or that a deploy has started, leaves it to the deploy to put it into the lists: until it is there no longer it writes its samples, by which
 it is seen to be healthy, and nothing else.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from ...core.lifecycle import READY, State
 from ...core.model import NONE, SECOND, FleetSpec
 from ...core.ports import Registry, RegistryError, Sample
-from ..live.role import RoleLink
+from ..live.role import Command, RoleLink
 from ..live.settings import AppSettings
 from .observation import Observation
 
@@ -19,7 +19,7 @@ _ROLES = {state: role for role, state in ROLE_STATES.items()}
 
 
 class Membership:
-    """One server's. All but :meth:`promote` and :meth:`drain` from one thread at a time. ValueError for an unknown role."""
+    """One server's. All but :meth:`obey` from one thread at a time. ValueError for an unknown role."""
 
     def __init__(self, settings: AppSettings, address: str, link: RoleLink, registry: Registry) -> None:
         if settings.role not in ROLE_STATES:
@@ -32,6 +32,7 @@ class Membership:
         self._registry = registry
         self._registered = False
         self._held = False
+        self._waits = not settings.joins
         self._reachable = True
         self._look_at = NONE
 
@@ -39,7 +40,7 @@ class Membership:
         """Register, if Redis is there and no deploy has us in hand; else it is tried again on each beat."""
 
         def join() -> None:
-            self._held = self.address in self._registry.updating()
+            self._held = self._waits or self.address in self._registry.updating()
             if not self._held:
                 self._registry.register(self.address, _ROLES[self.state])
 
@@ -95,14 +96,33 @@ class Membership:
             self._link.log("info", "Redis is back")
         return True
 
+    def obey(self, command: Command) -> bool:
+        """Whether *command* is about our place: ``promote``, ``drain`` or ``register`` (role). Whoever sends it has edited the lists."""
+        match command.get("command"):
+            case "promote":
+                self.promote()
+            case "drain":
+                self.drain()
+            case "register":
+                self.registered(str(command["role"]))
+            case _:
+                return False
+        return True
+
     def promote(self) -> None:
-        """A standby server serves from now on; whoever says so has edited the lists."""
+        """A standby server serves from now on."""
         if self.state is State.STANDBY:
             self.state = State.SERVING
 
     def drain(self) -> None:
-        """It gets no new requests; whoever says so has edited the lists."""
+        """It gets no new requests."""
         self.state = State.DRAINING
+
+    def registered(self, role: str) -> None:
+        """It is in the list of *role* from now on."""
+        self.state = ROLE_STATES[role]
+        self._registered, self._held, self._waits = True, False, False
+        self._plan_look()
 
     def leave(self) -> None:
         """Deregister, if Redis is there."""

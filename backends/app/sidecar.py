@@ -80,13 +80,8 @@ def _serve(settings: AppSettings, link: RoleLink, program: "Program") -> None:
     membership.join()
 
     def obey(command: Command) -> None:
-        match command.get("command"):
-            case "drain":
-                membership.drain()
-            case "promote":
-                membership.promote()
-            case _:
-                link.log("warning", "unknown command", {"command": dict(command)})
+        if not membership.obey(command):
+            link.log("warning", "unknown command", {"command": dict(command)})
 
     link.subscribe(obey)
     link.status("up", {"number": settings.number, "address": membership.address})

@@ -15,6 +15,7 @@ from ..autoscaler.receivers import check_receivers
 from ..live.addresses import Addresses
 from ..live.clock import LiveClock
 from ..local.conductor import Conductor
+from ..local.deploy_checks import refuse_deploys
 from ..local.faults import check_faults
 from ..local.instances import Emit, Start
 from ..local.options import FlightOptions
@@ -60,6 +61,7 @@ def flight_settings(
 
 def check_flight(plan: Plan, scenario: Scenario, options: FlightOptions) -> AwsSettings:
     """What can be said before anything starts. Raises UsageError, ScenarioError; the settings as far as they are known by then."""
+    refuse_deploys("aws", plan.fleet)
     settings = flight_settings(scenario, options, run=run_name(scenario), epoch=0, registry=options.redis_url)
     if options.proxy:
         raise UsageError("--proxy: expected --backend attach; a flight on EC2 starts a proxy of its own")

@@ -43,7 +43,7 @@ class AppSettings(Settings):
 
     *version*: which of the fleet's it is. *demand*: ``burn`` CPU on exactly ``cores`` executors, or ``sleep`` for it. *command*: a program of the user's to run instead, with
     ``{port}`` and ``{host}`` filled in, in *directory* (empty: the role's own); it is monitored from outside. *proxy_admin*: where requests are counted for it.
-    *release*: what it says that it runs; empty: the version's name.
+    *release*: what it says that it runs; empty: the version's name. *joins*: whether it registers itself; else it waits for whoever launched it to do so.
     """
 
     number: int
@@ -58,6 +58,7 @@ class AppSettings(Settings):
     dependencies: dict[str, str] = {}
     version: int = 0
     release: str = ""
+    joins: bool = True
 
 
 class DependencySettings(Settings):

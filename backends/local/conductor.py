@@ -4,29 +4,33 @@ Theory of operation
 -------------------
 Registry, control API, dependencies, first instances, proxy, load generators come up in this order, each waited for; then the scenario's zero is set
 on a whole second of the live clock, and the autoscaler begins. From then on everything happens in other processes; the conductor takes
-samples each second, strikes with faults, and writes down what roles say. However it ends, what it started is ended in reverse order.
+samples each second, strikes with faults, carries out the scenario's deploys, and writes down what roles say. However it ends, what it started is ended in reverse order.
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+from ...core.errors import BackendFailure
 from ...core.events import FORMAT
 from ...core.lifecycle import State
 from ...core.model import SECOND, FleetSpec
 from ...core.ports import Sink
 from ...scenarios.plan import Plan
+from ..connection import registry_at
 from ..live.addresses import LOOPBACK, Addresses
 from ..live.clock import LiveClock
 from .control_api import ControlApi
+from .deploys import FlightDeploys, Parts
 from .faults import FlightFaults
 from .instances import Emit, Instance, Instances, LocalInstances, Start
 from .loading import LoadGenerators
 from .options import Figures, FlightOptions
 from .ports import port_row
-from .process import BackendFailure, Line, RoleProcess
+from .process import Line, RoleProcess
 from .recording import Recording
 from .redis_server import RedisServer, check_empty, free_port, sweep
 from .roles import END_SECONDS, Lasting, RoleFactory
@@ -64,6 +68,7 @@ class Conductor:
         self._factory: RoleFactory
         self._proxy: Lasting
         self._scaler: Lasting | None = None
+        self._redis: RedisServer | None = None
         self._load = LoadGenerators(self.recording)
         self._caches: RoleProcess | None = None
         self._dependencies: dict[str, str] = {}
@@ -92,7 +97,7 @@ class Conductor:
             await self._take_off(api)
             if self.options.announce is not None:
                 self.options.announce(self._told(redis_url, api))
-            end = await self._cruise()
+            end = await self._cruise(redis_url)
             self.recording.close(end)
             await self._load.read_all()
             if self.options.hold:
@@ -115,7 +120,7 @@ class Conductor:
             await asyncio.to_thread(check_empty, url, self.fleet.key_prefix)
             self._cleanup.push_async_callback(self._sweep, url)
             return url
-        server = RedisServer()
+        server = self._redis = RedisServer()
         self._cleanup.push_async_callback(server.end)
         await server.start()
         return server.url
@@ -138,10 +143,12 @@ class Conductor:
             self._cleanup.push_async_callback(self._caches.end, END_SECONDS)
         port, admin_port = free_port(), free_port()
         self._proxy_admin = f"http://{LOOPBACK}:{admin_port}"
+        hands_over = any(deploy.handover for deploy in self.fleet.deploys)
+        handover = f"@windtunnel-{os.getpid()}-{self.clock.origin}" if hands_over else ""
         self._proxy = Lasting(
             lambda: self._factory.process("proxy"),
             lambda: self._factory.proxy(
-                LOOPBACK, port, admin_port, self._addresses, dict(self._instances.numbers)
+                LOOPBACK, port, admin_port, self._addresses, dict(self._instances.numbers), handover
             ),
         )
         self._cleanup.push_async_callback(self._instances.end)
@@ -176,11 +183,14 @@ class Conductor:
             self._scaler.keep(SECOND, lambda status: None, lambda: None)
         self._proxy.keep(fleet.proxy.restart_after, self._proxy_ended, self._proxy_back)
 
-    async def _cruise(self) -> int:
+    async def _cruise(self, redis_url: str) -> int:
         """Until every request has its outcome: a sample each second. The end, in ns of the scenario."""
         fleet = self.fleet
         faults = FlightFaults(fleet, self._instances, self._emit, self._strike_proxy, self._strike_autoscaler)
-        striking = asyncio.create_task(faults.run(self._seconds_until))
+        working = [asyncio.create_task(faults.run(self._seconds_until, self.start))]
+        if fleet.deploys:
+            deploys = FlightDeploys(fleet, self.clock, self.start, self._parts(redis_url))
+            working.append(asyncio.create_task(deploys.run()))
         try:
             second = 0
             while True:
@@ -197,11 +207,23 @@ class Conductor:
                     return second * SECOND
                 if now >= fleet.duration + fleet.drain + _OVERTIME:
                     raise BackendFailure("the load generator did not end with the plan")
-                if striking.done():
-                    striking.result()
+                for task in working:
+                    if task.done():
+                        task.result()
         finally:
-            striking.cancel()
-            await asyncio.gather(striking, return_exceptions=True)
+            for task in working:
+                task.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
+
+    def _parts(self, redis_url: str) -> Parts:
+        """What deploys act upon."""
+        fleet, instances = self.fleet, self._instances
+        assert isinstance(instances, LocalInstances), "deploys are of a local fleet"
+        return Parts(
+            registry_at(redis_url, fleet.key_prefix), instances, self._proxy, self._scaler, self._redis,
+            self._replace_proxy, self._emit, f"{fleet.name}-{fleet.seed}-{self.clock.origin}-deploy",
+            0 if self._plan.program is None else END_SECONDS,
+        )  # fmt: skip
 
     def _tell_numbers(self) -> None:
         """The proxy must know instances whose addresses do not tell their numbers; one that starts is told those of then."""
@@ -228,7 +250,7 @@ class Conductor:
             return
         if process.role == "load":
             self._load.heard(process, line)
-        elif process.role == "proxy" and line.get("status") == "second":
+        elif process is self._proxy.process and line.get("status") == "second":
             self._proxy_second = line
         elif process.role == "autoscaler" and line.get("status") == "decided":
             self.recording.decided(line["decision"], line["observations"])
@@ -242,11 +264,12 @@ class Conductor:
 
     async def _start_app(self, number: int, role: str, ready_at: int) -> RoleProcess:
         process = self._factory.process("app", f"app-{number}")
-        self._instances.by_number[number].process = process
+        instance = self._instances.by_number[number]
+        instance.process = process
         await process.start(
             self._factory.app(
                 number, role, self._addresses.endpoint(number), ready_at, self.options.demand,
-                self._dependencies, self._proxy_admin,
+                self._dependencies, self._proxy_admin, instance.version, instance.joins,
             )
         )  # fmt: skip
         return process
@@ -257,6 +280,13 @@ class Conductor:
     def _strike_proxy(self, cause: str, away: int) -> None:
         self._emit("proxy_down", {"cause": cause, "connections": self._proxy_second.get("connections", 0)})
         self._proxy.strike(away)
+
+    def _replace_proxy(self, cause: str, away: int) -> None:
+        if self._proxy.is_up:
+            self._emit(
+                "proxy_down", {"cause": cause, "connections": self._proxy_second.get("connections", 0)}
+            )
+        self._proxy.replace(away)
 
     def _strike_autoscaler(self, away: int) -> None:
         if self._scaler is not None:

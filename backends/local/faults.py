@@ -47,14 +47,14 @@ class FlightFaults:
         self._proxy = proxy
         self._autoscaler = autoscaler
 
-    async def run(self, seconds_until: Callable[[int], float]) -> None:
-        """Carry out the whole timeline; *seconds_until* tells how long it is to a time of the scenario (ns)."""
-        await asyncio.gather(*(self._occur(fault, seconds_until) for fault in self._fleet.faults))
+    async def run(self, seconds_until: Callable[[int], float], start: int) -> None:
+        """Carry out the whole timeline; *seconds_until* tells how long it is to a time of the scenario (ns), whose zero is at *start* (ns, live clock)."""
+        await asyncio.gather(*(self._occur(fault, seconds_until, start) for fault in self._fleet.faults))
 
-    async def _occur(self, fault: FaultSpec, seconds_until: Callable[[int], float]) -> None:
+    async def _occur(self, fault: FaultSpec, seconds_until: Callable[[int], float], start: int) -> None:
         await asyncio.sleep(max(0.0, seconds_until(fault.at)))
         targets = self._targets(fault)
-        length = {} if fault.until < 0 else {"until": fault.until}
+        length = {} if fault.until < 0 else {"until": start + fault.until}
         names: list[int | str] = [one.number for one in targets] if fault.role in _STATES else [fault.role]
         self._emit("fault", {"name": fault.name, "type": fault.type, "targets": names, **length})
         processes = [one.process for one in targets if one.process is not None]

@@ -29,7 +29,9 @@ Emit = Callable[[int, str, Mapping[str, Any]], None]
 class Instance:
     """An instance; times in ns on the live clock, -1: not yet. *first*: of the first fleet, which need not boot. *second* is what it said of its last second.
 
-    *provider_id* is what the cloud calls it; empty until that is known.
+    *provider_id* is what the cloud calls it; empty until that is known. *version*: an index. *joins*: whether it registers itself. *up*: since when its process is, *heard*: when
+    that spoke last. *life*: another number with each process, and when one is ended for an update. *entered*: whether it has been in a list. *boots_from*: when its boot
+    began, if that is not when it was launched.
     """
 
     number: int
@@ -42,6 +44,13 @@ class Instance:
     gone: int = -1
     process: RoleProcess | None = None
     second: Line | None = None
+    version: int = 0
+    joins: bool = True
+    up: int = -1
+    heard: int = -1
+    life: int = 0
+    entered: bool = False
+    boots_from: int = -1
 
     def become(self, state: State) -> None:
         """Move to *state* by the table."""
@@ -59,6 +68,11 @@ class Instance:
         )
 
 
+def _runs(instance: Instance) -> bool:
+    """Whether its process is up, whatever list it is in."""
+    return instance.state in ALIVE or instance.up >= 0
+
+
 class Instances(ABC):
     """Knows instances, and what their processes and the autoscaler say of them. All its methods belong to the conductor's event loop.
 
@@ -73,6 +87,8 @@ class Instances(ABC):
     ) -> None:
         self.by_number: dict[int, Instance] = {}
         self.numbers: dict[str, int] = {}
+        self.releases: dict[str, int] = dict.fromkeys(STATES, 0)
+        """The version (index) of instances that are launched in a role from now on."""
         self._fleet = fleet
         self._clock = clock
         self._addresses = addresses
@@ -117,9 +133,9 @@ class Instances(ABC):
 
     def _gone(self, instance: Instance, time: int, reason: str) -> Mapping[str, Any]:
         """It ended at *time* (ns): the fields of that event. A process that runs is told to end, and ends what it has in flight."""
-        lost = instance.in_flight if instance.state in ALIVE else 0
+        lost = instance.in_flight if _runs(instance) else 0
         instance.become(State.GONE)
-        instance.gone = time
+        instance.gone, instance.up = time, -1
         if instance.process is not None:
             self._spawn(instance.process.end(END_SECONDS))
         return {"server": instance.number, "reason": reason, "lost": lost}
@@ -129,8 +145,10 @@ class Instances(ABC):
         number = instance.number
         ready_at = instance.launched
         if not instance.first:
-            running = instance.launched + self._fleet.pending
-            ready_at = running + self._fleet.app.boot_time.sample(draw(self._stream, number, 0, BOOT_TIME))
+            begun = instance.launched if instance.boots_from < 0 else instance.boots_from
+            running = begun + self._fleet.pending
+            boot_time = self._fleet.app_of(instance.version).boot_time
+            ready_at = running + boot_time.sample(draw(self._stream, number, 0, BOOT_TIME))
         fails = (
             not instance.first
             and uniform(draw(self._stream, number, 0, BOOT_FAILURE)) < self._fleet.app.boot_failure
@@ -139,7 +157,7 @@ class Instances(ABC):
             instance.process = await self._start(number, instance.role, ready_at)
         if not instance.first:
             await self._sleep_until(running)
-            self._booting(instance, running)
+            self._booting(instance, max(running, instance.launched))
         if fails:
             await self._sleep_until(ready_at)
             if instance.state == State.BOOTING:
@@ -147,8 +165,13 @@ class Instances(ABC):
                 self._emit(ready_at, "boot_failed", {"server": number})
             return
         assert instance.process is not None
-        await instance.process.wait()
-        self._ended(instance)
+        await self._until_over(instance, instance.process)
+
+    async def _until_over(self, instance: Instance, process: RoleProcess) -> None:
+        """Wait for the end of a process; of one that was exchanged nobody wants to know."""
+        await process.wait()
+        if instance.process is process:
+            self._ended(instance)
 
     def _booting(self, instance: Instance, time: int) -> None:
         """The machine runs since *time* (ns)."""
@@ -161,27 +184,47 @@ class Instances(ABC):
         """It serves since *time* (ns)."""
         self._booting(instance, instance.launched + self._fleet.pending)
         instance.become(STATES[instance.role])
+        instance.entered = True
         self._emit(time, "ready", {"server": instance.number, "role": instance.role})
 
     def said(self, instance: Instance, line: Line) -> None:
         """An instance's process said something."""
         match line.get("status"):
-            case "up" if instance.state in (State.PENDING, State.BOOTING):
-                self._ready(instance, line["t"])
+            case "up":
+                self._up(instance, line["t"])
             case "second":
-                instance.second = line
-        if line.get("event") in ("out_of_memory", "crashed") and instance.state in ALIVE:
+                instance.second, instance.heard = line, line["t"]
+        if line.get("event") in ("out_of_memory", "crashed") and _runs(instance):
             instance.become(State.FAILED)
+            instance.up = -1
+
+    def _up(self, instance: Instance, time: int) -> None:
+        """Its process is up since *time* (ns)."""
+        if instance.state not in (State.PENDING, State.BOOTING, State.UPDATING):
+            return
+        instance.up = instance.heard = time
+        instance.life += 1
+        if instance.state == State.UPDATING:
+            self._emit(time, "updated", {"server": instance.number, **self._build(instance)})
+        elif instance.joins:
+            self._ready(instance, time)
+        else:
+            self._booting(instance, instance.launched + self._fleet.pending)
+
+    def _build(self, instance: Instance) -> Mapping[str, str]:
+        """For the log, where there are versions: the one that it runs."""
+        return {"version": self._fleet.version(instance.version).name} if self._fleet.versions else {}
 
     def _ended(self, instance: Instance) -> None:
         """A process is over. Unless we knew, it failed: nobody tells the registry."""
         if self._closing:
             return
-        if instance.state in ALIVE:
+        if _runs(instance):
             lost = instance.in_flight
             instance.become(State.FAILED)
+            instance.up = -1
             self._emit(self._clock.now(), "killed", {"server": instance.number, "lost": lost})
-        elif instance.state in (State.PENDING, State.BOOTING):
+        elif instance.state in (State.PENDING, State.BOOTING, State.UPDATING):
             instance.become(State.FAILED)
             self._emit(self._clock.now(), "boot_failed", {"server": instance.number})
 
@@ -207,9 +250,50 @@ class Instances(ABC):
             instance.become(State.DRAINING)
             self._tell(instance, "drain")
 
-    def _tell(self, instance: Instance, command: str) -> None:
+    def registered(self, number: int, role: str) -> None:
+        """A deploy has put a server whose process is up into the list of *role*."""
+        instance = self.by_number[number]
+        self._tell(instance, "register", role=role)
+        if instance.state == STATES[role]:
+            return
+        instance.become(STATES[role])
+        event, instance.entered = ("registered" if instance.entered else "ready"), True
+        self._emit(self._clock.now(), event, {"server": number, "role": role})
+
+    def update(self, number: int, version: int, ready_at: int, grace: float) -> None:
+        """End a server's process, if it has one, after *grace* seconds at most; one of *version* (an index) is up at *ready_at* (ns), out of the lists.
+
+        Of an update that is still under way nothing more comes.
+        """
+        instance = self.by_number[number]
+        lost = instance.in_flight if _runs(instance) else 0
+        if instance.state != State.UPDATING:
+            instance.become(State.UPDATING)
+        process, instance.process, instance.second = instance.process, None, None
+        instance.version, instance.joins, instance.up = version, False, -1
+        instance.life += 1
+        self._emit(self._clock.now(), "updating", {"server": number, **self._build(instance), "lost": lost})
+        self._spawn(self._exchange(instance, instance.life, process, ready_at, grace))
+
+    async def _exchange(
+        self, instance: Instance, life: int, process: RoleProcess | None, ready_at: int, grace: float
+    ) -> None:
+        """The update of which *life* is the number."""
+        if process is not None:
+            await process.end(grace)
+        if instance.life != life or instance.state != State.UPDATING or self._closing:
+            return
+        made = await self._start(instance.number, instance.role, ready_at)
+        if instance.life != life or instance.state != State.UPDATING or self._closing:
+            # It was exchanged again, or ended, while its process was being started.
+            await made.end(0)
+            return
+        instance.process = made
+        await self._until_over(instance, made)
+
+    def _tell(self, instance: Instance, command: str, **fields: str) -> None:
         if instance.process is not None:
-            instance.process.send({"command": command})
+            instance.process.send({"command": command, **fields})
 
     def paid_ns(self, start: int, end: int) -> int:
         """Instance time from launch (not before *start*) to gone (or *end*), summed, in ns."""
@@ -255,8 +339,13 @@ class LocalInstances(Instances):
                 await asyncio.sleep(0.01)
             await instance.process.wait_up(UP_SECONDS)
 
-    def launch(self, number: int, role: str, token: str, first: bool = False) -> Instance:
-        """Begin an instance; the same *token* gives the same one. *first*: part of the first fleet, which need not boot. Raises CloudError."""
+    def launch(
+        self, number: int, role: str, token: str, first: bool = False, version: int = -1, joins: bool = True,
+        at: int = -1,
+    ) -> Instance:  # fmt: skip
+        """Begin an instance; the same *token* gives the same one. *first*: part of the first fleet, which need not boot. *version*: an index, -1: what its role gets now.
+        *joins*: whether it registers itself. *at*: the time (ns) from which its boot counts, -1: now. Raises CloudError.
+        """
         if token in self._tokens:
             return self.by_number[self._tokens[token]]
         if role not in STATES:
@@ -272,10 +361,12 @@ class LocalInstances(Instances):
         except ValueError as error:
             raise CloudError("InvalidParameterValue", str(error)) from None
         now = self._clock.now()
-        instance = Instance(number, role, address, now, first, f"local-{number}")
+        instance = Instance(number, role, address, now, first, f"local-{number}", joins=joins)
+        instance.boots_from = at
+        instance.version = self.releases[role] if version < 0 else version
         self.by_number[number] = instance
         self._tokens[token] = number
-        self._emit(now, "launched", {"server": number, "role": role})
+        self._emit(now, "launched", {"server": number, "role": role, **self._build(instance)})
         self._spawn(self._live(instance))
         return instance
 

@@ -15,7 +15,7 @@ _LATE = 1_000_000_000
 """Events are written when they are this old (ns), so that those of different processes come in order."""
 
 _LIVE_TIMES = ("until",)
-"""Fields that are times, too."""
+"""Fields that are times, too; a negative one is none."""
 
 
 class Recording:
@@ -55,7 +55,7 @@ class Recording:
         while self._start >= 0 and self._events and self._events[0][0] <= now - _LATE:
             time, _, name, fields = heapq.heappop(self._events)
             mended = {
-                key: self.scenario_time(value) if key in _LIVE_TIMES else value
+                key: self.scenario_time(value) if key in _LIVE_TIMES and value >= 0 else value
                 for key, value in fields.items()
             }
             self._sink.event(self.scenario_time(time), name, mended)

@@ -3,20 +3,38 @@
 import asyncio
 import shutil
 import socket
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import redis
 
+from ...core.errors import BackendFailure
 from ...core.ports import RegistryError
 from ..connection import redis_client
 from ..live.addresses import LOOPBACK
-from ..registry import FENCE, INSTANCES, LEASE, LISTS, NUMBERS, PROXY, STATE, RedisRegistry
-from .process import BackendFailure, die_with_parent
+from ..live.children import die_with_parent
+from ..registry import (
+    CANARY_SHARE,
+    FENCE,
+    INSTANCES,
+    LEASE,
+    LISTS,
+    NUMBERS,
+    PROXY,
+    ROLLOUT,
+    STATE,
+    TALLIES,
+    UPDATING,
+    RedisRegistry,
+)
 
 _START_SECONDS = 15.0
+_CLOSED = "restoring"
+"""The password while the data of before is put back: no secret, but more than clients send."""
+
+T = TypeVar("T")
 
 
 def find_server() -> str:
@@ -45,18 +63,58 @@ class RedisServer:
 
     def __init__(self) -> None:
         self.url = ""
+        self._port = 0
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         """Start it and wait until it answers. Raises BackendFailure."""
-        port = free_port()
+        self._port = free_port()
+        await self._start()
+
+    async def restart(self, away: float) -> None:
+        """End it, and start it *away* seconds later at the same port, with the data that was there. Raises BackendFailure, RegistryError.
+
+        The data is kept here meanwhile, for it has no file. Until all of it is back the server wants a password, so that nobody finds it half empty.
+        """
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        kept = await asyncio.to_thread(self._take_out)
+        await self.end()
+        await asyncio.sleep(max(0.0, begun + away - loop.time()))
+        await self._start(_CLOSED)
+        await asyncio.to_thread(self._put_back, kept, round(1000 * (loop.time() - begun)))
+
+    def _take_out(self) -> list[tuple[bytes, bytes, int]]:
+        """Every key: its value as DUMP gives it, and how long it lives (ms, 0: forever)."""
+        with _raw_client(self._port) as client:
+            names: list[bytes] = sorted(_guarded(lambda: client.keys("*")))
+            pipe = client.pipeline(transaction=True)
+            for name in names:
+                pipe.dump(name)
+                pipe.pttl(name)
+            found = _guarded(pipe.execute)
+        rows = zip(names, found[::2], found[1::2], strict=True)
+        return [(name, value, max(0, life)) for name, value, life in rows if value is not None]
+
+    def _put_back(self, kept: list[tuple[bytes, bytes, int]], away: int) -> None:
+        """What would have lived on for *away* ms."""
+        with _raw_client(self._port, _CLOSED) as client:
+            pipe = client.pipeline(transaction=True)
+            for name, value, life in kept:
+                if life == 0 or life > away:
+                    pipe.restore(name, life and life - away, value)
+            pipe.config_set("requirepass", "")
+            _guarded(pipe.execute)
+
+    async def _start(self, password: str = "") -> None:
+        port = self._port
         self._process = await asyncio.create_subprocess_exec(
             find_server(), "--bind", LOOPBACK, "--port", str(port), "--save", "", "--appendonly", "no", "--dir", "/",
-            "--daemonize", "no", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+            "--daemonize", "no", "--requirepass", password, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_parent,
         )  # fmt: skip
         self.url = f"redis://{LOOPBACK}:{port}/0"
-        client = redis_client(self.url)
+        client = _raw_client(port, password)
         try:
             async with asyncio.timeout(_START_SECONDS):
                 while not await self._answers(asyncio.to_thread(client.ping)):
@@ -85,6 +143,18 @@ class RedisServer:
         return True
 
 
+def _raw_client(port: int, password: str = "") -> Any:
+    """A client that leaves values as they are."""
+    return redis.Redis(LOOPBACK, port, password=password or None, socket_timeout=_START_SECONDS)
+
+
+def _guarded(call: Callable[[], T]) -> T:
+    try:
+        return call()
+    except redis.RedisError as error:
+        raise RegistryError(f"{type(error).__name__}: {error}") from None
+
+
 def check_empty(url: str, prefix: str) -> None:
     """A registry of the user's must be there and hold no fleet under our keys. Raises BackendFailure, or RegistryError."""
     client = redis_client(url)
@@ -104,14 +174,15 @@ def check_empty(url: str, prefix: str) -> None:
 
 
 def sweep(url: str, prefix: str, addresses: Iterable[str]) -> None:
-    """Take out of a registry of the user's what a flight has put there: its servers at *addresses* and the autoscaler's books. One that is gone needs none."""
+    """Take out of a registry of the user's what a flight has put there: its servers at *addresses* and the books of autoscaler and deploys. One that is gone needs none."""
     client = redis_client(url)
     try:
         registry = RedisRegistry(client, prefix)
         for address in addresses:
             registry.forget(address)
-        own = [prefix + name for name in (INSTANCES, NUMBERS, LEASE, FENCE, PROXY)]
-        client.delete(*own, *client.scan_iter(match=f"{prefix}{STATE}*"))
+        names = (INSTANCES, NUMBERS, LEASE, FENCE, PROXY, UPDATING, CANARY_SHARE, TALLIES)
+        books = [key for name in (STATE, ROLLOUT) for key in client.scan_iter(match=f"{prefix}{name}*")]
+        client.delete(*(prefix + name for name in names), *books)
     except (redis.RedisError, RegistryError):
         return
     finally:

@@ -1,6 +1,7 @@
 """The singular roles of a flight: proxy, autoscaler, load generators, dependencies. Proxy and autoscaler come back when they die."""
 
 import asyncio
+import math
 import os
 import signal
 from collections.abc import Callable
@@ -37,34 +38,76 @@ class Lasting:
         self._settings = settings
         self._keeper: asyncio.Task[None] | None = None
         self._delay = 0
+        self._hurry: asyncio.Future[int] | None = None
+        self._leaving: list[asyncio.Task[None]] = []
 
     async def start(self) -> Line:
         """Start it, and wait until it is up."""
         await self.process.start(self._settings())
         return await self.process.wait_up(UP_SECONDS)
 
+    @property
+    def is_up(self) -> bool:
+        """Whether it serves."""
+        return bool(self.process.up) and self.process.returncode is None
+
     def keep(self, delay: int, ended: Callable[[int], None], back: Callable[[], None]) -> None:
         """From now on: when it ends, tell *ended* its status, and start it again *delay* ns later (-1: never), and tell *back*."""
         self._delay = delay
-        self._keeper = asyncio.create_task(self._keep(delay, ended, back))
+        self._kept = (delay, ended, back)
+        self._keeper = asyncio.create_task(self._keep(*self._kept))
 
     def strike(self, delay: int) -> None:
         """SIGKILL; it comes back *delay* ns later (-1: never)."""
         self._delay = delay
         self.process.signal(signal.SIGKILL)
 
+    def replace(self, delay: int) -> None:
+        """Likewise; one that is away already comes back *delay* ns from now at the latest."""
+        if self._hurry is None:
+            self.strike(delay)
+        elif not self._hurry.done():
+            self._hurry.set_result(delay)
+
+    async def succeed(self) -> None:
+        """Have another process take over from it, which then ends by itself. Raises BackendFailure, and goes on with the old one, if the other does not come up."""
+        assert self._keeper is not None, "it is not kept yet"
+        new = self._start()
+        try:
+            await new.start(self._settings())
+            await new.wait_up(UP_SECONDS)
+        except BaseException:
+            await new.end(0)
+            raise
+        self._keeper.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._keeper
+        old, self.process = self.process, new
+        self._leaving.append(asyncio.create_task(_leave(old)))
+        self._keeper = asyncio.create_task(self._keep(*self._kept))
+
     async def _keep(self, usual: int, ended: Callable[[int], None], back: Callable[[], None]) -> None:
         while True:
             status = await self.process.wait()
             ended(status)
             await self.process.end(0)
-            if self._delay < 0:
-                return
-            await asyncio.sleep(self._delay / 1e9)
+            await self._away()
             self._delay = usual
             self.process = self._start()
             await self.start()
             back()
+
+    async def _away(self) -> None:
+        """Wait until it is to come back."""
+        loop = asyncio.get_running_loop()
+        back = math.inf if self._delay < 0 else loop.time() + self._delay / 1e9
+        try:
+            while (left := back - loop.time()) > 0:
+                self._hurry = loop.create_future()
+                if (await asyncio.wait({self._hurry}, timeout=None if math.isinf(left) else left))[0]:
+                    back = min(back, loop.time() + self._hurry.result() / 1e9)
+        finally:
+            self._hurry = None
 
     async def end(self) -> None:
         """End it for good."""
@@ -72,7 +115,17 @@ class Lasting:
             self._keeper.cancel()
             with suppress(asyncio.CancelledError):
                 await self._keeper
-        await self.process.end(END_SECONDS)
+        for task in self._leaving:
+            task.cancel()
+        await asyncio.gather(self.process.end(END_SECONDS), *self._leaving, return_exceptions=True)
+
+
+async def _leave(process: RoleProcess) -> None:
+    """Wait for the end of a process that goes by itself; cancelled, end it."""
+    try:
+        await process.wait()
+    finally:
+        await process.end(0)
 
 
 class RoleFactory:
@@ -96,21 +149,22 @@ class RoleFactory:
         return RoleProcess(role, label, self._on_line, log)
 
     def proxy(
-        self, host: str, port: int, admin_port: int, instances: Addresses, numbers: dict[str, int]
-    ) -> ProxySettings:
+        self, host: str, port: int, admin_port: int, instances: Addresses, numbers: dict[str, int],
+        handover: str,
+    ) -> ProxySettings:  # fmt: skip
         """Settings of the proxy."""
         return ProxySettings(
             host=host, port=port, admin_port=admin_port, instance_port=instances.port, own_addresses=instances.own,
-            numbers=numbers,
-            **self._common,
+            numbers=numbers, handover=handover, **self._common,
         )  # fmt: skip
 
     def app(self, number: int, role: str, where: tuple[str, int], ready_at: int, demand: str,
-            dependencies: dict[str, str], proxy_admin: str, version: int = 0) -> AppSettings:  # fmt: skip
-        """Settings of an app server of *version* (an index)."""
+            dependencies: dict[str, str], proxy_admin: str, version: int = 0, joins: bool = True) -> AppSettings:  # fmt: skip
+        """Settings of an app server of *version* (an index). *joins*: whether it registers itself."""
         return AppSettings(
             number=number, role=role, host=where[0], port=where[1], ready_at=ready_at, demand=demand,
-            dependencies=dependencies, proxy_admin=proxy_admin, version=version, **self._program, **self._common,
+            dependencies=dependencies, proxy_admin=proxy_admin, version=version, joins=joins,
+            **self._program, **self._common,
         )  # fmt: skip
 
     def autoscaler(

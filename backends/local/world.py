@@ -20,6 +20,7 @@ from ..live.addresses import split
 from ..load.targets import check_target
 from .attach import Attached
 from .conductor import Conductor
+from .deploy_checks import check_deploys, refuse_deploys
 from .faults import check_faults
 from .options import FlightOptions
 from .preflight import check_machine, check_program, check_remedy
@@ -85,6 +86,7 @@ class LocalFlight(Flight):
             if value is not None:
                 raise UsageError(f"{name}: expected --backend aws; nothing else is launched on EC2")
         check_faults(plan.fleet)
+        check_deploys(plan.fleet, bool(self._options.redis_url))
         check_receivers(plan.fleet.alerts, self._options.allowed)
         check_program(plan, self._options.demand)
         check_remedy(plan)
@@ -115,6 +117,7 @@ class AttachedFlight(Flight):
         if plan.fleet.faults:
             names = ", ".join(fault.name for fault in plan.fleet.faults)
             raise UsageError(f"--backend attach: expected a scenario without faults, got {names}")
+        refuse_deploys("attach", plan.fleet)
 
     def flying(self, scenario: Scenario) -> "Maker":
         """See Flight."""

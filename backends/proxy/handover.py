@@ -26,6 +26,8 @@ from contextlib import suppress
 from ...core.errors import UsageError
 
 GIVEN, UP, GONE = b"g", b"u", b"e"
+ABSTRACT = "@"
+"""A path that begins so is no file but a name of Linux's abstract namespace (unix(7)), which is gone with its socket."""
 _SECONDS = 15.0
 """For each step of the other side, and for the first reading of the registry."""
 _BACKLOG = 4
@@ -37,7 +39,8 @@ class Handover:
     def __init__(self, path: str, loop: asyncio.AbstractEventLoop) -> None:
         self.socket: socket.socket | None = None
         self.gone = False
-        self._path = path
+        self._file = not path.startswith(ABSTRACT)
+        self._path = path if self._file else "\0" + path.removeprefix(ABSTRACT)
         self._loop = loop
         self._line: socket.socket | None = None
         self._door: socket.socket | None = None
@@ -98,8 +101,9 @@ class Handover:
         """From now on *listener* is to be had at the path; *leave* is awaited when the next one accepts. Raises OSError."""
         door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         door.setblocking(False)
-        with suppress(FileNotFoundError):
-            os.unlink(self._path)
+        if self._file:
+            with suppress(FileNotFoundError):
+                os.unlink(self._path)
         before = os.umask(0o177)
         try:
             door.bind(self._path)
@@ -141,5 +145,6 @@ class Handover:
             self._loop.remove_reader(self._door.fileno())
             self._door.close()
             self._door = None
-            with suppress(OSError):
-                os.unlink(self._path)
+            if self._file:
+                with suppress(OSError):
+                    os.unlink(self._path)

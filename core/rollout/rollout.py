@@ -154,13 +154,17 @@ class Rollout:
         moment.log("weight_set", share="default" if share is None else f"{share[0]}/{share[1]}")
 
     def _updating(self, moment: Moment) -> tuple[str, ...]:
-        """Whom others are to leave alone, for they will be back: servers in hand, and pairs until the new one has taken the old one's place."""
+        """Whom others are to leave alone, for they will be back: servers in hand, and pairs until the new one has been seen in the old one's place."""
         books = self.books
         if self.ended:
             return ()
         references = [*books.hands]
         for pair in books.pairs:
-            references += [] if pair.registered or pair.new in moment.joining else [pair.old, pair.new]
+            if pair.new in moment.joining:
+                # The old one is on its way out; the new one is ours until it has been seen in its place, or whoever scales the fleet drains it and is undone.
+                references.append(pair.new)
+            elif not pair.registered:
+                references += [pair.old, pair.new]
         found = [moment.find(reference) for reference in references if reference]
         return tuple(sorted({one.address for one in found if one is not None and one.address}))
 

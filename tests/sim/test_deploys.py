@@ -164,6 +164,40 @@ def test_a_deploy_of_the_registry_restarts_the_autoscaler() -> None:
 
 
 @pytest.mark.usefixtures("both_engines")
+def test_who_scales_does_not_drain_what_has_just_taken_its_place() -> None:
+    """The autoscaler, back after the registry, wants fewer in the very second after two new servers were registered."""
+    found = run(
+        document(
+            [
+                {"at": "1s", "branch": "redis", "version": "r2", "install": "3s"},
+                {"at": "8s", "max_surge": 2, "min_ready": "1s", "expect": "promoted"},
+            ],
+            length="26s",
+            seed=3,
+            endpoints=[{"path": "/", "cpu": {"exponential": {"mean": "5ms"}}}],
+            fleet={"app": {"initial": 2, "workers": 4, "boot_time": {"constant": "1500ms"}, "max": 4}},
+            traffic=[
+                {
+                    "name": "users",
+                    "stages": [{"for": "10s", "rate": "30/s"}, {"for": "16s", "rate": "70/s"}],
+                    "client": {"timeout": "10s"},
+                }
+            ],
+            autoscaler={
+                "policy": {"target_tracking": {"metric": "requests", "target": "20/s"}},
+                "interval": "1s",
+                "cooldown": "3s",
+            },
+        )
+    )
+    assert set(outcomes(found)) == {"ok"}
+    assert found.summary["passed"]
+    placed = [(e["event"], e["server"]) for e in found.events if e["event"] in ("ready", "registered")]
+    assert len(set(placed)) == len(placed), "a server was put back into its place"
+    assert not happened(found, "registered")
+
+
+@pytest.mark.usefixtures("both_engines")
 def test_a_canary_without_traffic_pauses_and_in_the_end_goes() -> None:
     steps = [{"set_weight": "10%"}, {"analysis": {"for": "5s", "every": "1s", "timeout": "15s"}}]
     found = run(document([{"strategy": "canary", "steps": steps, "expect": "rolled_back"}], rate="1/m"))

@@ -135,10 +135,10 @@ def test_versions_are_names_of_folders() -> None:
 
 
 def test_the_registrys_password_comes_from_the_environment() -> None:
-    known = {"WINDTUNNEL_REDIS_PASSWORD": "a b/c"}
-    assert registry_url("redis://10.0.0.5:6379/0", known) == "redis://:a%20b%2Fc@10.0.0.5:6379/0"
-    assert registry_url("redis://user@10.0.0.5", known) == "redis://user:a%20b%2Fc@10.0.0.5"
-    assert registry_url("redis://:own@10.0.0.5", known) == "redis://:own@10.0.0.5"
+    known = {"WINDTUNNEL_REDIS_PASSWORD": "a word/c"}
+    assert registry_url("redis://10.0.0.5:6379/0", known) == "redis://:a%20word%2Fc@10.0.0.5:6379/0"
+    assert registry_url("redis://user@10.0.0.5", known) == "redis://user:a%20word%2Fc@10.0.0.5"
+    assert registry_url("redis://:word@10.0.0.5", known) == "redis://:word@10.0.0.5"
     assert registry_url("redis://10.0.0.5", {}) == "redis://10.0.0.5"
     with pytest.raises(ValueError, match="expected redis://"):
         registry_url("http://10.0.0.5", known)

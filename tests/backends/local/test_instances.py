@@ -10,7 +10,7 @@ from windtunnel.backends.live.clock import LiveClock
 from windtunnel.backends.local.instances import Instance, LocalInstances
 from windtunnel.core.distributions import constant
 from windtunnel.core.lifecycle import State
-from windtunnel.core.model import AppSpec, FleetSpec, ProxySpec
+from windtunnel.core.model import AppSpec, FleetSpec, ProxySpec, VersionSpec
 from windtunnel.core.ports import CloudError
 
 MS = 1_000_000
@@ -37,8 +37,12 @@ class Pretended:
 class World:
     """Instances over pretended processes; *events* are what was recorded."""
 
-    def __init__(self, **app: Any) -> None:
-        fleet = FleetSpec("test", 1, 10, 10, AppSpec(**app), ProxySpec(), pending=20 * MS)
+    def __init__(self, versions: tuple[str, ...] = (), **app: Any) -> None:
+        fleet = FleetSpec(
+            "test", 1, 10, 10, AppSpec(**app), ProxySpec(), pending=20 * MS,
+            versions=tuple(map(VersionSpec, versions)),
+        )  # fmt: skip
+        self.made: list[Pretended] = []
         self.events: list[tuple[str, Mapping[str, Any]]] = []
         self.clock = LiveClock.begin()
         self.ready_at: dict[int, int] = {}
@@ -49,7 +53,8 @@ class World:
 
     async def start(self, number: int, role: str, ready_at: int) -> Any:
         self.ready_at[number] = ready_at
-        return Pretended()
+        self.made.append(Pretended())
+        return self.made[-1]
 
     def names(self) -> list[str]:
         return [name for name, _ in self.events]
@@ -155,6 +160,78 @@ def test_only_time_after_the_start_is_paid() -> None:
         one = world.instances.launch(1, "serving", "token", first=True)
         start = one.launched + 1000
         assert world.instances.paid_ns(start, start + 500) == 500
+        await world.instances.end()
+
+    asyncio.run(run())
+
+
+def test_a_version_is_exchanged_and_the_server_takes_its_place_again() -> None:
+    async def run() -> None:
+        world = World(versions=("v1", "v2"))
+        one = world.instances.launch(1, "serving", "token", first=True)
+        process = await world.started(one)
+        world.up(one)
+        world.instances.said(one, {"status": "second", "t": 1, "in_flight": 2})
+        world.instances.update(1, 1, ready_at := world.clock.now() + 5 * MS, 0)
+        assert (one.state, one.up, one.in_flight) == (State.UPDATING, -1, 0)
+        new = await world.started(one)
+        assert new is not process
+        assert process.over.is_set()
+        assert world.ready_at[1] == ready_at
+        world.up(one)
+        assert one.up > 0
+        assert not one.joins
+        world.instances.registered(1, "serving")
+        world.instances.registered(1, "serving")
+        assert (one.state, new.sent[0]) == (State.SERVING, "register")
+        assert world.events[-3:] == [
+            ("updating", {"server": 1, "version": "v2", "lost": 2}),
+            ("updated", {"server": 1, "version": "v2"}),
+            ("registered", {"server": 1, "role": "serving"}),
+        ]
+        new.over.set()
+        await world.until(one, State.FAILED)
+        await world.instances.end()
+
+    asyncio.run(run())
+
+
+def test_of_two_exchanges_the_later_one_counts() -> None:
+    async def run() -> None:
+        world = World(versions=("v1", "v2", "v3"))
+        one = world.instances.launch(1, "serving", "token", first=True)
+        await world.started(one)
+        world.up(one)
+        world.instances.update(1, 1, world.clock.now(), 0)
+        world.instances.update(1, 2, world.clock.now(), 0)
+        process = await world.started(one)
+        await asyncio.sleep(0.05)
+        assert one.process is process
+        assert [made.over.is_set() for made in world.made] == [True, False]
+        world.up(one)
+        assert world.events[-1] == ("updated", {"server": 1, "version": "v3"})
+        await world.instances.end()
+
+    asyncio.run(run())
+
+
+def test_a_launched_one_waits_for_its_place_and_may_fail_before() -> None:
+    async def run() -> None:
+        world = World(versions=("v1", "v2"), boot_time=constant(10 * MS))
+        world.instances.releases["serving"] = 1
+        one = world.instances.launch(1, "serving", "token", joins=False)
+        two = world.instances.launch(2, "serving", "other", version=0, joins=False)
+        assert [event[1]["version"] for event in world.events] == ["v2", "v1"]
+        for instance in (one, two):
+            await world.started(instance)
+            world.up(instance)
+        assert (one.state, one.up > 0) == (State.BOOTING, True)
+        world.instances.registered(1, "serving")
+        assert world.events[-1] == ("ready", {"server": 1, "role": "serving"})
+        assert two.process is not None
+        two.process.over.set()  # type: ignore[attr-defined]
+        await world.until(two, State.FAILED)
+        assert [name for name, _ in world.events][-1] == "killed"
         await world.instances.end()
 
     asyncio.run(run())

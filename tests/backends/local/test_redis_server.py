@@ -6,14 +6,16 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
+import redis
 from windtunnel.backends.connection import redis_client
-from windtunnel.backends.local.process import BackendFailure
 from windtunnel.backends.local.redis_server import RedisServer, check_empty, find_server
 from windtunnel.backends.registry import RedisRegistry
+from windtunnel.core.errors import BackendFailure
 from windtunnel.core.ports import RegistryError
 
 
@@ -27,6 +29,31 @@ def test_starts_answers_and_ends() -> None:
         await server.end()
         with pytest.raises(RegistryError):
             check_empty(server.url, "")
+
+    asyncio.run(run())
+
+
+def test_is_restarted_with_its_data_and_nobody_finds_it_half_empty() -> None:
+    async def run() -> None:
+        server = RedisServer()
+        await server.start()
+        client = redis_client(server.url)
+        client.lpush("list", "a", "b")
+        client.set("lease", "owner", px=60_000)
+        client.set("short", "gone", px=100)
+        client.hset("hash", mapping={"field": "1"})
+        found: list[object] = []
+        restarting = asyncio.create_task(server.restart(0.3))
+        while not restarting.done():
+            with suppress(redis.RedisError):
+                found.append(await asyncio.to_thread(client.lrange, "list", 0, -1))
+            await asyncio.sleep(0.005)
+        await restarting
+        assert [*found, client.lrange("list", 0, -1)] == [["b", "a"]] * (len(found) + 1)
+        assert 0 < client.pttl("lease") <= 59_700
+        assert client.get("short") is None
+        assert client.hgetall("hash") == {"field": "1"}
+        await server.end()
 
     asyncio.run(run())
 
