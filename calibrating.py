@@ -20,7 +20,7 @@ from .backends.local.calibration import (
     warnings,
 )
 from .backends.local.options import Figures, FlightOptions
-from .backends.local.process import BackendFailure
+from .core.errors import BackendFailure
 from .core.model import SECOND
 from .reports.run import Run
 from .scenarios.profile_text import Line, profile_text

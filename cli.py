@@ -1,5 +1,5 @@
-"""The command line. Exit codes: 0 passed, 1 internal error, 2 bad usage or scenario, 3 an SLO violated or a tolerance missed, 4 a backend failed,
-5 verify differs, 130 interrupted."""
+"""The command line. Exit codes: 0 passed, 1 internal error, 2 bad usage or scenario, 3 an SLO violated, a tolerance missed, or a build or deploy that did not pass,
+4 a backend failed, 5 verify differs, 130 interrupted."""
 
 import atexit
 import gc
@@ -21,7 +21,6 @@ from . import __doc__ as package_doc
 from .api import replay as replay_scenario
 from .api import report as report_run
 from .api import verify as verify_run
-from .backends.local.process import BackendFailure
 from .cli_aws import register as register_aws
 from .cli_aws import tell_dry_run
 from .cli_backtest import register as register_backtest
@@ -48,6 +47,7 @@ from .cli_flight import (
     flight,
 )
 from .cli_flight import register as register_roles
+from .cli_fuzz import register as register_fuzz
 from .cli_import import register as register_import
 from .cli_policies import register as register_policies
 from .cli_shared import (
@@ -70,7 +70,7 @@ from .cli_shared import (
     prepare,
     warn,
 )
-from .core.errors import UsageError
+from .core.errors import BackendFailure, UsageError
 from .core.ports import CloudError, RegistryError
 from .reports.junit import cases_of_run, write_junit
 from .reports.run import Run, RunError
@@ -326,6 +326,7 @@ register_import(app)
 register_builds(app)
 register_deploys(app)
 register_fleet(app)
+register_fuzz(app)
 
 
 @app.command(epilog="Example: windtunnel verify runs/monkey --engine simpy")

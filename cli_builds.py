@@ -19,8 +19,6 @@ from .backends.deploy.server.jenkins_client import JenkinsFailure, JenkinsTrigge
 from .backends.deploy.server.jenkinsfile import jenkinsfile as text_of_jenkinsfile
 from .backends.deploy.server.pipeline import FILE, read_pipeline
 from .backends.deploy.server.post_receive import hook_text, install
-from .backends.deploy.server.serving import ServeOptions
-from .backends.deploy.server.serving import serve as run_server
 from .backends.deploy.server.steps import GRACE_SECONDS
 from .cli_shared import BACKEND, INTERRUPTED, PASSED, VIOLATED, deploy_commands
 from .core.errors import UsageError
@@ -66,6 +64,10 @@ def serve(
     grace: Annotated[float, typer.Option(min=0, help="seconds between SIGTERM and SIGKILL for what a step has started")] = GRACE_SECONDS,
 ) -> None:  # fmt: skip
     """The embedded build server: builds, tests, rehearses and deploys what is pushed, by pipeline.yaml. Ends on Ctrl-C or SIGTERM; what ran is begun again by the next."""
+    # Not before it is asked for: a web server's packages take longer to load than most commands run.
+    from .backends.deploy.server.serving import ServeOptions
+    from .backends.deploy.server.serving import serve as run_server
+
     options = ServeOptions(
         repository, redis_url, folder, listen, webhook_secret_file, token_file, secrets, tuple(env or ()), remote,
         key_prefix, grace,

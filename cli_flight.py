@@ -14,8 +14,6 @@ from .api import REHEARSAL
 from .backends.autoscaler.receivers import check_receivers
 from .backends.live.addresses import LOOPBACK
 from .backends.live.clock import LiveClock
-from .backends.live.role import run_role
-from .backends.live.settings import AppSettings, AutoscalerSettings, ProxySettings
 from .backends.local.options import Figures, FlightOptions
 from .backends.local.preflight import check_program, check_remedy
 from .backends.local.redis_server import find_server
@@ -161,7 +159,7 @@ def _addresses(addresses: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-# Roles, one by one.
+# Roles, one by one. What they are told (all of a fleet, as a pydantic model) takes longer to load than most commands run: it is loaded when one is started.
 
 ScenarioArgument = Annotated[
     str, typer.Argument(metavar="SCENARIO", help="a file, or a scenario of the library by name: its fleet")
@@ -204,6 +202,9 @@ def proxy(
 ) -> None:
     """Run the proxy of a scenario's fleet alone, until SIGTERM; events and status are JSON lines."""
     clock = LiveClock.begin()
+    from .backends.live.role import run_role
+    from .backends.live.settings import ProxySettings
+
     run_role(
         "proxy",
         ProxySettings(
@@ -260,6 +261,9 @@ def app_server(
         if not separator:
             raise UsageError(f"--dependency {text}: expected NAME=URL")
         dependencies[name] = where
+    from .backends.live.role import run_role
+    from .backends.live.settings import AppSettings
+
     run_role(
         "app",
         AppSettings(
@@ -296,6 +300,9 @@ def autoscaler(
     allowed = tuple(allow_target or ())
     check_receivers(fleet.alerts, allowed)
     clock = LiveClock.begin()
+    from .backends.live.role import run_role
+    from .backends.live.settings import AutoscalerSettings
+
     run_role(
         "autoscaler",
         AutoscalerSettings(

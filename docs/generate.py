@@ -33,11 +33,8 @@ def write_references() -> None:
     (DOCS / "reference-cli.md").write_text(cli_markdown(), encoding="utf-8")
 
 
-def main() -> None:
-    """Write the references, and unless the only argument is ``references`` docs/examples/*.out and what the pages' commands print, too: minutes."""
-    write_references()
-    if sys.argv[1:] == ["references"]:
-        return
+def write_pages() -> None:
+    """docs/examples/*.out, and what the commands of pages print: a minute or two."""
     for script in sorted((DOCS / "examples").glob("*.py")):
         done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
         script.with_suffix(".out").write_text(done.stdout, encoding="utf-8")
@@ -46,9 +43,22 @@ def main() -> None:
             (DOCS / name).write_text(
                 as_run((DOCS / name).read_text(encoding="utf-8"), Path(folder)), encoding="utf-8"
             )
+
+
+def write_tables() -> None:
+    """What the commands of the pages with tables print: many minutes."""
     for name in TABLES:
         text = (DOCS / name).read_text(encoding="utf-8")
         (DOCS / name).write_text(as_run(text, DOCS.parent), encoding="utf-8")
+
+
+PARTS = {"references": write_references, "pages": write_pages, "tables": write_tables}
+
+
+def main() -> None:
+    """Write the parts that the arguments name; all of them without any."""
+    for name in sys.argv[1:] or PARTS:
+        PARTS[name]()
 
 
 if __name__ == "__main__":

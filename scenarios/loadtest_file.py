@@ -3,6 +3,7 @@
 Meaning, after that package (version 8): ``requestsPerSecond`` is shared by ``concurrency`` clients; each begins at a random
 moment within the first second, sends on its own timer and does not wait for answers. Without a rate the clients wait.
 ``body`` is text, or an object or array that is sent as JSON; what JavaScript takes for nothing (``""``, 0, false, null) is not sent.
+A header's value may be an array: it is sent once for each of them.
 ``maxSeconds`` defaults to 10 when ``maxRequests`` is missing, ``concurrency`` to 10. ``timeout`` is in milliseconds.
 """
 
@@ -94,10 +95,15 @@ def _entry(item: Any, where: str) -> Loadtest:
         seconds=seconds,
         timeout=None if timeout is None else timeout / 1000,
         method=str(item.get("method", "GET")).upper(),
-        headers=tuple(sorted((str(k).lower(), str(v)) for k, v in headers.items())),
+        headers=tuple(sorted((str(k).lower(), _header(v)) for k, v in headers.items())),
         keep_alive=bool(item.get("agentKeepAlive", False)),
         body=_body(item.get("body"), where),
     )
+
+
+def _header(value: Any) -> str:
+    """A header's value; several are one with commas (RFC 9110, section 5.3)."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _body(body: Any, where: str) -> int:

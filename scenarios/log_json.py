@@ -67,7 +67,7 @@ def _first(record: dict[str, Any], names: tuple[str, ...]) -> Any:
     return None
 
 
-def _target(record: dict[str, Any]) -> str:
+def _target(record: dict[str, Any], queries: bool) -> str:
     value = _first(record, PATHS)
     if isinstance(value, dict):
         value = _first(value, PATHS)
@@ -75,7 +75,7 @@ def _target(record: dict[str, Any]) -> str:
     target: str = parts[1] if len(parts) > 1 else "".join(parts)
     if not target:
         raise ValueError("expected a path, or a request line such as GET / HTTP/1.1")
-    return target.split("?", 1)[0]
+    return target if queries else target.split("?", 1)[0]
 
 
 def duration_ns(record: dict[str, Any]) -> int:
@@ -106,9 +106,10 @@ def _size(record: dict[str, Any]) -> int:
 
 
 class JsonLog:
-    """The parser; texts of times that come again are parsed once."""
+    """The parser; texts of times that come again are parsed once. *queries*: targets have their query strings."""
 
-    def __init__(self) -> None:
+    def __init__(self, queries: bool = False) -> None:
+        self._queries = queries
         self._times: Memo[str, int] = Memo(_text_us)
 
     def parse(self, chunk: bytes, numbers: range, answers: bool) -> Batch:
@@ -117,7 +118,7 @@ class JsonLog:
             records = json.loads(b"[" + chunk[:-1].replace(b"\n", b",") + b"]")
             if len(records) != len(numbers):
                 raise ValueError
-            rows = [(self._time(record), _target(record)) for record in records]
+            rows = [(self._time(record), _target(record, self._queries)) for record in records]
         except (ValueError, AttributeError, OverflowError, RecursionError):
             return self._line_by_line(chunk, numbers, answers)
         return _batch(rows, records, np.arange(numbers.start, numbers.stop), [], answers)
@@ -129,7 +130,7 @@ class JsonLog:
                 continue
             try:
                 record = json.loads(line)
-                row = (self._time(record), _target(record))
+                row = (self._time(record), _target(record, self._queries))
             except (ValueError, AttributeError, OverflowError, RecursionError):
                 bad.append(place)
                 continue

@@ -94,15 +94,15 @@ class BadLines:
         )
 
 
-def batches(path: Path, answers: bool = False) -> Iterator[Batch]:
-    """The requests of the log *path*, plain or gzipped. Raises AccessLogError."""
+def batches(path: Path, answers: bool = False, queries: bool = False) -> Iterator[Batch]:
+    """The requests of the log *path*, plain or gzipped; *queries*: with the query strings in their targets. Raises AccessLogError."""
     try:
         with open_input(path) as stream:
             number = 1
             parser: Format | None = None
             for chunk in _chunks(stream, path):
                 count = chunk.count(b"\n")
-                parser = parser or _format_of(chunk)
+                parser = parser or _format_of(chunk, queries)
                 if parser is not None:
                     yield parser.parse(chunk, range(number, number + count), answers)
                 number += count
@@ -136,7 +136,7 @@ def _chunks(stream: IO[bytes], path: Path) -> Iterator[bytes]:
         yield rest + b"\n"
 
 
-def _format_of(chunk: bytes) -> Format | None:
+def _format_of(chunk: bytes, queries: bool) -> Format | None:
     """By the first line that is not blank; None while there is none."""
     from .log_json import JsonLog
     from .log_text import TextLog
@@ -144,4 +144,4 @@ def _format_of(chunk: bytes) -> Format | None:
     begin = chunk.lstrip()[:1]
     if not begin:
         return None
-    return JsonLog() if begin == b"{" else TextLog()
+    return JsonLog(queries) if begin == b"{" else TextLog(queries)

@@ -11,10 +11,13 @@ import numpy as np
 
 from .log_lines import SIZE_LIMIT, UNKNOWN, Batch, Memo
 
-_LINE = re.compile(
+_PARTS = (
     rb'^[^\[\n]*+\[([^\]\n]++)\] "[A-Z-]++ (?=[^ ?"\n])([^ ?"\\\n]*+(?:\\.[^ ?"\\\n]*+)*+)'
-    rb'[^"\\\n]*+(?:\\.[^"\\\n]*+)*+" [0-9]{3} ([0-9]{1,18}|-).*+\n',
-    re.MULTILINE,
+    rb'[^"\\\n]*+(?:\\.[^"\\\n]*+)*+" [0-9]{3} ([0-9]{1,18}|-).*+\n'
+)
+_LINE = re.compile(_PARTS, re.MULTILINE)
+_LINE_WITH_QUERY = re.compile(
+    _PARTS.replace(rb'([^ ?"\\\n]*+(?:\\.[^ ?"', rb'([^ "\\\n]*+(?:\\.[^ "'), re.MULTILINE
 )
 """Nothing is matched in two ways, so that a long line that does not match costs no more than its length."""
 _STAMP = re.compile(r"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-])(\d\d)([0-5]\d)", re.ASCII)
@@ -40,14 +43,15 @@ def _size(text: bytes) -> int:
 
 
 class TextLog:
-    """The parser; times that come again are parsed once."""
+    """The parser; times that come again are parsed once. *queries*: targets have their query strings."""
 
-    def __init__(self) -> None:
+    def __init__(self, queries: bool = False) -> None:
+        self._line = _LINE_WITH_QUERY if queries else _LINE
         self._times: Memo[bytes, int] = Memo(lambda text: stamp_us(text.decode("ascii")))
 
     def parse(self, chunk: bytes, numbers: range, answers: bool) -> Batch:
         """The requests in *chunk*, whose lines have *numbers*."""
-        rows: list[tuple[bytes, bytes, bytes]] = _LINE.findall(chunk)
+        rows: list[tuple[bytes, bytes, bytes]] = self._line.findall(chunk)
         if len(rows) == len(numbers):
             try:
                 return self._batch(rows, np.arange(numbers.start, numbers.stop), [], answers)
@@ -59,7 +63,7 @@ class TextLog:
         rows: list[tuple[bytes, bytes, bytes]] = []
         lines, bad = [], []
         for place, line in zip(numbers, chunk.split(b"\n")[:-1], strict=True):
-            match = _LINE.fullmatch(line + b"\n")
+            match = self._line.fullmatch(line + b"\n")
             try:
                 if match is None:
                     raise ValueError

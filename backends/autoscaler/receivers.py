@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 
 from ...core.alerts import AlertSpec, Command, Email, Receiver, Webhook
 from ...core.errors import UsageError
+from ..live.children import die_with_parent
 from ..load.targets import Target, check_target
-from ..local.process import die_with_parent
 from .mail import TIMEOUT, WHAT, MailError, check_mail, send_mail
 
 News = Mapping[str, Any]

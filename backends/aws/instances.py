@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+from ...core.errors import BackendFailure
 from ...core.lifecycle import READY, State
 from ...core.model import SECOND, FleetSpec
 from ...core.ports import CloudError, CloudInstance, RegistryError, Sample, Servers
@@ -23,7 +24,6 @@ from ..live.addresses import Addresses
 from ..live.clock import LiveClock
 from ..local.instances import Emit, Instance, Instances, Start
 from ..local.observed import second_of
-from ..local.process import BackendFailure
 from ..registry import RedisRegistry
 from .factory import client_of, cloud_of
 from .janitor import Janitor, Leftover

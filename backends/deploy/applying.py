@@ -15,11 +15,10 @@ from typing import Any
 
 import yaml
 
-from ...core.errors import UsageError
+from ...core.errors import BackendFailure, UsageError
 from ...core.rollout import DeploySpec, State
 from ..connection import redis_client
 from ..live.clock import LiveClock
-from ..local.process import BackendFailure
 from ..registry import RedisRegistry
 from .deploy_books import DeployBooks
 from .inventory import registry_inventory

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+from ...core.errors import BackendFailure
 from ...core.events import FORMAT
 from ...core.lifecycle import State
 from ...core.model import SECOND
@@ -23,7 +24,7 @@ from .instances import STATES
 from .loading import LoadGenerators
 from .observed import second_of
 from .options import Figures, FlightOptions
-from .process import BackendFailure, Line, RoleProcess
+from .process import Line, RoleProcess
 from .recording import Recording
 from .roles import Lasting, RoleFactory
 

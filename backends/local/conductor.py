@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+from ...core.errors import BackendFailure
 from ...core.events import FORMAT
 from ...core.lifecycle import State
 from ...core.model import SECOND, FleetSpec
@@ -29,7 +30,7 @@ from .instances import Emit, Instance, Instances, LocalInstances, Start
 from .loading import LoadGenerators
 from .options import Figures, FlightOptions
 from .ports import port_row
-from .process import BackendFailure, Line, RoleProcess
+from .process import Line, RoleProcess
 from .recording import Recording
 from .redis_server import RedisServer, check_empty, free_port, sweep
 from .roles import END_SECONDS, Lasting, RoleFactory

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from ...core.errors import BackendFailure
 from ...core.lifecycle import READY
 from ...core.model import SECOND, FleetSpec
 from ...core.ports import Registry, RegistryError
@@ -21,7 +22,6 @@ from ...core.rollout.spec import DeploySpec
 from ..autoscaler.pace import SETTLE, Pace
 from ..live.clock import LiveClock
 from .instances import Instance, LocalInstances
-from .process import BackendFailure
 from .redis_server import RedisServer
 from .roles import Lasting
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from ...core.errors import BackendFailure
 from ..load.frames import FrameReader
-from .process import BackendFailure, Line, RoleProcess
+from .process import Line, RoleProcess
 from .recording import Recording
 from .roles import END_SECONDS, UP_SECONDS, RoleFactory
 

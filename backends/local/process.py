@@ -1,7 +1,6 @@
 """A role as a child process of the conductor: it dies with the conductor, speaks JSON lines, and ends when told."""
 
 import asyncio
-import ctypes
 import json
 import os
 import signal
@@ -12,24 +11,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ...core.errors import BackendFailure
+from ..live.children import die_with_parent
 from ..live.settings import Settings
 
 Line = Mapping[str, Any]
 
-_PR_SET_PDEATHSIG = 1
 _LONGEST_LINE = 1 << 20
 _KEPT_LINES = 20
 _LAST_WORDS_SECONDS = 1.0
-
-
-class BackendFailure(Exception):
-    """Something that a flight needs did not start, or ended before its time."""
-
-
-def die_with_parent() -> None:
-    """In a child, before it becomes another program: the kernel kills it when its parent is gone, also by kill -9 (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class RoleProcess:

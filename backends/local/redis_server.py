@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 
 import redis
 
+from ...core.errors import BackendFailure
 from ...core.ports import RegistryError
 from ..connection import redis_client
 from ..live.addresses import LOOPBACK
+from ..live.children import die_with_parent
 from ..registry import (
     CANARY_SHARE,
     FENCE,
@@ -27,7 +29,6 @@ from ..registry import (
     UPDATING,
     RedisRegistry,
 )
-from .process import BackendFailure, die_with_parent
 
 _START_SECONDS = 15.0
 _CLOSED = "restoring"

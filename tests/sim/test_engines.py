@@ -103,12 +103,17 @@ def test_a_kernel_that_begins_tiny_grows_without_a_trace(
 
 
 SLOW = {
+    "boot-delay-oscillation",
+    "boot-delay-tracking",
     "canary-errors",
     "canary-leak",
     "canary-slow",
+    "chaos-monkey",
+    "cold-cache",
     "deploy-all-at-once",
     "deploy-registry-while-scaling",
     "deploy-rolling-flash-crowd",
+    "flash-crowd",
     "misleading-cpu",
     "real-day",
     "registry-outage",

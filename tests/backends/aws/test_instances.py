@@ -13,9 +13,9 @@ from windtunnel.backends.aws.instances import Ec2Instances
 from windtunnel.backends.aws.settings import AwsSettings
 from windtunnel.backends.live.addresses import Addresses
 from windtunnel.backends.live.clock import LiveClock
-from windtunnel.backends.local.process import BackendFailure
 from windtunnel.backends.registry import RedisRegistry
 from windtunnel.core.distributions import constant
+from windtunnel.core.errors import BackendFailure
 from windtunnel.core.lifecycle import State
 from windtunnel.core.model import SECOND, AppSpec, FleetSpec, Memory, ProxySpec
 from windtunnel.core.ports import CloudError, Sample

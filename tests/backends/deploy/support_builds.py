@@ -141,8 +141,8 @@ class Server:
         self.secret_file.chmod(0o600)
         self.repo = repo
         self.url = ""
-        self._before = [str(repo.bare), redis_url, str(self.folder)]
-        self._after = [str(self.secret_file), secrets, *env]
+        self.before = [str(repo.bare), redis_url, str(self.folder)]
+        self.after = [str(self.secret_file), secrets, *env]
         self._environment = environment
         self._errors = folder / "server.err"
         self.process: subprocess.Popen[str] | None = None
@@ -151,13 +151,17 @@ class Server:
         """Start it and wait until it listens."""
         with self._errors.open("a") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", SERVE, *self._before, listen, *self._after],
+                self.command(listen),
                 stdout=subprocess.PIPE, stderr=errors, text=True, env={**os.environ, **self._environment},
             )  # fmt: skip
         assert self.process.stdout is not None
-        self.url = self.process.stdout.readline().strip()
+        self.url = self.process.stdout.readline().rpartition(" ")[2].strip()
         assert self.url.startswith("http://127.0.0.1:"), self.errors
         return self
+
+    def command(self, listen: str) -> list[str]:
+        """By which it is started."""
+        return [sys.executable, "-c", SERVE, *self.before, listen, *self.after]
 
     @property
     def client(self) -> BuildClient:
@@ -187,10 +191,10 @@ class Server:
         self.process = None
         return status
 
-    def ended(self, number: int) -> Build:
+    def ended(self, number: int, seconds: float = 60.0) -> Build:
         """Build *number*, once it is over."""
         found: Build = eventually(
-            lambda: self._over(number), f"build {number} does not end: {self.errors}", 60
+            lambda: self._over(number), f"build {number} does not end: {self.errors}", seconds
         )
         return found
 

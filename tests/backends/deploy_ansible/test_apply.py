@@ -66,6 +66,17 @@ def serve(hosts: Hosts) -> None:
     until(lambda: fetch(f"http://127.0.0.1:{hosts.proxy_port}/") == 200, "the proxy answers")
 
 
+def test_a_deploy_brings_a_host_into_rotation(tmp_path: Path, redis_server: RedisServer) -> None:
+    with hosts_of(tmp_path, redis_server.url, apps=1) as hosts:
+        said = apply(hosts, "master", "v1", hosts.source("v1"))
+        assert "app1: Unpack it: changed" in said
+        assert said.endswith("master v1: promoted\n")
+        assert hosts.versions() == {hosts.address("app1"): "v1"}
+        assert fetch(hosts.address("app1")) == 200
+        assert hosts.registry.updating() == ()
+
+
+@pytest.mark.long
 def test_a_rolling_deploy_loses_no_request(tmp_path: Path, redis_server: RedisServer) -> None:
     with hosts_of(tmp_path, redis_server.url, apps=2) as hosts, running_proxy(hosts):
         apply(hosts, "master", "v1", hosts.source("v1"))

@@ -2,12 +2,14 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -56,11 +58,27 @@ def namespace(number: int, folder: Path, key: Path) -> Iterator[str]:
         sshd = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         yield theirs
     finally:
+        end_all_in(name)
         if sshd is not None:
-            sshd.terminate()
             sshd.wait(20)
         subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
         subprocess.run(["ip", "link", "delete", name], check=False, capture_output=True)
+
+
+def end_all_in(name: str) -> None:
+    """Kill what runs in a namespace: servers, sshd, and its sessions, which wait for ever for a peer that was cut off."""
+    done = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True, timeout=30)
+    for pid in done.stdout.split():
+        with suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+
+
+def end_connections(folder: Path) -> None:
+    """Kill the connections that Ansible keeps for its next run: their sockets are in *folder*."""
+    for process in psutil.process_iter(["name", "cmdline"]):
+        if process.info["name"] == "ssh" and str(folder) in " ".join(process.info["cmdline"] or ()):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 @contextmanager
@@ -90,9 +108,11 @@ def hosts_by_ssh(folder: Path, redis_server: RedisServer) -> Iterator[Hosts]:
                 "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=5",
                 "common_registry_url": f"redis://{gateway}:{redis_server.port}",
             }  # fmt: skip
-            # The controller is on the same registry by another address.
         hosts.inventory.write_text(yaml.safe_dump(inventory))
-        yield hosts
+        try:
+            yield hosts
+        finally:
+            end_connections(folder)
 
 
 def test_rolling_over_ssh_loses_no_request_and_a_host_that_is_cut_off_stays_out_until_the_next_run(

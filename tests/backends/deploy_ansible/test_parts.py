@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -12,8 +13,10 @@ from typing import Any
 
 import boto3
 import pytest
+import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from moto import mock_aws
+from typer.main import get_command
 from typer.testing import CliRunner
 from windtunnel.backends.aws.flight import TAG_FLEET, TAG_NUMBER, TAG_ROLE
 from windtunnel.backends.aws.user_data import fill_in
@@ -132,10 +135,10 @@ def test_versions_are_names_of_folders() -> None:
 
 
 def test_the_registrys_password_comes_from_the_environment() -> None:
-    known = {"WINDTUNNEL_REDIS_PASSWORD": "a b/c"}
-    assert registry_url("redis://10.0.0.5:6379/0", known) == "redis://:a%20b%2Fc@10.0.0.5:6379/0"
-    assert registry_url("redis://user@10.0.0.5", known) == "redis://user:a%20b%2Fc@10.0.0.5"
-    assert registry_url("redis://:own@10.0.0.5", known) == "redis://:own@10.0.0.5"
+    known = {"WINDTUNNEL_REDIS_PASSWORD": "a word/c"}
+    assert registry_url("redis://10.0.0.5:6379/0", known) == "redis://:a%20word%2Fc@10.0.0.5:6379/0"
+    assert registry_url("redis://user@10.0.0.5", known) == "redis://user:a%20word%2Fc@10.0.0.5"
+    assert registry_url("redis://:word@10.0.0.5", known) == "redis://:word@10.0.0.5"
     assert registry_url("redis://10.0.0.5", {}) == "redis://10.0.0.5"
     with pytest.raises(ValueError, match="expected redis://"):
         registry_url("http://10.0.0.5", known)
@@ -256,7 +259,28 @@ def test_user_data_is_a_script_in_which_a_launch_is_filled_in() -> None:
 
 def test_every_branch_has_a_playbook_and_hosts() -> None:
     assert set(PLAYBOOKS) == set(GROUPS)
-    assert all((FOLDER / name).is_file() for name in PLAYBOOKS.values())
+    for path in FOLDER.glob("*.yml"):
+        for play in yaml.safe_load(path.read_text()):
+            for role in play["roles"]:
+                assert (FOLDER / "roles" / role["role"] / "tasks" / "main.yml").is_file(), (path.name, role)
+
+
+@pytest.mark.parametrize(
+    ("role", "words"), [("app", ["app"]), ("proxy", ["proxy"]), ("autoscaler", ["autoscaler"]), ("build", ["deploy", "serve"])]
+)  # fmt: skip
+def test_a_role_starts_its_command_with_options_that_it_has(role: str, words: list[str]) -> None:
+    defaults = (FOLDER / "roles" / role / "defaults" / "main.yml").read_text()
+    found = re.search(r"'windtunnel', ((?:'[a-z]+', )+)", defaults)
+    assert found is not None
+    assert re.findall(r"'(\w+)'", found[1]) == words
+    command: Any = get_command(app)
+    for word in words:
+        command = command.commands[word]
+    known = {option for parameter in command.params for option in parameter.opts}
+    lines = "".join(line for line in defaults.splitlines(True) if "rotation_command" not in line)
+    given = set(re.findall(r"(?<![\w-])(--[a-z][a-z-]+)", lines))
+    assert given
+    assert given <= known | {"--help"}
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="expected systemd-analyze")

@@ -20,9 +20,8 @@ from windtunnel.backends.live.addresses import split
 from windtunnel.backends.live.clock import LiveClock
 from windtunnel.backends.live.settings import ProxySettings
 from windtunnel.backends.local.options import Figures, FlightOptions
-from windtunnel.backends.local.process import BackendFailure
 from windtunnel.backends.registry import RedisRegistry
-from windtunnel.core.errors import UsageError
+from windtunnel.core.errors import BackendFailure, UsageError
 from windtunnel.core.ports import RegistryError
 from windtunnel.scenarios.build import compile_plan
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from windtunnel.backends.live.settings import DependencySettings
-from windtunnel.backends.local.process import BackendFailure, RoleProcess
+from windtunnel.backends.local.process import RoleProcess
+from windtunnel.core.errors import BackendFailure
 
 from ..app.running import dependency_settings, fleet_of
 

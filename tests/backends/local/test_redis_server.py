@@ -13,9 +13,9 @@ import psutil
 import pytest
 import redis
 from windtunnel.backends.connection import redis_client
-from windtunnel.backends.local.process import BackendFailure
 from windtunnel.backends.local.redis_server import RedisServer, check_empty, find_server
 from windtunnel.backends.registry import RedisRegistry
+from windtunnel.core.errors import BackendFailure
 from windtunnel.core.ports import RegistryError
 
 

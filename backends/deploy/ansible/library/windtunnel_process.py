@@ -40,6 +40,8 @@ options:
 """
 
 _BEAT = 0.05
+_STAYS = {"JENKINS_NODE_COOKIE": "dontKillMe"}
+"""By this a build server, whose steps' processes end with the step, knows what is meant to stay; it matters where the playbook deploys to its own machine."""
 
 
 def _started_at(pid: int) -> int | None:
@@ -63,6 +65,7 @@ class Program:
     def environment(self) -> dict[str, str]:
         """Of the program: a plain one, the files, and what was given."""
         found = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        found.update(_STAYS)
         for path in self.asked["environment_files"]:
             try:
                 with open(path) as file:
