@@ -231,7 +231,7 @@ def test_a_launched_one_waits_for_its_place_and_may_fail_before() -> None:
         assert two.process is not None
         two.process.over.set()  # type: ignore[attr-defined]
         await world.until(two, State.FAILED)
-        assert world.events[-1][0] == "killed"
+        assert world.names()[-1] == "killed"
         await world.instances.end()
 
     asyncio.run(run())

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from windtunnel.backends.local.process import BackendFailure, RoleProcess
+from windtunnel.backends.local.process import RoleProcess
 from windtunnel.backends.local.roles import Lasting
+from windtunnel.core.errors import BackendFailure
 
 from ..app.running import dependency_settings, fleet_of
 from .test_process import pretend

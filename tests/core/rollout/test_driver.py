@@ -113,7 +113,7 @@ def drive(at: int, late: bool = False) -> tuple[World, RedisRegistry, int]:
     )
     versions = (VersionSpec("v1"), VersionSpec("v2"))
     fleet = FleetSpec("f", 1, 0, 0, AppSpec(), ProxySpec(), versions=versions, deploys=(deploy,))
-    driver = DeployDriver(fleet, failing, world, zero=100 * SECOND)  # type: ignore[arg-type]
+    driver = DeployDriver(fleet, failing, world, zero=100 * SECOND)
     for second in range(30):
         world.now = (100 + second) * SECOND
         try:
