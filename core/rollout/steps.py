@@ -60,7 +60,12 @@ def _canaries(moment: Moment) -> bool:
     """Whether the canaries run the new version: those that the fleet has, or new ones."""
     books = moment.books
     books.shares, books.share = True, NOBODY
-    there = [one for one in moment.group(is_canary) if not one.key and one.phase != FAILED]
+    # Those that an earlier deploy launched in the place of others are the fleet's, unless they are on their way out.
+    there = [
+        one
+        for one in moment.group(is_canary)
+        if one.phase != FAILED and not {one.address, one.key} & books.retiring.keys()
+    ]
     if not books.own and not books.pairs:
         books.own = [one.address for one in there if one.listed]
         if not books.own:

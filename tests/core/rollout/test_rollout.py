@@ -273,3 +273,15 @@ def test_the_newer_push_repairs_what_the_older_left(
     if first.rollout.state == "superseded":
         assert set(fleet.versions("canary")) <= {"v1", "v3"}
     assert fleet.share is None
+
+
+def test_canaries_that_a_deploy_launched_in_the_place_of_others_are_the_next_ones() -> None:
+    fleet = Fleet.of(2, {"v1": Build(), "v2": Build(), "v3": Build()}, canaries=1)
+    rolling = DeploySpec("one", 0, "canary", "v2", ROLLING, drain=0)
+    assert deploy(fleet, rolling).run() == "promoted"
+    assert fleet.versions("canary") == ["v2"]
+    steps = DeploySpec("two", 0, "canary", "v3", CANARY_STEPS, drain=0)
+    driver = deploy(fleet, steps)
+    assert driver.run() == "promoted"
+    assert (fleet.versions(), fleet.versions("canary")) == (["v3"] * 2, ["v3"])
+    assert len(fleet.boxes) == 3
