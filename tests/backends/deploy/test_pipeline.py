@@ -232,7 +232,7 @@ def test_each_step_of_the_pipeline_runs(steps: Steps) -> None:
         assert steps.run(script).returncode == 0
         assert steps.run(script, GIT_PREVIOUS_SUCCESSFUL_COMMIT="").returncode == 1
     assert steps.told == [
-        f"deploy apply --branch redis --version {'a' * 40} --inventory hosts.yml",
+        f"deploy apply --branch redis --version {'a' * 40} --as-in deploys/redis.yaml --inventory hosts.yml",
         "fleet status",
         f"deploy apply --branch redis --version {'b' * 40} --inventory hosts.yml",
     ]
