@@ -231,11 +231,7 @@ def test_a_launched_one_waits_for_its_place_and_may_fail_before() -> None:
         assert two.process is not None
         two.process.over.set()  # type: ignore[attr-defined]
         await world.until(two, State.FAILED)
-<<<<<<< HEAD
         assert world.names()[-1] == "killed"
-=======
-        assert [name for name, _ in world.events][-1] == "killed"
->>>>>>> e774d76c801b5a7853c8ff3b253563f38c5fbf72
         await world.instances.end()
 
     asyncio.run(run())
