@@ -109,9 +109,13 @@ def _row(server: ServerStatus, now: int) -> dict[str, object]:
 
 def _show(found: FleetStatus, rows: list[dict[str, object]]) -> None:
     columns = ("address", "role", "version", "requests", "in_flight", "cpu", "memory", "age")
-    table = Table(*columns, box=None, padding=(0, 2, 0, 0))
-    for row in rows:
-        table.add_row(*(escape("-" if row.get(name) in (None, "") else str(row[name])) for name in columns))
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    cells = [["-" if row.get(name) in (None, "") else str(row[name]) for name in columns] for row in rows]
+    for place, name in enumerate(columns):
+        # In the log of a build, too, addresses and commits are whole.
+        table.add_column(name, min_width=max((len(line[place]) for line in cells), default=0))
+    for line in cells:
+        table.add_row(*map(escape, line))
     out.print(table)
     share = found.share
     said = "as the scenario says" if share is None else f"{100 * share[0] / share[1]:g}% of the requests"

@@ -1,5 +1,6 @@
 """Work on several processes that end with this one."""
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -7,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any, TypeVar
 
 Task = TypeVar("Task")
@@ -33,6 +35,22 @@ def _interrupts_held_back() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def frugal(work: Callable[[Task], Done]) -> Callable[[Task], Done]:
+    """*work*, after which nothing of it is left in memory.
+
+    What a rehearsal leaves behind are a few objects that refer to each other, and to arrays of many megabytes: too few for Python to look for them by itself.
+    """
+
+    @wraps(work)
+    def done(task: Task) -> Done:
+        try:
+            return work(task)
+        finally:
+            gc.collect()
+
+    return done
 
 
 def in_processes(work: Callable[[Task], Done], tasks: Sequence[Task], jobs: int) -> Iterator[Done]:

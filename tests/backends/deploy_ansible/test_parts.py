@@ -231,6 +231,10 @@ def test_the_command_fleet(redis_server: RedisServer) -> None:
     found = json.loads(fleet(redis_server, "status", "--json"))
     assert [server["role"] for server in found["servers"]] == ["serving", "canary"]
     assert found["canary_share"] == "1/10"
+    registry.write_samples([Sample(two, 1, 0, 0.0, version="c" * 40, state="canary")])
+    told = fleet(redis_server, "status")
+    assert one in told
+    assert "c" * 40 in told
     assert "expected a share" in fleet(redis_server, "canary", "on", "--share", "much", code=2)
     fleet(redis_server, "drain", "10.0.0.1:8000", "--timeout", "1")
     assert registry.updating() == (one,)

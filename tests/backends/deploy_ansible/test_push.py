@@ -21,6 +21,7 @@ pytestmark = [needs_ansible, pytest.mark.long]
 
 ROOT = Path(__file__).parents[3]
 BUILD_SECONDS = 300.0
+CANARY_SHARE = "30%"
 COMMAND = f"{sys.executable} -m windtunnel"
 PIPELINE: dict[str, Any] = {
     "pipeline": "fleet",
@@ -28,7 +29,7 @@ PIPELINE: dict[str, Any] = {
     "stages": [
         {"stage": "check out", "checkout": True},
         {"stage": "rehearse", "timeout": "4m", "steps": [f'{COMMAND} replay "deploys/$BRANCH_NAME.yaml" --no-figure --out runs/rehearsal']},
-        {"stage": "deploy", "timeout": "4m", "roll_back": True, "steps": [f'{COMMAND} deploy apply --branch "$BRANCH_NAME" --version "$GIT_COMMIT" --inventory "$WINDTUNNEL_INVENTORY" --min-ready 500ms --analysis 10s']},
+        {"stage": "deploy", "timeout": "4m", "roll_back": True, "steps": [f'{COMMAND} deploy apply --branch "$BRANCH_NAME" --version "$GIT_COMMIT" --inventory "$WINDTUNNEL_INVENTORY" --as-in "deploys/$BRANCH_NAME.yaml"']},
         {"stage": "verify", "timeout": "1m", "roll_back": True, "steps": [f"{COMMAND} fleet status"]},
     ],
     "roll_back": {"timeout": "4m", "steps": [f'{COMMAND} deploy apply --branch "$BRANCH_NAME" --version "$GIT_PREVIOUS_SUCCESSFUL_COMMIT" --inventory "$WINDTUNNEL_INVENTORY" --min-ready 500ms --strategy rolling']},
@@ -71,6 +72,10 @@ class Fleet:
         (self._repo.clone / "deploys").mkdir(exist_ok=True)
         scenario = yaml.safe_load((ROOT / "deploys" / f"{branch}.yaml").read_text())
         scenario.get("versions", {}).get("next", {}).update(version or {})
+        scenario["deploys"][0].update({"min_ready": "1s", "verify": "1s"})
+        if branch == "canary":
+            analysis = {"for": "10s", "error_margin": "3%", "latency_margin": "100%"}
+            scenario["deploys"][0]["steps"] = [{"set_weight": CANARY_SHARE}, {"analysis": analysis}]
         fleet = {**FLEET, "endpoints": [{**FLEET["endpoints"][0], **changes}]}
         files = {"fleet.yaml": yaml.safe_dump(fleet), f"deploys/{branch}.yaml": yaml.safe_dump(scenario)}
         commit = self._repo.commit(PIPELINE, **files)
@@ -91,12 +96,13 @@ class Fleet:
         return f"{build.state} {build.reason}\n" + "".join(logs)
 
     @contextmanager
-    def load(self) -> Iterator[SteadyLoad]:
-        """A steady load, of which no request may fail while the block runs."""
+    def load(self, failures: float = 0.0, rate: float = 40.0) -> Iterator[SteadyLoad]:
+        """A steady load, of which no more than a share of *failures* may be answered with 500, and nothing else may happen, while the block runs."""
         until(lambda: fetch(f"http://127.0.0.1:{self.hosts.proxy_port}/") == 200, "the proxy answers")
-        with steady_load("127.0.0.1", self.hosts.proxy_port) as load:
+        with steady_load("127.0.0.1", self.hosts.proxy_port, rate) as load:
             yield load
-        assert load.failures == {}
+        assert set(load.failures) <= ({"500"} if failures else set())
+        assert load.outcomes["500"] <= failures * load.outcomes.total()
         assert load.outcomes["200"] > 50
 
 
@@ -138,6 +144,24 @@ def test_pushes_deploy_without_a_lost_request_and_a_bad_rehearsal_stops_one(flee
     assert [run.state for run in build.stages] == ["passed", "failed", "not run", "not run"]
     assert [hosts.pid(name) for name in ("app1", "app2")] == servers
     assert hosts.versions() == dict.fromkeys(addresses, second)
+
+
+def test_a_push_of_a_good_canary_reaches_all_and_a_bad_one_is_taken_back(fleet: Fleet) -> None:
+    hosts = fleet.hosts
+    fleet.passes("master")
+    fleet.passes("proxy")
+    with fleet.load(rate=80):
+        good = fleet.passes("canary")
+    addresses = {hosts.address(name) for name in ("app1", "app2", "canary1")}
+    assert hosts.versions() == dict.fromkeys(addresses, good)
+    servers = [hosts.pid(name) for name in ("app1", "app2")]
+    with fleet.load(failures=0.3, rate=80) as load:
+        _, build = fleet.push("canary", status=500)
+    assert (build.state, build.reason) == ("failed", "deploy: exit code 3; rolled back"), fleet.story(build)
+    assert load.outcomes["500"] > 0
+    assert hosts.versions() == dict.fromkeys(addresses, good)
+    assert [hosts.pid(name) for name in ("app1", "app2")] == servers
+    assert hosts.registry.canary_share() is None
 
 
 def test_the_build_server_is_deployed_and_builds_what_is_pushed_to_it(
