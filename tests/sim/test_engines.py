@@ -114,12 +114,14 @@ SLOW = {
     "deploy-registry-while-scaling",
     "deploy-rolling-flash-crowd",
     "flash-crowd",
+    "kill-servers",
     "misleading-cpu",
     "real-day",
     "registry-outage",
     "retry-budget",
     "retry-storm",
     "thousand-servers",
+    "threshold-faults",
     "throttled-cloud",
 }
 """They take the reference more than five seconds each; `make test` has them on the kernel (golden digests), random scenarios on both, and deploys cut short (test_deploys)."""

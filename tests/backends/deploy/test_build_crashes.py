@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable
 
 import psutil
+import pytest
 
 from ..redis_fixture import RedisServer
 from .support_builds import Repo, Server, alive, eventually, pipeline
@@ -75,6 +76,7 @@ def test_a_deploy_under_which_the_server_is_killed_is_taken_back_first(make_serv
     assert not (server.folder / "2" / "half").exists()
 
 
+@pytest.mark.long
 def test_a_deploy_that_is_superseded_while_the_server_was_dead_is_taken_back_too(
     make_server: Make, repo: Repo
 ) -> None:
@@ -95,6 +97,7 @@ def test_a_deploy_that_is_superseded_while_the_server_was_dead_is_taken_back_too
     assert first.ended <= server.client.build(2).started, "nothing is deployed over what is half done"
 
 
+@pytest.mark.long
 def test_a_build_that_kills_the_server_each_time_is_given_up(make_server: Make, repo: Repo) -> None:
     server = make_server().start()
     server.hook()

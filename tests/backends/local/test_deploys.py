@@ -91,6 +91,7 @@ def test_a_rolling_deploy_in_place_loses_nothing() -> None:
     assert by_server == {1, 2}
 
 
+@pytest.mark.long
 def test_a_canary_with_errors_is_rolled_back() -> None:
     rehearsed, run = flown(CANARY)
     assert run.passed, run.summary
