@@ -10,9 +10,11 @@ from typing import Annotated
 
 import typer
 
-from .cli_fleet import KeyPrefix, share_of
+from .cli_fleet import KeyPrefix, client_of, share_of
 from .cli_shared import PASSED, VIOLATED, deploy_commands, free_directory
 from .core.errors import UsageError
+from .core.rollout.books import ABORT
+from .core.rollout.spec import ROLES
 from .scenarios.units import parse_duration
 from .terminal import err, out
 
@@ -33,6 +35,7 @@ def register(app: typer.Typer) -> None:
     group.command(
         epilog="Example: windtunnel deploy apply --branch master --version v2 --inventory hosts.yml"
     )(apply)
+    group.command(epilog="Example: windtunnel deploy abort --branch master")(abort)
     group.command(
         epilog="Example: windtunnel deploy inventory --ec2-region eu-central-1 --fleet shop > hosts.json"
     )(inventory)
@@ -128,6 +131,19 @@ def apply(
     reason = f": {applied.reason}" if applied.reason else ""
     out.print(f"{branch} {version}: {applied.state}{reason}", markup=False)
     raise typer.Exit(PASSED if applied.good else VIOLATED)
+
+
+def abort(
+    branch: BranchOption, redis_url: RegistryOption = "redis://127.0.0.1:6379/0", key_prefix: KeyPrefix = ""
+) -> None:
+    """Ask the deploy of a branch that is under way to take back what it has done."""
+    from .backends.deploy.deploy_books import ask
+
+    if branch not in ROLES:
+        raise UsageError(f"--branch {branch}: expected one of {', '.join(ROLES)}")
+    done = ask(client_of(redis_url), key_prefix, ROLES[branch], ABORT)
+    out.print("asked to abort" if done else f"no deploy of {branch} is under way")
+    raise typer.Exit(PASSED if done else VIOLATED)
 
 
 def _interrupted(signum: int, frame: FrameType | None) -> None:

@@ -4,13 +4,14 @@ import json
 import os
 import time
 from fractions import Fraction
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from .backends.connection import redis_client
+from .backends.deploy.deploy_books import ask
 from .backends.deploy.registry_url import registry_url
 from .backends.fleet_operations import ROLES, FleetOperations, FleetStatus, ServerStatus, known_address
 from .backends.live.clock import LiveClock
@@ -19,6 +20,9 @@ from .backends.registry_text import FINEST
 from .cli_shared import PASSED, VIOLATED
 from .core.errors import UsageError
 from .core.model import SECOND
+from .core.rollout.books import ABORT, PROMOTE
+from .core.rollout.spec import CANARY
+from .core.rollout.spec import ROLES as BRANCH_ROLES
 from .terminal import out
 
 RedisUrl = Annotated[
@@ -60,12 +64,16 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="fleet")
 
 
-def _fleet(redis_url: str, key_prefix: str) -> FleetOperations:
+def client_of(redis_url: str) -> Any:
+    """A client of the registry at *redis_url*, with the password of the environment. Raises UsageError."""
     try:
-        client = redis_client(registry_url(redis_url, os.environ))
+        return redis_client(registry_url(redis_url, os.environ))
     except ValueError as error:
         raise UsageError(f"--redis-url: {error}") from None
-    return FleetOperations(RedisRegistry(client, key_prefix))
+
+
+def _fleet(redis_url: str, key_prefix: str) -> FleetOperations:
+    return FleetOperations(RedisRegistry(client_of(redis_url), key_prefix))
 
 
 def _known(address: str) -> str:
@@ -194,12 +202,16 @@ def canary_off(redis_url: RedisUrl = _REDIS, key_prefix: KeyPrefix = "") -> None
 
 
 def promote(redis_url: RedisUrl = _REDIS, key_prefix: KeyPrefix = "") -> None:
-    """The canary servers become serving servers, with the version that they run. (To bring that version to all servers, deploy it to master.)"""
+    """The canary's deploy that is under way goes on to all servers now. Without one the canary servers become serving servers, with the version that they run."""
+    if ask(client_of(redis_url), key_prefix, BRANCH_ROLES[CANARY], PROMOTE):
+        _ended(True, "asked the deploy under way to promote")
     moved = _fleet(redis_url, key_prefix).promote()
     _ended(bool(moved), f"serving now: {' '.join(moved)}" if moved else "there is no canary")
 
 
 def rollback(redis_url: RedisUrl = _REDIS, key_prefix: KeyPrefix = "") -> None:
-    """The canaries get no requests any more, at once, and leave rotation until restore or the next deploy."""
+    """The canary's deploy that is under way is taken back. Without one the canaries get no requests any more, at once, and leave rotation until restore or the next deploy."""
+    if ask(client_of(redis_url), key_prefix, BRANCH_ROLES[CANARY], ABORT):
+        _ended(True, "asked the deploy under way to abort")
     moved = _fleet(redis_url, key_prefix).roll_back()
     _ended(bool(moved), f"out of rotation: {' '.join(moved)}" if moved else "there is no canary")

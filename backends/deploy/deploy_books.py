@@ -1,4 +1,5 @@
-"""Which deploy a role has, in the registry: a lease of its own, the rollout's books after each turn, the version that was promoted last, and the push that is newest.
+"""Which deploy a role has, in the registry: a lease of its own, the rollout's books after each turn, the version that was promoted last, the push that is newest, and
+what people ask of it.
 
 All of it is under ``windtunnel:deploy:ROLE:``, so that a deploy's lease and fence are not the autoscaler's. A deploy may have several roles: a canary that is promoted
 goes on to the app servers.
@@ -16,7 +17,7 @@ from ..registry import LEASE, RedisRegistry
 PREFIX = "windtunnel:deploy:"
 LEASE_NS = 30_000_000_000
 _ATTEMPTS = 3
-_BOOKS, _STABLE, _NEWEST = "rollout", "stable", "newest"
+_BOOKS, _STABLE, _NEWEST, _ASKED = "rollout", "stable", "newest", "asked"
 
 T = TypeVar("T")
 
@@ -35,6 +36,13 @@ class DeployBooks:
         """From now on this push is the newest of its roles: whoever deploys an older one stops."""
         for place in self._places:
             _told(lambda place=place: self._client.set(place + _NEWEST, self._owner))  # type: ignore[misc]
+            # What was asked of another deploy is not meant for this one.
+            _told(lambda place=place: self._client.delete(place + _ASKED))  # type: ignore[misc]
+
+    def asked(self) -> str:
+        """What people have asked of this deploy (see :func:`ask`) since this was called last; empty: nothing."""
+        found = _told(lambda: [self._client.getdel(place + _ASKED) for place in self._places])
+        return next((what for what in found if what), "")
 
     def is_newest(self) -> bool:
         """Whether no newer push has come."""
@@ -89,6 +97,15 @@ class DeployBooks:
     def stable(self) -> str:
         """The version that was promoted last, or an empty text."""
         return str(self._registries[0].load_state(_STABLE).get("version", "")).removeprefix("v:")
+
+
+def ask(client: Any, prefix: str, role: str, what: str) -> bool:
+    """Ask the deploy of *role* that is under way to *what* (core.rollout.books.PROMOTE or ABORT); False if there is none. Raises RegistryError."""
+    place = f"{prefix}{PREFIX}{role}:"
+    under_way = _told(lambda: client.exists(place + LEASE)) > 0
+    if under_way:
+        _told(lambda: client.set(place + _ASKED, what))
+    return bool(under_way)
 
 
 def _told(call: Callable[[], T]) -> T:

@@ -147,6 +147,9 @@ class RolloutDriver:
             rollout.supersede(self._now())
             self._patiently(lambda: self._books.save(rollout.save()))
             return
+        if wish := self._patiently(self._books.asked):
+            self._tell(f"asked to {wish}")
+            rollout.ask(wish)
         self._gather()
         observed = self._patiently(lambda: self._watch.look(self._installing(), self._failed, self._proxy))
         self._failed = set()

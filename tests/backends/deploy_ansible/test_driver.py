@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from windtunnel.backends.connection import redis_client
-from windtunnel.backends.deploy.deploy_books import DeployBooks
+from windtunnel.backends.deploy.deploy_books import DeployBooks, ask
 from windtunnel.backends.deploy.deploy_words import spec_of
 from windtunnel.backends.deploy.playbooks import Played
 from windtunnel.backends.deploy.rollout_driver import RolloutDriver
@@ -18,6 +18,7 @@ from windtunnel.backends.registry import RedisRegistry
 from windtunnel.core.model import SECOND
 from windtunnel.core.ports import RegistryError, Sample
 from windtunnel.core.rollout import State
+from windtunnel.core.rollout.books import ABORT, PROMOTE
 from windtunnel.core.table import CANARY, SERVING
 from windtunnel.core.tallies import count_try, no_counters, tallies_of
 
@@ -270,6 +271,41 @@ def test_a_bad_canary_is_taken_back_and_no_other_server_is_touched(canaries: Wor
     assert (state, reason.split(":")[0]) == (State.ROLLED_BACK, "analysis")
     assert canaries.listed() == dict.fromkeys(("app1", "app2", "canary1"), "v1")
     assert {names for _, names in canaries.played} == {("canary1",)}
+
+
+def running(world: World, version: str, what: str) -> tuple[State, str]:
+    """How a canary's deploy with an hour of analysis ends that is asked to *what* when its canary gets requests."""
+    ends: list[tuple[State, str]] = []
+    assert not ask(world.client, "", "canary", what)
+    thread = threading.Thread(
+        target=lambda: ends.append(world.driver(version, "canary", analysis=3600 * SECOND).run())
+    )
+    thread.start()
+    due = time.monotonic() + 30
+    while world.registry.servers().canary == () and time.monotonic() < due:
+        time.sleep(0.02)
+    assert ask(world.client, "", "canary", what)
+    thread.join(60)
+    return ends[0]
+
+
+def test_people_promote_a_canary_before_its_analysis_is_over(canaries: World) -> None:
+    canaries.start("v1")
+    canaries.registry.deregister("http://10.0.1.1")
+    assert running(canaries, "v2", PROMOTE)[0] is State.PROMOTED
+    assert set(canaries.listed().values()) == {"v2"}
+
+
+def test_people_abort_a_deploy(canaries: World) -> None:
+    canaries.start("v1")
+    canaries.registry.deregister("http://10.0.1.1")
+    state, reason = running(canaries, "v2", ABORT)
+    assert (state, reason) == (State.ABORTED, "asked for")
+    assert {name: v for name, v in canaries.listed().items() if name.startswith("app")} == dict.fromkeys(
+        ALL[:2], "v1"
+    )
+    # The next one has heard nothing of it.
+    assert canaries.driver("v3", "canary").run()[0] is State.PROMOTED
 
 
 def test_canaries_that_were_never_there_are_brought_up_for_it(canaries: World) -> None:
