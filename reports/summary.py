@@ -36,7 +36,7 @@ def summarise(
     verdicts = [judge(slo, time, source, latency, outcome) for slo in fleet.slos]
     expected = [judge_expectation(one, _fired(one.alert, events)) for one in fleet.expects]
     ends = outcomes(fleet.deploys, events)
-    readers = [n for n, spec in enumerate(fleet.sources) if spec.client.mode != FLOOD]
+    readers = [n for n, spec in enumerate(fleet.sources) if spec.ordinary]
     answered = np.sort(latency[(outcome == Outcome.OK) & np.isin(source, readers)])
     return {
         "scenario": fleet.name,

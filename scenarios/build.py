@@ -43,7 +43,7 @@ def compile_plan(scenario: Scenario) -> Plan:
     if document.fleet.app.command is not None:
         directory = (scenario.folder / (document.fleet.app.directory or "")).resolve()
         program = Program(tuple(document.fleet.app.command), directory)
-    return Plan(fleet, tuple(traffic.open), tuple(traffic.mixes), scenario.fingerprint(), program)
+    return Plan(fleet, tuple(traffic.open), tuple(traffic.mixes), scenario.fingerprint(), program, traffic.exact)
 
 
 def _fleet(document: Document, traffic: Sources) -> FleetSpec:
@@ -181,7 +181,7 @@ def _slo(slo: Slo, document: Document, traffic: Sources) -> SloSpec:
     if slo.traffic:
         sources = [number for name in slo.traffic for number in traffic.of_traffic[name]]
     else:
-        sources = [n for n, source in enumerate(traffic.sources) if source.client.mode != FLOOD]
+        sources = [n for n, source in enumerate(traffic.sources) if source.ordinary]
     word = "below" if slo.below is not None else "above"
     return SloSpec(
         name=slo.name,

@@ -14,8 +14,8 @@ from ...core.network import link_delay
 from ...core.outcomes import STATUS, Outcome
 from ..live.headers import REQUEST, TRY, UNKNOWN, request_numbers
 from .deadline import NEVER
-from .framing import chunk, last_chunk
-from .heads import RequestHead, ResponseHead
+from ...core.http.framing import chunk, last_chunk
+from ...core.http.heads import RequestHead, ResponseHead
 from .messages import answer_bytes, request_bytes
 from .proxy import IDLE_UPSTREAMS
 from .servers import Server

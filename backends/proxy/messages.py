@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 from ...core.outcomes import NAMES
 from ..live.headers import CAUSE, TIMES
-from .heads import RequestHead, ResponseHead
+from ...core.http.heads import RequestHead, ResponseHead
 
 NAME = b"windtunnel"
 RETRY_AFTER = 1

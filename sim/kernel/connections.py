@@ -64,6 +64,23 @@ def client_delay(w: World, stream: int, index: int, number: int, purpose: int) -
     return time
 
 
+@routine
+def message_of(w: World, a: int) -> int:
+    """The row of what attempt *a* is on the wire, or -1 if its source says no exact bytes."""
+    attempt = w.attempts[a]
+    spec = w.sources[attempt["source"]]
+    if spec["wire"] == 0:
+        return -1
+    return int(spec["wire_from"] + attempt["index"] % spec["wire"])
+
+
+@routine
+def closes(w: World, a: int) -> bool:
+    """Whether nothing follows attempt *a* on its connection, by what it is on the wire."""
+    message = message_of(w, a)
+    return message >= 0 and w.wires[message]["closes"] == 1
+
+
 @subroutine
 def connect(w: World, slot: int) -> None:
     """Attempt *slot* opens a connection."""
@@ -161,7 +178,14 @@ def transmit(w: World, c: int, a: int) -> None:
 def send_request(w: World, c: int, a: int) -> None:
     """The request's bytes are on their way."""
     connection, attempt = w.connections[c], w.attempts[a]
-    arrival = w.state[0]["now"] + delay(w, a, REQUEST_LATENCY)
+    sent = w.state[0]["now"]
+    message = message_of(w, a)
+    if message >= 0:
+        upload = w.wires[message]["upload"]
+        if upload < 0:
+            return
+        sent = max(sent, attempt["start"] + upload)
+    arrival = sent + delay(w, a, REQUEST_LATENCY)
     arrival = max(arrival, connection["inbound_until"])
     connection["inbound_until"] = arrival
     connection["refs"] += 1

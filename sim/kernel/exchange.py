@@ -4,6 +4,7 @@ from ...core import table
 from ...core.outcomes import Outcome
 from ...core.retries import keeps_content, proxy_retries
 from .agenda import under_way
+from .connections import message_of
 from .forwarding import content, current, end_try, forward, leave, route_attempt
 from .layout import World
 from .proxy import respond
@@ -23,6 +24,11 @@ def route_request(w: World, a: int) -> None:
     """The proxy has read the request."""
     connection = w.connections[w.attempts[a]["connection"]]
     if connection["proxy_closed"] == 1 or connection["busy"] != a:
+        return
+    message = message_of(w, a)
+    if message >= 0 and w.wires[message]["status"] > 0:
+        leave(w, a)
+        respond(w, a, w.wires[message]["outcome"], w.wires[message]["status"])
         return
     failure = route_attempt(w, a)
     if failure != 0:
