@@ -123,7 +123,8 @@ def wire_times(
         return take_until(iter([times]), end)
     profile = staged_profile(wire.stages or [], start, stream)
     return take_until(
-        poisson_times(profile, stream, chunk) if arrivals == "poisson" else constant_times(profile, chunk), end
+        poisson_times(profile, stream, chunk) if arrivals == "poisson" else constant_times(profile, chunk),
+        end,
     )
 
 

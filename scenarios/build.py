@@ -43,7 +43,9 @@ def compile_plan(scenario: Scenario) -> Plan:
     if document.fleet.app.command is not None:
         directory = (scenario.folder / (document.fleet.app.directory or "")).resolve()
         program = Program(tuple(document.fleet.app.command), directory)
-    return Plan(fleet, tuple(traffic.open), tuple(traffic.mixes), scenario.fingerprint(), program, traffic.exact)
+    return Plan(
+        fleet, tuple(traffic.open), tuple(traffic.mixes), scenario.fingerprint(), program, traffic.exact
+    )
 
 
 def _fleet(document: Document, traffic: Sources) -> FleetSpec:

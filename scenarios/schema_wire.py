@@ -45,13 +45,17 @@ class WireStep(Model):
     @model_validator(mode="after")
     def _one(self) -> Self:
         if (self.text is None) == (self.base64 is None):
-            raise ValueError("expected either text or base64, got " + ("neither" if self.text is None else "both"))
+            raise ValueError(
+                "expected either text or base64, got " + ("neither" if self.text is None else "both")
+            )
         return self
 
     @property
     def data(self) -> bytes:
         """The bytes."""
-        once = base64.b64decode(self.base64) if self.base64 is not None else (self.text or "").encode("latin-1")
+        once = (
+            base64.b64decode(self.base64) if self.base64 is not None else (self.text or "").encode("latin-1")
+        )
         return once * self.repeat
 
 
@@ -81,14 +85,21 @@ class WireConnection(Model):
 class WireTraffic(Model):
     """Exact bytes: connections at given times (`at`) or at a rate (`stages`); where there are several, they take turns."""
 
-    connections: list[WireConnection] = Field(min_length=1, max_length=1000, description="what is sent over each")
+    connections: list[WireConnection] = Field(
+        min_length=1, max_length=1000, description="what is sent over each"
+    )
     at: list[Duration] | None = Field(
-        None, min_length=1, max_length=100_000, description="when they begin, after the source's start; each time all of them"
+        None,
+        min_length=1,
+        max_length=100_000,
+        description="when they begin, after the source's start; each time all of them",
     )
     stages: list[Stage] | None = Field(None, min_length=1, description="or the rate at which they begin")
 
     @model_validator(mode="after")
     def _when(self) -> Self:
         if (self.at is None) == (self.stages is None):
-            raise ValueError("expected either at or stages, got " + ("neither" if self.at is None else "both"))
+            raise ValueError(
+                "expected either at or stages, got " + ("neither" if self.at is None else "both")
+            )
         return self

@@ -96,5 +96,9 @@ def _message(message: Message, expected: int, planned: int, timeout: int, last: 
     elif expected and expected != planned:
         outcome = APP_ERROR
     return WireMessage(
-        upload, message.status, expected, outcome, message.became == REFUSED or last or (message.became == PASSED and not message.stays)
+        upload,
+        message.status,
+        expected,
+        outcome,
+        message.became == REFUSED or last or (message.became == PASSED and not message.stays),
     )

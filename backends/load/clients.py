@@ -6,6 +6,7 @@ from typing import Any
 from ...core.network import link_delay
 from ...scenarios.plan import Plan
 from .attempt import Attempt
+from .exact import ExactSource
 from .figures import Figures
 from .frames import FrameWriter
 from .heads import Heads
@@ -46,7 +47,10 @@ class Clients:
         self._row: OpenRow | None = None
         self._begun = 0
         self._connections = 0
-        self.sources = [Source(self, number, spec) for number, spec in enumerate(plan.fleet.sources)]
+        self.sources = [
+            (ExactSource if spec.wire else Source)(self, number, spec)
+            for number, spec in enumerate(plan.fleet.sources)
+        ]
 
     def begin(self, live_start: int, zero: int) -> None:
         """The scenario's zero is *live_start* on the live clock, *zero* on CLOCK_MONOTONIC."""

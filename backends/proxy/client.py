@@ -4,14 +4,14 @@ import asyncio
 import zlib
 from typing import TYPE_CHECKING, cast
 
-from ...core.outcomes import Outcome
 from ...core.http.arrivals import known_alone, next_request
-from .deadline import Deadline
-from .exchange import Exchange
 from ...core.http.fields import Malformed
 from ...core.http.framing import ContentReader, content_reader
 from ...core.http.heads import RequestHead, after_empty_lines
 from ...core.http.limits import CONTENT_TIMEOUT, HEADER_TIMEOUT, PIPELINE_LIMIT, late_content, late_head
+from ...core.outcomes import Outcome
+from .deadline import Deadline
+from .exchange import Exchange
 from .messages import own_answer
 from .proxy import Proxy, seconds
 

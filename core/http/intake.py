@@ -65,7 +65,9 @@ class _Intake:
         self._expire(now)
         while data and not self._over:
             try:
-                data = self._read_content(now, data) if self._content is not None else self._read_head(now, data)
+                data = (
+                    self._read_content(now, data) if self._content is not None else self._read_head(now, data)
+                )
             except Malformed as error:
                 self._refuse(now, error)
 
@@ -78,7 +80,9 @@ class _Intake:
         if not self._over and (self._held or self._content is not None):
             head = self._head
             method, target = (head.method, head.target) if head is not None else (b"", b"")
-            self._messages.append(Message(OPEN, self._began, method=method, target=target, length=self._length))
+            self._messages.append(
+                Message(OPEN, self._began, method=method, target=target, length=self._length)
+            )
         return self._messages
 
     def _expire(self, now: int) -> None:

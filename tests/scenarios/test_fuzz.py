@@ -16,9 +16,9 @@ import jsonschema
 import pytest
 import yaml
 from hypothesis import given, settings
+from windtunnel.core.errors import UsageError
 from windtunnel.core.http.fields import Malformed
 from windtunnel.core.http.heads import find_end, read_request
-from windtunnel.core.errors import UsageError
 from windtunnel.scenarios.fuzz import hostile as hostile_module
 from windtunnel.scenarios.fuzz.cases import Case, Generator, Load, Range, parse_weights
 from windtunnel.scenarios.fuzz.choices import DrawnChoices, GivenChoices

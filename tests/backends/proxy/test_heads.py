@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from windtunnel.backends.proxy.messages import answer_bytes, request_bytes
 from windtunnel.core.http.fields import (
     HEAD_LIMIT,
     LINE_LIMIT,
@@ -15,7 +16,6 @@ from windtunnel.core.http.fields import (
 )
 from windtunnel.core.http.framing import ChunkedReader, LengthReader, chunk, last_chunk
 from windtunnel.core.http.heads import START_LIMIT, find_end, read_request, read_response, take_line
-from windtunnel.backends.proxy.messages import answer_bytes, request_bytes
 
 HOST = b"\r\nHost: a"
 
