@@ -116,7 +116,7 @@ class _Talk:
                 due = time.monotonic() + self._patience
                 continue
             except BlockingIOError:
-                pass
+                pass  # The peer takes no more just now: wait for it below.
             except OSError:
                 # What was answered before it broke may still be there.
                 self._read_now()
@@ -174,6 +174,6 @@ class _Talk:
                 if len(self._received) > LARGEST:
                     return
         except BlockingIOError:
-            pass
+            pass  # All that has come is read.
         except OSError:
             self._ended = BROKEN
