@@ -15,7 +15,14 @@ from windtunnel.core.model import VersionSpec
 from windtunnel.scenarios.build import compile_plan
 from windtunnel.sim.kernel.plane import KernelPlane
 from windtunnel.tests.sim.deploying import Step, carried_out, deploying
-from windtunnel.tests.strategies import STEPS, VERSIONS, busy_documents, documents, large_documents
+from windtunnel.tests.strategies import (
+    STEPS,
+    VERSIONS,
+    busy_documents,
+    documents,
+    hostile_documents,
+    large_documents,
+)
 from windtunnel.tests.support import DAY, SHORT, TWINS, needs_traffic, scenario
 
 RANDOM = settings(
@@ -35,6 +42,19 @@ def assert_same(made: Scenario, **options: Any) -> None:
 @given(documents(), st.integers(0, 1000))
 @settings(RANDOM, max_examples=100)
 def test_engines_agree(document: dict[str, Any], seed: int) -> None:
+    assert_same(scenario(document, seed))
+
+
+@given(hostile_documents(), st.integers(0, 1000))
+@settings(RANDOM, max_examples=40)
+def test_engines_agree_on_exact_bytes(document: dict[str, Any], seed: int) -> None:
+    assert_same(scenario(document, seed))
+
+
+@pytest.mark.long
+@given(hostile_documents(), st.integers(0, 2**62))
+@settings(RANDOM, max_examples=1000)
+def test_engines_agree_on_exact_bytes_at_length(document: dict[str, Any], seed: int) -> None:
     assert_same(scenario(document, seed))
 
 
