@@ -60,7 +60,7 @@ def statuses(messages: list[Message]) -> tuple[int, ...]:
     return tuple(one.status or 200 for one in messages if one.became != OPEN and one.status != 408)
 
 
-def holds(target: Target, wire: Wire) -> None:
+def check_holds(target: Target, wire: Wire) -> None:
     pieces = addressed([(step.data, step.pause) for step in wire.steps], target.authority.encode())
     said = [verdict(pieces), verdict([(b"".join(data for data, _ in pieces), 0.0)])]
     assume(len(said[0]) <= 60)
@@ -88,14 +88,14 @@ GET = b"GET / HTTP/1.1\r\nHost: {authority}\r\n"
 @example(Wire("", (Step(b"TRACE / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"),)))
 @example(Wire("", (Step(GET + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhel", 0.05), Step(b"loX\r\n"))))
 def test_what_the_rules_say_is_what_the_proxy_answers(target: Target, wire: Wire) -> None:
-    holds(target, wire)
+    check_holds(target, wire)
 
 
 @pytest.mark.long
 @settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(hostile_bytes)
 def test_what_the_rules_say_is_what_the_proxy_answers_thousands_of_times(target: Target, wire: Wire) -> None:
-    holds(target, wire)
+    check_holds(target, wire)
 
 
 def test_times_and_ends() -> None:
