@@ -1,8 +1,8 @@
 """Faults of the cloud: boot_failure, slow_boot, capacity_error, api_throttling."""
 
+from ...core.fault_family import Targets
 from ...core.model import FaultSpec
 from ..control import ControlPlane
-from .family import Targets
 
 
 class CloudFaults:

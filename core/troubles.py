@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ..core.draws import CAPACITY, TOXIC_BOOT, draw, uniform
-from ..core.model import SECOND, FaultSpec
-from ..core.ports import Cloud, CloudError, CloudInstance, RegistryError
-from ..core.throttle import TokenBucket
-from .faults.family import slowness
+from .draws import CAPACITY, TOXIC_BOOT, draw, uniform
+from .fault_family import slowness
+from .model import SECOND, FaultSpec
+from .ports import Cloud, CloudError, CloudInstance, RegistryError
+from .throttle import TokenBucket
 
 REGISTRY_TIMEOUT = SECOND
 """Whoever waits longer for the registry gives up."""
