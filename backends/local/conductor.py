@@ -40,6 +40,7 @@ from .process import Line, RoleProcess
 from .recording import Recording
 from .redis_server import RedisServer, check_empty, free_port, sweep
 from .roles import END_SECONDS, Lasting, RoleFactory
+from .stopping import Condition, Watch
 
 _SETTLE_NS = SECOND
 _AUTOSCALER_NS = 2 * SECOND
@@ -85,6 +86,8 @@ class Conductor:
         self._proxy_admin = ""
         self._proxy_second: Line = {}
         self._decision = ""
+        self._stop = Watch(Condition.parse(options.stop_when)) if options.stop_when else None
+        self._faults: FlightFaults
 
     # The flight.
 
@@ -197,8 +200,8 @@ class Conductor:
     async def _cruise(self, redis_url: str) -> int:
         """Until every request has its outcome: a sample each second. The end, in ns of the scenario."""
         fleet = self.fleet
-        faults = FlightFaults(self._fault_parts(redis_url))
-        working = [asyncio.create_task(faults.run(self._seconds_until))]
+        self._faults = FlightFaults(self._fault_parts(redis_url))
+        working = [asyncio.create_task(self._faults.run(self._seconds_until))]
         if fleet.deploys:
             deploys = FlightDeploys(fleet, self.clock, self.start, self._parts(redis_url))
             working.append(asyncio.create_task(deploys.run()))
@@ -211,6 +214,7 @@ class Conductor:
                 self._proxy.process.send({"command": "sample"})
                 await asyncio.sleep(_ANSWER_SECONDS)
                 self._sample(second * SECOND)
+                self._look_whether_to_stop()
                 self._load.check()
                 self._instances.check()
                 now = self.clock.now() - self.start
@@ -225,6 +229,17 @@ class Conductor:
             for task in working:
                 task.cancel()
             await asyncio.gather(*working, return_exceptions=True)
+
+    def _look_whether_to_stop(self) -> None:
+        """End the faults when the condition holds for which they are to be ended. The plan is flown to its end."""
+        if self._stop is None:
+            return
+        figures = self._load.figures()
+        if self._stop.look(figures["completed"], figures["failed"], figures["p99"]):
+            self._emit("faults_stopped", {"condition": self._stop.condition.text})
+            self.options.notice(f"faults are ended: {self._stop.condition.text}")
+            self._stop = None
+            self._faults.stop()
 
     def _fault_parts(self, redis_url: str) -> FaultParts:
         """What faults act upon."""

@@ -114,6 +114,8 @@ class AttachedFlight(Flight):
             raise UsageError(
                 "--backend attach: expected --redis-url for a scenario with alerts: they are judged on samples"
             )
+        if self._options.stop_when:
+            raise UsageError("--stop-when: expected a flight with faults; --backend attach strikes nothing")
         if plan.fleet.faults:
             names = ", ".join(fault.name for fault in plan.fleet.faults)
             raise UsageError(f"--backend attach: expected a scenario without faults, got {names}")
