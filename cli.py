@@ -246,17 +246,8 @@ def replay(
         check_plain(given, engine != "kernel" or backend != "sim")
         replay_seeds(loaded, seeds, jobs, json_, junit)
     words = FlightWords(
-        proxy,
-        demand,
-        redis_url,
-        load_processes,
-        hold,
-        allow_target,
-        max_instances,
-        max_hours,
-        stop_when,
-        dry_run,
-    )
+        proxy, demand, redis_url, load_processes, hold, allow_target, max_instances, max_hours, stop_when, dry_run,
+    )  # fmt: skip
     words.check(backend)
     warn(loaded)
     if dry_run:
