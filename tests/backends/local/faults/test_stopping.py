@@ -88,10 +88,10 @@ def test_it_ends_every_fault_and_begins_no_other(tmp_path: Path) -> None:
         ("fault", "errors"), ("fault", "far"), ("faults_stopped", None), ("fault_over", "errors"), ("fault_over", "far"),
     ]  # fmt: skip
     assert notices == ["faults are ended: error_rate > 50% for 2s"]
-    stopped = told[2]["t"]
-    assert 3 * SECOND < stopped < 7 * SECOND
+    begun, stopped = told[1]["t"] + SECOND // 5, told[2]["t"]
+    assert stopped < 8 * SECOND
     rows = flown.requests.select(["time_ns", "latency_ns", "outcome"]).to_pylist()
-    struck = [row for row in rows if 1.7 * SECOND < row["time_ns"] < stopped - SECOND // 2]
+    struck = [row for row in rows if begun < row["time_ns"] < stopped - SECOND // 2]
     assert sum(row["outcome"] == "app_error" for row in struck) > len(struck) / 2
     assert min(row["latency_ns"] for row in struck) >= 200_000_000
     well = [row for row in rows if row["time_ns"] > stopped + SECOND]
