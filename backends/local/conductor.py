@@ -88,6 +88,7 @@ class Conductor:
         self._decision = ""
         self._stop = Watch(Condition.parse(options.stop_when)) if options.stop_when else None
         self._faults: FlightFaults
+        self._striking: asyncio.Task[None]
 
     # The flight.
 
@@ -109,7 +110,7 @@ class Conductor:
                 self._factory, self._cleanup, scenario, fds, (LOOPBACK, port), self.options.allowed,
                 self.options.load_processes,
             )  # fmt: skip
-            await self._take_off(api)
+            await self._take_off(api, redis_url)
             if self.options.announce is not None:
                 self.options.announce(self._told(redis_url, api))
             end = await self._cruise(redis_url)
@@ -176,7 +177,7 @@ class Conductor:
         await self._proxy.start()
         return port
 
-    async def _take_off(self, api: ControlApi) -> None:
+    async def _take_off(self, api: ControlApi, redis_url: str) -> None:
         """Set the scenario's zero, and begin."""
         wait = _SETTLE_NS if self.fleet.autoscaler is None else _AUTOSCALER_NS
         self.start = ((self.clock.now() + wait) // SECOND + 1) * SECOND
@@ -195,15 +196,19 @@ class Conductor:
                 ),
             )
             self._cleanup.push_async_callback(self._scaler.end)
+        self._proxy.keep(fleet.proxy.restart_after, self._proxy_ended, self._proxy_back)
+        # They do not wait for the autoscaler, which may be late on a busy machine.
+        self._faults = FlightFaults(self._fault_parts(redis_url))
+        self._striking = asyncio.create_task(self._faults.run(self._seconds_until))
+        self._cleanup.callback(self._striking.cancel)
+        if self._scaler is not None:
             await self._scaler.start()
             self._scaler.keep(SECOND, lambda status: None, lambda: None)
-        self._proxy.keep(fleet.proxy.restart_after, self._proxy_ended, self._proxy_back)
 
     async def _cruise(self, redis_url: str) -> int:
         """Until every request has its outcome: a sample each second. The end, in ns of the scenario."""
         fleet = self.fleet
-        self._faults = FlightFaults(self._fault_parts(redis_url))
-        working = [asyncio.create_task(self._faults.run(self._seconds_until))]
+        working = [self._striking]
         if fleet.deploys:
             deploys = FlightDeploys(fleet, self.clock, self.start, self._parts(redis_url))
             working.append(asyncio.create_task(deploys.run()))

@@ -3,7 +3,7 @@
 To add a type: put it into a scenario of a group, at a time of its own with two quiet seconds behind it, and add a row.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -188,7 +188,7 @@ def _requests(run: Run, begin: int, end: int) -> list[dict[str, int | str]]:
     return [row for row in rows if begin <= row["time_ns"] < end]
 
 
-def _events(run: Run, begin: int, end: int, name: str, fields: dict[str, str]) -> list[dict[str, int]]:
+def _events(run: Run, begin: int, end: int, name: str, fields: Mapping[str, object]) -> list[dict[str, int]]:
     found = [one for one in run.events if one["event"] == name and begin <= one["t"] < end]
     return [one for one in found if all(one[key] == value for key, value in fields.items())]
 
