@@ -23,7 +23,6 @@ from ..registry import (
     LISTS,
     NUMBERS,
     PROXY,
-    ROLLOUT,
     STATE,
     TALLIES,
     UPDATING,
@@ -83,6 +82,11 @@ class RedisServer:
         await asyncio.sleep(max(0.0, begun + away - loop.time()))
         await self._start(_CLOSED)
         await asyncio.to_thread(self._put_back, kept, round(1000 * (loop.time() - begun)))
+
+    def flush(self) -> None:
+        """Forget everything. Blocks; raises RegistryError."""
+        with _raw_client(self._port) as client:
+            _guarded(client.flushall)
 
     def _take_out(self) -> list[tuple[bytes, bytes, int]]:
         """Every key: its value as DUMP gives it, and how long it lives (ms, 0: forever)."""
@@ -181,7 +185,7 @@ def sweep(url: str, prefix: str, addresses: Iterable[str]) -> None:
         for address in addresses:
             registry.forget(address)
         names = (INSTANCES, NUMBERS, LEASE, FENCE, PROXY, UPDATING, CANARY_SHARE, TALLIES)
-        books = [key for name in (STATE, ROLLOUT) for key in client.scan_iter(match=f"{prefix}{name}*")]
+        books = list(client.scan_iter(match=f"{prefix}{STATE}*"))
         client.delete(*(prefix + name for name in names), *books)
     except (redis.RedisError, RegistryError):
         return
