@@ -107,7 +107,7 @@ class Simulation:
             if progress is not None:
                 control.each_second = lambda now: progress(now, fleet.duration)
             scaling = None if fleet.autoscaler is None else Scaling(fleet.autoscaler, control)
-            faults = Faults(control, scaling, redis.flushall)
+            faults = Faults(control, scaling, redis)
             control.begin()
             faults.begin()
             if scaling is not None:

@@ -1,6 +1,5 @@
 """The faults' timeline: each strikes at its time, at its targets, and is over at its end."""
 
-from collections.abc import Callable
 from typing import Any
 
 from ...core.draws import TARGET, draw
@@ -24,17 +23,17 @@ _STATES = {"app": State.SERVING, "canary": State.CANARY, "standby": State.STANDB
 
 
 class Faults:
-    """Drives the families; hears of instances that come up, for faults that hit all of a role. *flush* empties the registry."""
+    """Drives the families; hears of instances that come up, for faults that hit all of a role. *redis*: the registry's client."""
 
-    def __init__(self, control: ControlPlane, scaling: Scaling | None, flush: Callable[[], Any]) -> None:
+    def __init__(self, control: ControlPlane, scaling: Scaling | None, redis: Any) -> None:
         self.control = control
         self._servers = ServerFaults(control)
         self._families: dict[str, Family] = {
             "servers": self._servers,
             "links": LinkFaults(control),
-            "registry": RegistryFaults(control, flush),
+            "registry": RegistryFaults(control, redis.flushall),
             "cloud": CloudFaults(control),
-            "control": ControlFaults(control, scaling),
+            "control": ControlFaults(control, scaling, redis),
             "proxy": ProxyFaults(control),
             "dependencies": DependencyFaults(control),
         }
