@@ -136,7 +136,11 @@ def faults_markdown() -> str:
             takes += ["`stream`"] * fault.stream
             takes += [
                 f"`{key}` ({UNITS.get(attribute.unit, attribute.unit)}: {attribute.meaning}"
-                + ("" if attribute.default in (None, "") else f"; {_default(attribute.default)} if omitted")
+                + (
+                    ""
+                    if attribute.default in (None, "")
+                    else f"; {_value_omitted(attribute.default)} if omitted"
+                )
                 + ")"
                 for key, attribute in fault.attributes
             ]
@@ -144,7 +148,7 @@ def faults_markdown() -> str:
     return "\n".join(lines)
 
 
-def _default(value: str | float | None) -> str:
+def _value_omitted(value: str | float | None) -> str:
     return f"`{value}`" if isinstance(value, str) else f"{value:g}"
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from ...backends.registry import RedisRegistry
 from ...core.model import FaultSpec
-from ..control import ControlPlane
-from ..scaling import Process, Scaling
+from ..control import ControlPlane, Process
+from ..scaling import Scaling
 from .family import Targets
 
 
