@@ -1,22 +1,20 @@
 """Faults of the control plane: autoscaler_crash, autoscaler_pause, second_autoscaler, monitor_silent, monitor_stuck."""
 
-from typing import Any
-
-from ...backends.registry import RedisRegistry
 from ...core.model import FaultSpec
 from ..control import ControlPlane, Process
+from ..registry_store import AUTOSCALER, RegistryStore
 from ..scaling import Scaling
 from .family import Targets
 
 
 class ControlFaults:
-    """Implements Family. *scaling*: the fleet's autoscaler, *redis*: the registry's client."""
+    """Implements Family. *scaling*: the fleet's autoscaler, *store*: the registry's."""
 
-    def __init__(self, control: ControlPlane, scaling: Scaling | None, redis: Any) -> None:
+    def __init__(self, control: ControlPlane, scaling: Scaling | None, store: RegistryStore) -> None:
         self._control = control
         self._troubles = control.troubles
         self._scaling = scaling
-        self._redis = redis
+        self._store = store
         self._hanging: dict[str, int] = {}
         self._others: dict[str, Scaling] = {}
         self._begun = 0
@@ -57,7 +55,7 @@ class ControlFaults:
     def _second(self, fault: FaultSpec) -> Process:
         spec, name = self._first.spec, f"second {fault.name}"
         apart = f"{fault.name}:" if fault.word("lease") == "none" else ""
-        registry = RedisRegistry(self._redis, self._control.fleet.key_prefix, apart)
+        registry = self._store.registry(AUTOSCALER, apart)
         offset = int(fault.number("offset")) or spec.interval // 2
         self._begun += 1
         made = Scaling(spec, self._control, registry, name, self._begun, offset, alerts=not apart)
