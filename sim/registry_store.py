@@ -44,7 +44,8 @@ class Replica:
         return self._registry
 
     def _catch_up(self) -> None:
-        then = self._now() - self._lag
+        # What the fleet began with it has from the start.
+        then = max(self._now() - self._lag, 0)
         while self._coming and self._coming[0][0] <= then:
             _, command, args, options = self._coming.popleft()
             getattr(self._store, command)(*args, **options)
