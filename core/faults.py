@@ -176,7 +176,7 @@ FAULTS: Final[dict[str, FaultType]] = {
     "stale_registry": FaultType(
         "registry", ("registry",),
         does="`reader` reads from a replica that lags: lists and samples as they were `lag` ago. What is written, and the lease, goes to the registry itself.",
-        see="The proxy sends to servers that are drained or gone (`connect_failed`) and learns late of new ones; the autoscaler decides on old figures and acts again on what it has already dealt with. A lag of a drain's grace or more loses requests at each scale-in.",
+        see="The proxy sends to servers that are drained or gone (`connect_failed`) and learns late of new ones; with a lag of `drain_grace` or more requests are lost at each scale-in. The autoscaler decides on old figures, and takes a server that it has ended, and forgotten, for somebody else's as long as the lists that it reads have it: it counts one too many and drains another, perhaps the last.",
         attributes=(
             ("lag", Attribute("duration", "how old what is read is")),
             ("reader", Attribute("word", "`proxy`, `autoscaler` or `both`", "both", ("proxy", "autoscaler", "both"))),

@@ -2,13 +2,13 @@
 
 from contextlib import suppress
 
+from ...core.fault_family import Targets
 from ...core.lifecycle import ALIVE, READY, State
 from ...core.model import FaultSpec
 from ...core.order import Kind
 from ...core.ports import RegistryError
 from ..control import LATER, ControlPlane, Process
 from ..instances import Instance
-from .family import Targets
 
 LIVES = frozenset({"crash_loop", "zombie", "spot_interruption"})
 _AGAIN, _NOTICE = 5 * LATER, 6 * LATER

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from ...core.draws import TARGET, draw, key
+from ...core.draws import key
+from ...core.fault_family import Family, Targets, drawn
 from ...core.faults import ALL, FAULTS, SERVERS
 from ...core.lifecycle import ALIVE, State
 from ...core.model import NONE, SECOND, FaultSpec, TriggeredFault
@@ -15,7 +16,6 @@ from .cloud import CloudFaults
 from .conditions import Conditions
 from .control import ControlFaults
 from .dependencies import DependencyFaults
-from .family import Family, Targets
 from .links import LinkFaults
 from .lives import LIVES, LifeFaults
 from .machines import MachineFaults
@@ -162,10 +162,7 @@ class Faults:
             alive = self.control.instances.in_state(*sorted(ALIVE))
             return [instance.number for instance in alive if instance.address == fault.address]
         able = self.control.instances.in_state(_STATES[fault.role])
-        if fault.count != ALL:
-            able.sort(key=lambda instance: draw(fault.stream, instance.number, 0, TARGET))
-            able = able[: fault.count]
-        return sorted(instance.number for instance in able)
+        return [*drawn(fault, (instance.number for instance in able))]
 
     def _joined(self, instance: Instance) -> None:
         for fault, targets in self._lasting.values():

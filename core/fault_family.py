@@ -1,10 +1,13 @@
-"""The face of a family of faults."""
+"""What families of faults have in common, in every world: their face, who is hit, and what several faults in force make together."""
 
 from collections.abc import Callable, Iterable
 from math import prod
 from typing import Protocol
 
-from ...core.model import FaultSpec
+from .draws import TARGET, draw
+from .faults import ALL
+from .model import FaultSpec
+from .toxics import FOREVER
 
 Targets = list[int | str]
 """Instances by number, everything else by name."""
@@ -65,3 +68,45 @@ class Active:
     def on(self, target: int | str) -> list[FaultSpec]:
         """Those that hit *target*."""
         return [fault for fault, targets in self._faults.values() if target in targets]
+
+
+def drawn(fault: FaultSpec, able: Iterable[int]) -> list[int]:
+    """Of the servers that *fault* can hit, by number, those that it hits: all, or so many, by its own stream."""
+    numbers = sorted(able)
+    if fault.count == ALL:
+        return numbers
+    return sorted(sorted(numbers, key=lambda number: draw(fault.stream, number, 0, TARGET))[: fault.count])
+
+
+def worst_error(faults: Iterable[FaultSpec]) -> tuple[float, int]:
+    """Of several faults that make errors the worst counts: its share and status; (0, 0) without any."""
+    worst = max((one for one in faults if one.type == "error"), key=lambda one: one.toxicity, default=None)
+    return (worst.toxicity, int(worst.number("status"))) if worst else (0.0, 0)
+
+
+def link_toxic(faults: Iterable[FaultSpec]) -> tuple[dict[str, float], dict[str, float]]:
+    """What several faults of one link make of its two directions, upstream and downstream: fields of core.toxics.TOXIC."""
+    known = list(faults)
+    return _together([one for one in known if one.upstream]), _together(
+        [one for one in known if one.downstream]
+    )
+
+
+def _together(faults: list[FaultSpec]) -> dict[str, float]:
+    """The fields of core.toxics.TOXIC: of several latencies the latest counts, losses are independent, partitions last as long as any."""
+    fields: dict[str, float] = {}
+    kept = 1.0
+    for fault in faults:
+        if fault.type == "latency":
+            fields["latency"] = int(fault.number("latency"))
+            fields["jitter"] = int(fault.number("jitter"))
+            fields["latency_stream"] = fault.stream
+            fields["latency_share"] = fault.toxicity
+        elif fault.type == "loss":
+            kept *= 1.0 - fault.toxicity
+            fields["loss"] = 1.0 - kept
+            fields["loss_stream"] = fault.stream
+        else:
+            until = FOREVER if fault.until < 0 else fault.until
+            fields["until"] = max(fields.get("until", 0), until)
+    return fields
