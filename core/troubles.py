@@ -131,6 +131,8 @@ class TroubledCloud:
         self._buckets: dict[str, TokenBucket] = {}
         self._granted: dict[str, CloudInstance] = {}
         self._ended: dict[str, int] = {}
+        self.zero = 0
+        """The scenario's start on the clock of *now*: no list is older."""
 
     def begin(self, fault: FaultSpec) -> None:
         """*fault*, one of the cloud's, is in force; under a throttle calls take tokens."""
@@ -171,10 +173,10 @@ class TroubledCloud:
         """See core.ports.Cloud."""
         self.take_token()
         listed, lag = self._cloud.list(), self._troubles.list_lag
+        self._granted.update((one.provider_id, one) for one in listed)
         if not lag:
             return listed
-        # Before the start the fleet was as it began.
-        then = max(self._now() - lag, 0)
+        then = max(self._now() - lag, self.zero)
         ended = [
             self._granted[one] for one, time in self._ended.items() if time > then and one in self._granted
         ]
