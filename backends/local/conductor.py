@@ -97,8 +97,8 @@ class Conductor:
         Raises BackendFailure, RegistryError.
         """
         async with self._cleanup:
-            redis_url = await self._registry()
             self._cleanup.callback(self._guardian.end)
+            redis_url = await self._registry()
             self._factory = RoleFactory(
                 self.fleet, self.clock.origin, redis_url, self._hear, self._logs, self._plan.program,
                 self._standing.greet,
@@ -133,6 +133,7 @@ class Conductor:
         if self.options.redis_url:
             url = self.options.redis_url
             await asyncio.to_thread(check_empty, url, self.fleet.key_prefix)
+            self._guardian.watch_registry(url, self.fleet.key_prefix)
             self._cleanup.push_async_callback(self._sweep, url)
             return url
         server = self._redis = RedisServer()
@@ -143,6 +144,7 @@ class Conductor:
     async def _sweep(self, url: str) -> None:
         """Leave a registry of the user's as it was."""
         await asyncio.to_thread(sweep, url, self.fleet.key_prefix, self._instances.addresses())
+        self._guardian.swept()
 
     async def _control(self) -> ControlApi:
         api = ControlApi(self._face, self._cloud, lambda: self._told("", api), self._status)
