@@ -85,7 +85,7 @@ class LocalFlight(Flight):
         ):
             if value is not None:
                 raise UsageError(f"{name}: expected --backend aws; nothing else is launched on EC2")
-        check_faults(plan)
+        check_faults(plan, given_registry=bool(self._options.redis_url))
         check_deploys(plan.fleet, bool(self._options.redis_url))
         check_receivers(plan.fleet.alerts, self._options.allowed)
         check_program(plan, self._options.demand)
