@@ -86,6 +86,7 @@ class Conductor:
         self._proxy_admin = ""
         self._proxy_second: Line = {}
         self._decision = ""
+        self._api_url = ""
         self._stop = Watch(Condition.parse(options.stop_when)) if options.stop_when else None
         self._faults: FlightFaults
         self._striking: asyncio.Task[None]
@@ -183,6 +184,7 @@ class Conductor:
         self.start = ((self.clock.now() + wait) // SECOND + 1) * SECOND
         self.recording.begin(self.start)
         fleet = self.fleet
+        self._cloud.zero, self._api_url = self.start, api.url
         self._sink.event(0, "run", {"scenario": fleet.name, "scenario_hash": self._plan.fingerprint, "seed": fleet.seed,
                                     "duration": fleet.duration, "format": FORMAT})  # fmt: skip
         self._load.begin(self.start)
@@ -260,8 +262,19 @@ class Conductor:
 
         return FaultParts(
             self.fleet, self.start, instances, self._standing, instances.troubles, self._cloud, self._proxy,
-            self._strike_proxy, self._scaler, flush, self._guardian, self._emit,
+            self._strike_proxy, self._scaler, flush, self._guardian, self._emit, self._redis, self._face.reasons, self._second,
         )  # fmt: skip
+
+    def _second(self, by: str, apart: str, offset: int) -> Lasting:
+        """Another autoscaler, not started; it ends with the flight at the latest."""
+        made = Lasting(
+            lambda: self._factory.process("autoscaler", by.replace(" ", "-")),
+            lambda: self._factory.autoscaler(
+                self.start, self._api_url, self.options.allowed, by=by, apart=apart, offset=offset
+            ),
+        )
+        self._cleanup.push_async_callback(made.end)
+        return made
 
     def _parts(self, redis_url: str) -> Parts:
         """What deploys act upon."""
