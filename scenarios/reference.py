@@ -117,7 +117,7 @@ def _default(field: FieldInfo) -> str:
     return f"`{value}`" if value not in ("", [], {}) else "empty"
 
 
-UNITS = {"factor": "number", "count": "whole number", "status": "500 to 599", "word": "word"}
+UNITS = {"bytes": "size", "factor": "number", "count": "whole number", "status": "500 to 599", "word": "word"}
 """Units of a fault's attributes in words."""
 
 
