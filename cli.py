@@ -44,6 +44,7 @@ from .cli_flight import (
     MaxInstancesOption,
     ProxyOption,
     RedisOption,
+    StopWhenOption,
     flight,
 )
 from .cli_flight import register as register_roles
@@ -235,6 +236,7 @@ def replay(
     allow_target: AllowOption = None,
     max_instances: MaxInstancesOption = None,
     max_hours: MaxHoursOption = None,
+    stop_when: StopWhenOption = None,
     dry_run: DryRunOption = False,
 ) -> None:
     """Replay a scenario: rehearse it in virtual time (also over many seeds, with intervals), or fly it. Run directory, verdict, report."""
@@ -244,8 +246,8 @@ def replay(
         check_plain(given, engine != "kernel" or backend != "sim")
         replay_seeds(loaded, seeds, jobs, json_, junit)
     words = FlightWords(
-        proxy, demand, redis_url, load_processes, hold, allow_target, max_instances, max_hours, dry_run
-    )
+        proxy, demand, redis_url, load_processes, hold, allow_target, max_instances, max_hours, stop_when, dry_run,
+    )  # fmt: skip
     words.check(backend)
     warn(loaded)
     if dry_run:

@@ -1,7 +1,7 @@
 """The role ``app``: one app server, or the sidecar of the user's own program.
 
 Commands: ``drain``, ``promote`` and ``register`` (role; whoever sends them has edited the registry's lists), and what faults do to it, as sim.plane has it: ``disturb`` (factor,
-share, status) and ``leak`` (bytes). Status: ``up``, and ``second`` each second.
+share, status), ``leak`` (bytes), ``registry`` and ``cut`` (backends.reach), ``monitors`` (backends.app.monitors). Status: ``up``, and ``second`` each second.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from ..connection import registry_at
 from ..live.addresses import url
 from ..live.role import Command, RoleLink
 from ..live.settings import AppSettings
+from ..reach import Reach
 from . import sidecar
 from .ballast import Ballast
 from .burning import BurnExecutor
@@ -26,6 +27,7 @@ from .executors import Executor, SleepExecutor
 from .face import AppFace
 from .job import Demands
 from .membership import Membership
+from .monitors import Monitors
 from .observation import Beat, Observation, Rates, memory_share
 from .remedy import Remedy
 from .server import AppServer
@@ -67,6 +69,8 @@ class _AppRole:
         self._executor = make_executor(settings.demand, fleet.app.cores, loop, self._timers, link)
         self._ballast = Ballast(loop, fleet.app.memory.total, self._short_of_memory)
         self._version = fleet.version(settings.version)
+        self._reach = Reach(settings.number)
+        self._monitors = Monitors()
         self._server = AppServer(
             fleet.app_of(settings.version), link.clock, self._executor, self._timers, self._calls,
             self._ballast.aim, self._out_of_memory, self._version,
@@ -93,14 +97,16 @@ class _AppRole:
         if not await self._ready():
             return
         port = self._port = await self._listener.open(settings.host, settings.port)
-        registry = registry_at(settings.redis_url, settings.fleet.key_prefix)
+        registry = registry_at(settings.redis_url, settings.fleet.key_prefix, self._reach)
         membership = Membership(settings, url(settings.host, port), link, registry)
         self._ballast.measured(self._rss())
         self._ballast.aim(self._server.memory)
         if self._version.crash_after >= 0:
             self._timers.at(link.clock.now() + self._version.crash_after, self._crash, None)
-        await self._loop.run_in_executor(None, membership.join)
+        link.at_stop(self._reach.end)
         link.subscribe(lambda command: run_on(self._loop, self._obey, membership, command))
+        await asyncio.sleep(0)
+        await self._loop.run_in_executor(None, membership.join)
         link.status("up", {"number": settings.number, "address": membership.address})
         beat = Beat(link, self._observe, partial(self._seen, membership), self._failed)
         beat.start()
@@ -135,7 +141,7 @@ class _AppRole:
         self._ballast.close()
 
     def _obey(self, membership: Membership, command: Command) -> None:
-        if membership.obey(command):
+        if membership.obey(command) or self._reach.obey(command) or self._monitors.obey(command):
             return
         match command.get("command"):
             case "disturb":
@@ -174,6 +180,9 @@ class _AppRole:
     # What the monitors see, in a thread of their own.
 
     def _seen(self, membership: Membership, seen: Observation, time: int) -> None:
+        seen = self._monitors.shown(seen)
+        if self._monitors.silent:
+            return
         if self._remedy is not None:
             self._remedy.look(seen, time)
         membership.beat(seen, time)

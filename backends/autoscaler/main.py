@@ -17,10 +17,12 @@ from ...core.records import rows_of
 from ...core.scaling import ScalingDriver
 from ...core.scaling_decision import NO_LEASE, UNREACHABLE, Decision
 from ..connection import redis_client
-from ..live.role import RoleLink
+from ..live.role import Command, RoleLink
 from ..live.settings import AutoscalerSettings
 from ..local.cloud_client import LocalCloud
+from ..reach import Reach
 from ..registry import RedisRegistry
+from .cloud_faults import CloudFaults
 from .clouds import cloud_of
 from .notices import Notices
 from .pace import Pace
@@ -30,9 +32,18 @@ def run(settings: AutoscalerSettings, link: RoleLink) -> None:
     """Decide at every interval until the role is to end. Raises UsageError."""
     if settings.fleet.autoscaler is None:
         raise UsageError("expected a scenario with an autoscaler, got one without")
-    client = redis_client(settings.redis_url)
-    registry = RedisRegistry(client, settings.fleet.key_prefix)
-    role = Role(settings, settings.fleet.autoscaler, registry, cloud_of(settings, link), link)
+    client, reach = redis_client(settings.redis_url), Reach("autoscaler")
+    registry = RedisRegistry(client, settings.fleet.key_prefix, reach.exchange)
+    cloud = cloud_of(settings, link)
+    faults = CloudFaults(cloud, settings.fleet.faults, link.clock)
+    role = Role(settings, settings.fleet.autoscaler, registry, cloud, link, faults)
+
+    def obey(command: Command) -> None:
+        if not (reach.obey(command) or faults.obey(command)):
+            link.log("warning", "unknown command", {"command": dict(command)})
+
+    link.subscribe(obey)
+    link.at_stop(reach.end)
     link.status("up")
     try:
         role.serve()
@@ -54,9 +65,13 @@ class Role:
         registry: Registry,
         cloud: Cloud,
         link: RoleLink,
+        faults: CloudFaults | None = None,
     ) -> None:
         fleet = settings.fleet
-        self._cloud = cloud
+        self._local = cloud if isinstance(cloud, LocalCloud) else None
+        self._faults = faults or CloudFaults(cloud, (), link.clock)
+        # The conductor's own cloud refuses by itself.
+        self._cloud = cloud if self._local is not None else self._faults.face
         self._link = link
         self._dry_run = settings.dry_run or spec.dry_run
         self._pace = Pace(settings.start, spec.interval)
@@ -66,7 +81,7 @@ class Role:
             fleet.name, fleet.alerts, settings.allowed, lambda text, fields: link.log("warning", text, fields)
         )
         self._driver = ScalingDriver(
-            spec, registry, cloud, self,
+            spec, registry, self._cloud, self,
             owner=f"{socket.gethostname()}-{os.getpid()}-{link.clock.now()}",
             launches=f"{fleet.name}-{fleet.seed}-{settings.origin}",
             seed=fleet.seed, dry_run=self._dry_run, alerts=fleet.alerts,
@@ -93,6 +108,7 @@ class Role:
         self._notices.close()
 
     def _take(self, turn: int, now: int) -> Decision:
+        self._faults.take_over()
         if self._pace.backs_off(turn):
             return self._driver.unreachable(now, "not asked again yet")
         decision = self._driver.turn(now)
@@ -124,15 +140,15 @@ class Role:
 
     def launched(self, instance: CloudInstance) -> None:
         """See core.scaling_world.World."""
-        if not isinstance(self._cloud, LocalCloud):
+        if self._local is None:
             self._link.emit(
                 "launched", {"server": instance.number, "role": instance.role}, time=instance.launched
             )
 
     def terminate(self, number: int, provider_id: str, reason: str) -> None:
         """See core.scaling_world.World."""
-        if isinstance(self._cloud, LocalCloud):
-            self._cloud.terminate(provider_id, reason)
+        if self._local is not None:
+            self._local.terminate(provider_id, reason)
         else:
             self._cloud.terminate(provider_id)
             self._link.emit("terminated", {"server": number, "reason": reason})

@@ -1,9 +1,10 @@
 """All clients of our share of the plan, and the run's course: its seconds and its end."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ...core.network import link_delay
+from ...core.toxics import disturbance, healthy, with_link
 from ...scenarios.plan import Plan
 from .attempt import Attempt
 from .figures import Figures
@@ -41,6 +42,7 @@ class Clients:
         self.live_start = 0
         self.shortages = 0
         self.bad_answers = 0
+        self._toxics = healthy(1)
         self._say = say
         self._rows = open_rows
         self._row: OpenRow | None = None
@@ -110,7 +112,15 @@ class Clients:
     def arrival(self, stream: int, index: int, attempt: int, purpose: int) -> int:
         """When a message that leaves now is at the other end of the client link."""
         link = self.plan.fleet.client_link
-        return self.reactor.now() + link_delay(link.latency, link.jitter, stream, index, attempt, purpose)
+        now = self.reactor.now()
+        delay = link_delay(link.latency, link.jitter, stream, index, attempt, purpose)
+        return now + delay + disturbance(self._toxics, 0, now, stream, index, attempt, purpose)
+
+    def disturb(self, wrong: Sequence[Mapping[str, float]]) -> None:
+        """What is wrong with the link from now on, towards the proxy and back: fields of core.toxics.TOXIC."""
+        self._toxics = with_link(self._toxics, 0, wrong)
+        # For good: what is sent later must not overtake what is late already.
+        self.flat = False
 
     def shortage(self, code: int) -> None:
         """This machine had no descriptor or port for a connection."""

@@ -84,6 +84,11 @@ class RedisServer:
         await self._start(_CLOSED)
         await asyncio.to_thread(self._put_back, kept, round(1000 * (loop.time() - begun)))
 
+    def flush(self) -> None:
+        """Forget everything. Blocks; raises RegistryError."""
+        with _raw_client(self._port) as client:
+            _guarded(client.flushall)
+
     def _take_out(self) -> list[tuple[bytes, bytes, int]]:
         """Every key: its value as DUMP gives it, and how long it lives (ms, 0: forever)."""
         with _raw_client(self._port) as client:

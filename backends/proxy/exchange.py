@@ -4,8 +4,6 @@ The counterpart of ``sim/forwarding.py``. An exchange belongs to one connection 
 app server.
 """
 
-import asyncio
-import errno
 import re
 from typing import TYPE_CHECKING
 
@@ -13,6 +11,7 @@ from ...core import admission, draws, retries, routing
 from ...core.network import link_delay
 from ...core.outcomes import STATUS, Outcome
 from ..live.headers import REQUEST, TRY, UNKNOWN, request_numbers
+from .connecting import open_upstream
 from .deadline import NEVER
 from .framing import chunk, last_chunk
 from .heads import RequestHead, ResponseHead
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 REPLAY_LIMIT = retries.REPLAY_LIMIT
 """Bytes of a request's content that are kept to be sent again, and that may wait for a connection."""
-CONNECT_TIMEOUT = 5.0
 
 IDEMPOTENT = frozenset(method.encode() for method in retries.IDEMPOTENT)
 
@@ -55,7 +53,7 @@ _four_numbers = re.compile(rb"(?:[0-9]{1,18}|x)(?:-(?:[0-9]{1,18}|x)){3}").fullm
 class Exchange:
     """A request and what became of it."""
 
-    __slots__ = ("_held", "_held_size", "_named", "_resent", "_retrying", "_sent", "_trying", "answered", "arrived",
+    __slots__ = ("_held", "_held_size", "_left", "_named", "_resent", "_retrying", "_sent", "_trying", "answered", "arrived",
                  "attempt", "chunking", "client", "close", "head", "index", "planned", "proxy", "received", "routed",
                  "server", "source", "stream", "tries", "upstream")  # fmt: skip
 
@@ -74,7 +72,7 @@ class Exchange:
         self._held_size = 0
         self._resent = self._retrying = False
         self._sent = 0
-        self._trying = False
+        self._trying = self._left = False
         self.planned = False
         self._named = named
         if named or head.planned:
@@ -99,7 +97,20 @@ class Exchange:
     # Up.
 
     def start(self) -> None:
-        """Send the request to a server."""
+        """Send the request to a server, as soon as the proxy is through with it."""
+        proxy = self.proxy
+        if proxy.disturbed.slow_by:
+            wait = proxy.disturbed.turn(self.arrived)
+            proxy.delays.call_later(wait, self._start_late)
+        else:
+            self._start()
+
+    def _start_late(self) -> None:
+        if not self._left:
+            self.routed = self.proxy.clock.now()
+            self._start()
+
+    def _start(self) -> None:
         proxy = self.proxy
         proxy.sequence += 1
         role = routing.wanted_role(proxy.sequence, *proxy.share)
@@ -138,12 +149,13 @@ class Exchange:
         return 0
 
     def _delay(self, purpose: int) -> int:
-        """A message's time between proxy and app server (ns), which the scenario adds to the real one."""
-        link = self.proxy.fleet.upstream_link
-        return link_delay(
-            link.latency, link.jitter, self.stream, self.index, self.attempt,
-            purpose + draws.TRY * self.tries,
-        )  # fmt: skip
+        """A message's time between proxy and app server (ns), which the scenario and its faults add to the real one."""
+        proxy, purpose = self.proxy, purpose + draws.TRY * self.tries
+        link = proxy.fleet.upstream_link
+        delay = link_delay(link.latency, link.jitter, self.stream, self.index, self.attempt, purpose)
+        if proxy.disturbed.on and self.server is not None:
+            delay += proxy.disturbed.extra(self.server.number, self.stream, self.index, self.attempt, purpose)
+        return delay
 
     def answer_delay(self) -> int:
         """Nanoseconds that the answer takes on the link."""
@@ -162,32 +174,14 @@ class Exchange:
             self.proxy.spawn(self._connect(server, self.tries))
 
     async def _connect(self, server: Server, tries: int) -> None:
-        upstream = await self._connection(server)
+        upstream = await open_upstream(self.proxy, server)
         if not self._trying or tries != self.tries:
             if upstream is not None:
                 server.keep(upstream, IDLE_UPSTREAMS)
         elif upstream is not None and not upstream.closed:
             self._attach(upstream)
         else:
-            self.try_failed(UPSTREAM_RESET if self._resent else CONNECT_FAILED)
-
-    async def _connection(self, server: Server) -> "Upstream | None":
-        from .upstream import Upstream
-
-        for last in (False, True):
-            try:
-                async with asyncio.timeout(CONNECT_TIMEOUT):
-                    _, upstream = await self.proxy.loop.create_connection(
-                        lambda: Upstream(self.proxy, server), server.host, server.port
-                    )
-            except (OSError, TimeoutError) as error:
-                if last or getattr(error, "errno", 0) not in (errno.EMFILE, errno.ENFILE):
-                    return None
-                for other in self.proxy.servers.by_number.values():
-                    other.drop_all()
-            else:
-                return upstream
-        return None
+            self.failure_heard(UPSTREAM_RESET if self._resent else CONNECT_FAILED)
 
     def _attach(self, upstream: "Upstream") -> None:
         """Send what there is of the request over *upstream*."""
@@ -304,6 +298,17 @@ class Exchange:
 
     # Failures.
 
+    def failure_heard(self, outcome: int) -> None:
+        """The server, or the machine that it was on, says that there will be no answer: news that comes over the link."""
+        if self.proxy.disturbed.on and self._trying:
+            self.proxy.delays.call_later(self.answer_delay(), self._failed_late, self.tries, outcome)
+        else:
+            self.try_failed(outcome)
+
+    def _failed_late(self, tries: int, outcome: int) -> None:
+        if self._trying and tries == self.tries:
+            self.try_failed(outcome)
+
     def try_failed(self, outcome: int) -> None:
         """This try has ended without an answer, or in the middle of it."""
         upstream, self.upstream = self.upstream, None
@@ -376,6 +381,7 @@ class Exchange:
         proxy.servers.end(self.server.number, failed, self._sent, now if now >= 0 else proxy.clock.now())
 
     def _leave(self) -> None:
+        self._left = True
         self.proxy.active -= 1
         if self._retrying:
             self._retrying = False

@@ -15,6 +15,7 @@ from ...core.ports import Clock
 from ...core.ports import Servers as Listed
 from ..live.addresses import OWN_ADDRESSES
 from .delays import Delays
+from .disturbed import Disturbed
 from .rows import add_row, empty_idle_list
 from .servers import Emit, Servers
 
@@ -33,7 +34,7 @@ class Proxy:
 
     # Slots are read faster than the attributes of an object that has more than thirty.
     __slots__ = ("_by_row", "_down", "_free_rows", "_idle", "_sampled", "_sharing", "active", "clock", "connections",
-                 "descriptors", "emit", "fleet", "foreign", "foreign_stream", "has_room", "keepalive_timeout", "limit",
+                 "delays", "descriptors", "disturbed", "emit", "fleet", "foreign", "foreign_stream", "has_room", "keepalive_timeout", "limit",
                  "link", "loop", "needs_affinity", "needs_bits", "requests", "retrying", "sequence", "servers", "share", "spec",
                  "stopping", "tasks", "unserved", "upstream_timeout", "warn", "went_down")  # fmt: skip
 
@@ -67,7 +68,10 @@ class Proxy:
         self.upstream_timeout = seconds(self.spec.upstream_timeout)
         self.needs_bits = routing.needs_bits(self.spec.routing, self.spec.slow_start)
         self.needs_affinity = self.spec.routing == routing.CONSISTENT_HASH
-        self.link = Delays(loop) if fleet.upstream_link.latency > 0 else None
+        self.delays = Delays(loop)
+        self.disturbed = Disturbed(fleet, clock)
+        self.link: Delays | None = None
+        self.links_changed()
         self._idle = empty_idle_list()
         self._by_row: list[ClientConnection | None] = [None]
         self._free_rows: list[int] = []
@@ -85,6 +89,11 @@ class Proxy:
         self.servers.update(listed)
         self.share = share or routing.each(self.spec.canary_every)
 
+    def links_changed(self) -> None:
+        """Messages to and from servers take time of their own only where the scenario, or a fault, says so."""
+        late = self.fleet.upstream_link.latency > 0 or self.disturbed.on
+        self.link = self.delays if late else None
+
     def spawn(self, work: Any) -> None:
         """Run a coroutine beside the connections."""
         task = self.loop.create_task(work)
@@ -99,8 +108,7 @@ class Proxy:
             task.cancel()
         for server in self.servers.by_number.values():
             server.drop_all()
-        if self.link is not None:
-            self.link.close()
+        self.delays.close()
 
     # Connections come.
 

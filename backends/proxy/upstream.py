@@ -107,7 +107,7 @@ class Upstream(asyncio.Protocol):
         elif self._state == _TUNNEL:
             exchange.client.tunnel_ended()
         else:
-            exchange.try_failed(UPSTREAM_RESET)
+            exchange.failure_heard(UPSTREAM_RESET)
 
     def pause_writing(self) -> None:
         """See asyncio: the server does not take the request as fast as it comes."""

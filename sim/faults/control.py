@@ -1,9 +1,9 @@
 """Faults of the control plane: autoscaler_crash, monitor_silent, monitor_stuck."""
 
+from ...core.fault_family import Targets
 from ...core.model import FaultSpec
 from ..control import ControlPlane
 from ..scaling import Scaling
-from .family import Targets
 
 
 class ControlFaults:

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+from ...core.fault_family import Targets
 from ...core.model import FaultSpec
 from ..control import ControlPlane
-from .family import Targets
 
 
 class RegistryFaults:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from ...core.draws import TARGET, draw
+from ...core.fault_family import Family, Targets, drawn
 from ...core.faults import ALL, FAULTS, SERVERS
 from ...core.lifecycle import ALIVE, State
 from ...core.model import SECOND, FaultSpec
@@ -14,7 +14,6 @@ from ..scaling import Scaling
 from .cloud import CloudFaults
 from .control import ControlFaults
 from .dependencies import DependencyFaults
-from .family import Family, Targets
 from .links import LinkFaults
 from .proxy import ProxyFaults
 from .registry import RegistryFaults
@@ -83,10 +82,7 @@ class Faults:
             alive = self.control.instances.in_state(*sorted(ALIVE))
             return [instance.number for instance in alive if instance.address == fault.address]
         able = self.control.instances.in_state(_STATES[fault.role])
-        if fault.count != ALL:
-            able.sort(key=lambda instance: draw(fault.stream, instance.number, 0, TARGET))
-            able = able[: fault.count]
-        return sorted(instance.number for instance in able)
+        return [*drawn(fault, (instance.number for instance in able))]
 
     def _joined(self, instance: Instance) -> None:
         for fault, targets in self._lasting.values():

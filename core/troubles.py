@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ..core.draws import CAPACITY, TOXIC_BOOT, draw, uniform
-from ..core.model import SECOND, FaultSpec
-from ..core.ports import Cloud, CloudError, CloudInstance, RegistryError
-from ..core.throttle import TokenBucket
-from .faults.family import slowness
+from .draws import CAPACITY, TOXIC_BOOT, draw, uniform
+from .fault_family import slowness
+from .model import SECOND, FaultSpec
+from .ports import Cloud, CloudError, CloudInstance, RegistryError
+from .throttle import TokenBucket
 
 REGISTRY_TIMEOUT = SECOND
 """Whoever waits longer for the registry gives up."""
@@ -76,32 +76,40 @@ class TroubledCloud:
         self._now = now
         self._buckets: dict[str, TokenBucket] = {}
 
-    def throttle(self, name: str, rate: float, burst: int) -> None:
-        """From now on calls take tokens."""
-        self._buckets[name] = TokenBucket.of(rate, burst)
+    def begin(self, fault: FaultSpec) -> None:
+        """*fault*, one of the cloud's, is in force; under a throttle calls take tokens."""
+        self._troubles.of_cloud.append(fault)
+        if fault.type == "api_throttling":
+            self._buckets[fault.name] = TokenBucket.of(fault.number("rate"), int(fault.number("burst")))
 
-    def release(self, name: str) -> None:
-        """The throttle called so is gone."""
-        del self._buckets[name]
+    def end(self, fault: FaultSpec) -> None:
+        """It is over."""
+        self._troubles.of_cloud.remove(fault)
+        self._buckets.pop(fault.name, None)
 
     def launch(self, number: int, role: str, token: str) -> CloudInstance:
         """See core.ports.Cloud."""
-        self._take_token()
+        self.check_launch(number)
+        return self._cloud.launch(number, role, token)
+
+    def check_launch(self, number: int) -> None:
+        """What a launch of instance *number* meets before it is carried out. Raises CloudError."""
+        self.take_token()
         if self._troubles.launch_refused(number):
             raise CloudError("InsufficientInstanceCapacity", "no capacity for the instance type")
-        return self._cloud.launch(number, role, token)
 
     def terminate(self, provider_id: str) -> None:
         """See core.ports.Cloud."""
-        self._take_token()
+        self.take_token()
         self._cloud.terminate(provider_id)
 
     def list(self) -> tuple[CloudInstance, ...]:
         """See core.ports.Cloud."""
-        self._take_token()
+        self.take_token()
         return self._cloud.list()
 
-    def _take_token(self) -> None:
+    def take_token(self) -> None:
+        """What any call meets. Raises CloudError."""
         now, buckets = self._now(), self._buckets.values()
         if all(bucket.ready(now) for bucket in buckets):
             for bucket in buckets:

@@ -1,0 +1,43 @@
+"""Which faults can be flown, and where; what cannot is refused before anything starts."""
+
+from ....core.errors import UsageError
+from ....core.faults import FAULTS, SERVERS
+from ....core.model import FaultSpec
+from ....scenarios.plan import Plan
+from .links import is_from_registry
+from .schedule import FAMILIES
+
+INSIDE = frozenset({"slow", "memory_leak", "error"})
+"""Servers' faults that are carried out inside our own app server, and not in a program of the user's."""
+
+NEAR = frozenset({"registry_down", "registry_slow", "boot_failure", "slow_boot", "dependency_down", "dependency_slow", "cache_flush"})  # fmt: skip
+"""Faults that need every role, the registry's users and boots on this machine."""
+
+
+def check_faults(plan: Plan, elsewhere: bool = False) -> None:
+    """Raises UsageError for a fault of *plan* that cannot be flown. *elsewhere*: app servers are no processes of this machine."""
+    for fault in plan.fleet.faults:
+        reason = refusal(fault, plan.program is not None, elsewhere)
+        if reason:
+            raise UsageError(f"fault {fault.name}: {reason}")
+
+
+def refusal(fault: FaultSpec, program: bool, elsewhere: bool) -> str:
+    """Why *fault* cannot be flown, or nothing. *program*: app servers run a program of the user's."""
+    can = FAMILIES[FAULTS[fault.type].family].types
+    if fault.type not in can:
+        flying = sorted(name for family in FAMILIES.values() for name in family.types)
+        return f"{fault.type} cannot be flown yet; expected one of {', '.join(flying)}"
+    if program and fault.type in INSIDE and fault.role in SERVERS:
+        return (
+            f"{fault.type} cannot strike a program of your own; expected kill, pause, or a fault of its links"
+        )
+    if not elsewhere:
+        return ""
+    on_the_line = FAULTS[fault.type].family == "links" and not is_from_registry(fault)
+    if fault.type in NEAR or (fault.role in SERVERS and not on_the_line):
+        return (
+            f"{fault.type} of {fault.role} cannot be flown with app servers on EC2; expected a fault of proxy, autoscaler, of the "
+            "links between proxy and servers, or of the cloud's API"
+        )
+    return ""
