@@ -21,6 +21,7 @@ from .servers import Emit, Servers
 
 if TYPE_CHECKING:
     from .client import ClientConnection
+    from .exchange import Exchange
 
 SPARE_DESCRIPTORS = 100
 """What the process needs besides its connections, and what is being closed while others are accepted."""
@@ -160,8 +161,23 @@ class Proxy:
         admission.idle_remove(self._idle, row)
         self._by_row[row] = None
         self._free_rows.append(row)
+        later = self.disturbed.on and self.disturbed.client_lingers()
+        if later > 0:
+            self.delays.call_later(later, self._gave_back, 1)
+        else:
+            self._gave_back(1)
+
+    def give_back(self, exchange: "Exchange") -> None:
+        """The try of *exchange* has ended: its descriptor is free, perhaps later (slow_close)."""
+        later = self.disturbed.on and self.disturbed.try_lingers(exchange)
+        if later > 0:
+            self.delays.call_later(later, self._gave_back, 0)
+        else:
+            self.descriptors -= 1
+
+    def _gave_back(self, connections: int) -> None:
         self.descriptors -= 1
-        self.connections -= 1
+        self.connections -= connections
         self.has_room()
 
     def busy(self, row: int) -> None:

@@ -150,7 +150,7 @@ def test_a_check_needs_both_ways_and_a_connection_that_stays() -> None:
         reset = {"reset_share": 1.0, "reset_after": after}
         assert check_time(latency, link(reset, reset), SERVER, SECOND) == time
     assert check_time(latency, link({"rate": 1.0}, {"rate": 1.0}), SERVER, SECOND) == 20 * MS
-    cut = {"until": 2 * SECOND}
-    for way in ((cut, {}), ({}, cut)):
-        assert check_time(latency, link(*way), SERVER, SECOND) > SECOND
+    cut: dict[str, float] = {"until": 2 * SECOND}
+    for bad in (link(cut), link({}, cut)):
+        assert check_time(latency, bad, SERVER, SECOND) > SECOND
     assert disturbance(link({}, cut), SERVER, SECOND, 5, 1, 1, ANSWER_LATENCY) >= SECOND

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from windtunnel import Scenario, ScenarioError, library
+from windtunnel.core.faults import FAULTS
 from windtunnel.scenarios import units
 from windtunnel.scenarios.references import warnings
 from windtunnel.scenarios.schema import Document
