@@ -104,7 +104,28 @@ faults:
   - {name: boots-fail, type: boot_failure, at: 33500ms, for: 6s}
 """
 
-GROUPS = {"data": DATA, "processes": PROCESSES, "control": CONTROL, "cloud": CLOUD}
+LINKS = """
+scenario: link-faults
+seed: 5
+duration: 30s
+fleet:
+  app: {initial: 2, workers: 50}
+  proxy: {upstream_timeout: 400ms}
+endpoints:
+  - {path: /, cpu: {constant: 5ms}, response_size: 20KB}
+traffic:
+  - {name: users, stages: [{for: 30s, rate: 40/s}], client: {timeout: 2s}}
+faults:
+  - {name: narrow, type: bandwidth, at: 2s, for: 2s, target: {count: all}, attributes: {rate: 1MB}}
+  - {name: sliced, type: slicer, at: 6s, for: 2s, target: {role: proxy}, attributes: {average_size: 5KB, delay: 20ms}}
+  - {name: stopped, type: timeout, at: 10s, for: 2s, target: {count: all}, attributes: {timeout: 200ms}}
+  - {name: resets, type: reset, at: 14s, for: 2s, target: {role: proxy}}
+  - {name: lingering, type: slow_close, at: 18s, for: 2s, target: {count: all}, attributes: {delay: 500ms}}
+  - {name: short, type: limit_data, at: 22s, for: 2s, target: {role: proxy}, toxicity: 50%, attributes: {bytes: 10KB}}
+  - {name: deaf, type: partition, at: 26s, for: 2s, target: {count: all}, stream: downstream}
+"""
+
+GROUPS = {"data": DATA, "processes": PROCESSES, "control": CONTROL, "cloud": CLOUD, "links": LINKS}
 
 Figure = Callable[[Run, int, int], float]
 """Of a run, between two times (ns)."""
@@ -183,6 +204,12 @@ def same_again(run: Run, begin: int, end: int) -> float:
     return float(max(seen.values(), default=0))
 
 
+def descriptors(run: Run, begin: int, end: int) -> float:
+    """The most that a sample of the proxy shows."""
+    rows = [row for row in run.metrics.to_pylist() if row["server"] == 0 and begin < row["time_ns"] <= end]
+    return float(max((row["descriptors"] for row in rows), default=0))
+
+
 def _requests(run: Run, begin: int, end: int) -> list[dict[str, int | str]]:
     rows = run.requests.select(["time_ns", "latency_ns", "outcome"]).to_pylist()
     return [row for row in rows if begin <= row["time_ns"] < end]
@@ -244,6 +271,13 @@ ROWS = (
     Row("capacity_error", "cloud", "no-capacity", "launch_refused", events("launch_refused"), 4, 1, 2, settles=-1),
     Row("api_throttling", "cloud", "throttled", "seconds between launches", between("launched", "launched"), 7, 1, 1.1, settles=-1),
     Row("slow_boot", "cloud", "slow-boots", "seconds of a boot", between("booting", "ready"), 4, 4, 2.5, settles=-1),
+    Row("bandwidth", "links", "narrow", "p50, ms", latency(0.5), 2, 15, _MS, 0.3),
+    Row("slicer", "links", "sliced", "p50, ms", latency(0.5), 2, 50, _MS, 0.3),
+    Row("timeout", "links", "stopped", "upstream_reset, %", outcome("upstream_reset"), 2, 75, 15),
+    Row("reset", "links", "resets", "refused, %", outcome("refused"), 2, 90, 10),
+    Row("slow_close", "links", "lingering", "descriptors", descriptors, 2, 10, 12, 0.3),
+    Row("limit_data", "links", "short", "refused, %", outcome("refused"), 2, 30, 8),
+    Row("partition", "links", "deaf", "upstream_timeout, %", outcome("upstream_timeout"), 2, 75, 20),
     Row("boot_failure", "cloud", "boots-fail", "boot_failed", events("boot_failed"), 6, 1, 1, settles=-1),
 )  # fmt: skip
 """Every type that flies has a row."""
