@@ -51,17 +51,13 @@ def outcome(rows: list[dict[str, Any]]) -> str:
 
 
 def latency(rows: list[dict[str, Any]]) -> float:
-    return median(row["end_ns"] - row["start_ns"] for row in rows) / MS
+    return float(median(row["end_ns"] - row["start_ns"] for row in rows)) / MS
 
 
 def descriptors(run: Run, since: int, until: int) -> int:
     """The most that a sample of the proxy shows."""
-    rows = run.metrics.to_pylist()
-    return max(
-        row["descriptors"]
-        for row in rows
-        if row["server"] == 0 and since * SECOND < row["time_ns"] <= until * SECOND
-    )
+    rows = [row for row in run.metrics.to_pylist() if row["server"] == 0]
+    return max(int(row["descriptors"]) for row in rows if since * SECOND < row["time_ns"] <= until * SECOND)
 
 
 def worked(run: Run, second: int) -> int:
