@@ -105,6 +105,27 @@ faults:
   - {name: boots-fail, type: boot_failure, at: 33500ms, for: 6s}
 """
 
+LINKS = """
+scenario: link-faults
+seed: 5
+duration: 30s
+fleet:
+  app: {initial: 2, workers: 50}
+  proxy: {upstream_timeout: 400ms}
+endpoints:
+  - {path: /, cpu: {constant: 5ms}, response_size: 20KB}
+traffic:
+  - {name: users, stages: [{for: 30s, rate: 40/s}], client: {timeout: 2s}}
+faults:
+  - {name: narrow, type: bandwidth, at: 2s, for: 2s, target: {count: all}, attributes: {rate: 1MB}}
+  - {name: sliced, type: slicer, at: 6s, for: 2s, target: {role: proxy}, attributes: {average_size: 5KB, delay: 20ms}}
+  - {name: stopped, type: timeout, at: 10s, for: 2s, target: {count: all}, attributes: {timeout: 200ms}}
+  - {name: resets, type: reset, at: 14s, for: 2s, target: {role: proxy}}
+  - {name: lingering, type: slow_close, at: 18s, for: 2s, target: {count: all}, attributes: {delay: 500ms}}
+  - {name: short, type: limit_data, at: 22s, for: 2s, target: {role: proxy}, toxicity: 50%, attributes: {bytes: 10KB}}
+  - {name: deaf, type: partition, at: 26s, for: 2s, target: {count: all}, stream: downstream}
+"""
+
 MACHINES = """
 scenario: machine-faults
 seed: 5
@@ -178,6 +199,7 @@ GROUPS = {
     "processes": PROCESSES,
     "control": CONTROL,
     "cloud": CLOUD,
+    "links": LINKS,
 }
 
 Figure = Callable[[Run, int, int], float]
@@ -272,6 +294,12 @@ def same_again(run: Run, begin: int, end: int) -> float:
     return float(max(seen.values(), default=0))
 
 
+def descriptors(run: Run, begin: int, end: int) -> float:
+    """The most that a sample of the proxy shows."""
+    rows = [row for row in run.metrics.to_pylist() if row["server"] == 0 and begin < row["time_ns"] <= end]
+    return float(max((row["descriptors"] for row in rows), default=0))
+
+
 def _requests(run: Run, begin: int, end: int) -> list[dict[str, Any]]:
     rows = run.requests.select(["time_ns", "latency_ns", "outcome"]).to_pylist()
     return [row for row in rows if begin <= row["time_ns"] < end]
@@ -348,6 +376,13 @@ ROWS = (
     Row("stuck_launch", "promises", "never-up", "launch_stuck", events("launch_stuck"), 4, 1, 1, settles=-1),
     Row("stale_listing", "promises", "old-list", "launched", events("launched"), 8, 2, 3, settles=-1),
     Row("stuck_termination", "promises", "lives-on", "termination_stuck", events("termination_stuck"), 9, 1, 4, settles=1),
+    Row("bandwidth", "links", "narrow", "p50, ms", latency(0.5), 2, 15, _MS, 0.3),
+    Row("slicer", "links", "sliced", "p50, ms", latency(0.5), 2, 50, _MS, 0.3),
+    Row("timeout", "links", "stopped", "upstream_reset, %", outcome("upstream_reset"), 2, 75, 15),
+    Row("reset", "links", "resets", "refused, %", outcome("refused"), 2, 90, 10),
+    Row("slow_close", "links", "lingering", "descriptors", descriptors, 2, 10, 12, 0.3),
+    Row("limit_data", "links", "short", "refused, %", outcome("refused"), 2, 30, 8),
+    Row("partition", "links", "deaf", "upstream_timeout, %", outcome("upstream_timeout"), 2, 75, 20),
     Row("boot_failure", "cloud", "boots-fail", "boot_failed", events("boot_failed"), 6, 1, 1, settles=-1),
 )  # fmt: skip
 """Every type that flies has a row."""
