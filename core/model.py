@@ -208,7 +208,8 @@ class SourceSpec:
 @dataclass(frozen=True, slots=True)
 class AutoscalerSpec:
     """The autoscaler around the policy; see docs/scenarios.md for each field. *delay*: how much later than its turn it looks and acts. *affordable*: how
-    many instances the cap on cost pays for at a time. *adopts_orphans*: an instance of ours in nobody's books is taken over, not ended.
+    many instances the cap on cost pays for at a time. *adopts_orphans*: an instance of ours in nobody's books is taken over, not ended; *leaves_orphans*: it is
+    neither, for launches are noted afterwards only. *missing_is_zero*: a server without a usable sample counts as idle. *leased*: only the holder of the lease acts.
     """
 
     policy: AnyPolicy
@@ -228,6 +229,9 @@ class AutoscalerSpec:
     victims: str = "youngest"
     adopts_orphans: bool = True
     dry_run: bool = False
+    leaves_orphans: bool = False
+    missing_is_zero: bool = False
+    leased: bool = True
 
 
 @dataclass(frozen=True, slots=True)

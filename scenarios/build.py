@@ -170,7 +170,10 @@ def _autoscaler(document: Document) -> AutoscalerSpec | None:
         trust_foreign=scaler.foreign == "trust",
         affordable=or_none(affordable(document)),
         victims=scaler.victims,
-        adopts_orphans=scaler.orphans == "adopt",
+        adopts_orphans=scaler.orphans != "terminate",
+        leaves_orphans=scaler.orphans == "leave",
+        missing_is_zero=scaler.missing_samples == "zero",
+        leased=scaler.lease == "held",
         dry_run=scaler.dry_run,
     )
 

@@ -1,6 +1,7 @@
 """The autoscaler in the rehearsal: core.scaling's driver on the timeline, with its deaths and returns."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from ..core.lifecycle import READY, State
@@ -16,6 +17,10 @@ from .troubles import REGISTRY_TIMEOUT
 OWNER = "autoscaler"
 
 
+class _DiedLaunching(Exception):
+    """The process died between a launch and its note of it."""
+
+
 class Scaling:
     """Implements core.scaling_world.World."""
 
@@ -24,6 +29,7 @@ class Scaling:
         self.control = control
         self._crashes = 0
         self._down = 0
+        self._armed: list[str] = []
         self._driver = self._new_driver()
 
     def _new_driver(self) -> ScalingDriver:
@@ -38,8 +44,15 @@ class Scaling:
         """The process dies, with all that it knew."""
         self._down += 1
 
-    def restart(self) -> None:
-        """A new process takes over; it has to wait for the old one's lease to run out."""
+    def crash_at_launch(self, cause: str) -> None:
+        """The process dies at its next launch: the cloud has granted it, and nothing is noted."""
+        self._armed.append(cause)
+
+    def restart(self, cause: str = "") -> None:
+        """A new process takes over; it has to wait for the old one's lease to run out. It never died of a *cause* that still waits for a launch."""
+        if cause in self._armed:
+            self._armed.remove(cause)
+            return
         self._down -= 1
         if self._down:
             return
@@ -65,7 +78,8 @@ class Scaling:
             except RegistryError as error:
                 self._driver.unreachable(now, str(error))
             else:
-                self._driver.turn(now)
+                with suppress(_DiedLaunching):
+                    self._driver.turn(now)
 
     # The driver's world.
 
@@ -80,6 +94,10 @@ class Scaling:
     def launched(self, instance: CloudInstance) -> None:
         """See core.scaling_world.World."""
         self.control.boot(self.control.granted(instance))
+        if self._armed:
+            self._down += len(self._armed)
+            self._armed = []
+            raise _DiedLaunching
 
     def terminate(self, number: int, provider_id: str, reason: str) -> None:
         """See core.scaling_world.World."""

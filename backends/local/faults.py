@@ -28,6 +28,10 @@ def check_faults(fleet: FleetSpec, elsewhere: bool = False) -> None:
             raise UsageError(
                 f"fault {fault.name}: {fault.type} cannot be flown yet; expected one of {', '.join(sorted(FLYING))}"
             )
+        if fault.type == "autoscaler_crash" and fault.word("during"):
+            raise UsageError(
+                f"fault {fault.name}: a crash during a launch cannot be flown; expected no attribute during"
+            )
 
 
 class FlightFaults:

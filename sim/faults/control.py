@@ -17,7 +17,10 @@ class ControlFaults:
         """See Family."""
         if fault.type == "autoscaler_crash":
             assert self._scaling is not None, "a crash of an autoscaler that is not there"
-            self._scaling.crash()
+            if fault.word("during"):
+                self._scaling.crash_at_launch(fault.name)
+            else:
+                self._scaling.crash()
         elif fault.type == "monitor_silent":
             self._troubles.silent.update(targets)
         else:
@@ -27,7 +30,7 @@ class ControlFaults:
         """See Family."""
         if fault.type == "autoscaler_crash":
             assert self._scaling is not None, "the return of an autoscaler that is not there"
-            self._scaling.restart()
+            self._scaling.restart(fault.name)
         elif fault.type == "monitor_silent":
             self._troubles.silent.subtract(targets)
         else:
