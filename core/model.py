@@ -209,7 +209,7 @@ class SourceSpec:
 class AutoscalerSpec:
     """The autoscaler around the policy; see docs/scenarios.md for each field. *delay*: how much later than its turn it looks and acts. *affordable*: how
     many instances the cap on cost pays for at a time. *adopts_orphans*: an instance of ours in nobody's books is taken over, not ended; *leaves_orphans*: it is
-    neither, for launches are noted afterwards only. *missing_is_zero*: a server without a usable sample counts as idle. *leased*: only the holder of the lease acts.
+    neither, for launches are noted afterwards only. *missing_is_zero*: a server without a usable sample counts as idle.
     """
 
     policy: AnyPolicy
@@ -231,7 +231,6 @@ class AutoscalerSpec:
     dry_run: bool = False
     leaves_orphans: bool = False
     missing_is_zero: bool = False
-    leased: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,7 @@ class ScalingDriver:
 
     def release(self) -> None:
         """Give the lease back, so that a successor need not wait for its end. Raises RegistryError."""
-        if self._token >= 0 and self.spec.leased:
+        if self._token >= 0:
             self._registry.acquire_lease(self._owner, 1)
 
     # A turn.
@@ -162,8 +162,8 @@ class ScalingDriver:
         return decision
 
     def _acquire(self, now: int) -> bool:
-        """Take the lease, or renew it; False while somebody else has it. Without leases nobody is ever fenced off."""
-        token = self._registry.acquire_lease(self._owner, self._lease) if self.spec.leased else 0
+        """Take the lease, or renew it; False while somebody else has it."""
+        token = self._registry.acquire_lease(self._owner, self._lease)
         if token is None:
             return False
         if token != self._token:

@@ -173,7 +173,6 @@ def _autoscaler(document: Document) -> AutoscalerSpec | None:
         adopts_orphans=scaler.orphans != "terminate",
         leaves_orphans=scaler.orphans == "leave",
         missing_is_zero=scaler.missing_samples == "zero",
-        leased=scaler.lease == "held",
         dry_run=scaler.dry_run,
     )
 

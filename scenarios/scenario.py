@@ -22,7 +22,7 @@ from .yaml_source import read_yaml
 LIBRARY = Path(__file__).parent / "library"
 SIZE_LIMIT = 4 * 2**20
 
-_SINCE = ("victims", "orphans", "dry_run", "missing_samples", "lease")
+_SINCE = ("victims", "orphans", "dry_run", "missing_samples")
 """Settings of the autoscaler that came later: by default they are as if they were not."""
 
 

@@ -73,10 +73,6 @@ class AutoscalerModel(Model):
         "unknown",
         description="a server without a usable sample: `unknown` (never idle), or `zero`, as for who reads a missing key as 0: idle",
     )
-    lease: Literal["held", "none"] = Field(
-        "held",
-        description="`held`: only one autoscaler at a time acts, the holder of a lease in the registry; `none`: whoever runs acts, as in the classic fleet",
-    )
     dry_run: bool = Field(False, description="decide and record it, but launch, drain and terminate nothing")
     reconcile_interval: Duration = Field(
         60_000_000_000, gt=0, description="how often the cloud's list is compared with the autoscaler's books"
