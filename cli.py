@@ -50,6 +50,7 @@ from .cli_flight import register as register_roles
 from .cli_fuzz import register as register_fuzz
 from .cli_import import register as register_import
 from .cli_policies import register as register_policies
+from .cli_search import register as register_search
 from .cli_shared import (
     BACKEND,
     DIFFERS,
@@ -327,6 +328,7 @@ register_builds(app)
 register_deploys(app)
 register_fleet(app)
 register_fuzz(app)
+register_search(app)
 
 
 @app.command(epilog="Example: windtunnel verify runs/monkey --engine simpy")

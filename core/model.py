@@ -279,6 +279,14 @@ class SloSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class InvariantSpec:
+    """Something of core.invariants that must hold, and its bound (ns or a number; 0: it has none)."""
+
+    name: str
+    bound: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class FleetSpec:
     """The whole fleet and what will happen to it: all that a world needs besides the planned requests. *host_cores*: what all servers' cores and the
     proxy share, -1: each has its own."""
@@ -305,6 +313,7 @@ class FleetSpec:
     slos: tuple[SloSpec, ...] = ()
     alerts: tuple[AlertSpec, ...] = ()
     expects: tuple[ExpectSpec, ...] = ()
+    invariants: tuple[InvariantSpec, ...] = ()
     versions: tuple[VersionSpec, ...] = ()
     """By index; 0 runs at the start. None: there are no deploys."""
     deploys: tuple[DeploySpec, ...] = ()

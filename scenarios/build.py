@@ -32,8 +32,8 @@ DEFAULT_DRAIN = 30 * SECOND
 """How long a run drains when some client has no timeout."""
 
 
-def compile_plan(scenario: Scenario) -> Plan:
-    """The plan of *scenario* under its seed."""
+def compile_plan(scenario: Scenario, fingerprint: str | None = None) -> Plan:
+    """The plan of *scenario* under its seed; *fingerprint*: its hash, or something in its place where nobody looks at it."""
     document = scenario.document
     traffic = Sources(scenario)
     for number, entry in enumerate(document.traffic):
@@ -43,7 +43,9 @@ def compile_plan(scenario: Scenario) -> Plan:
     if document.fleet.app.command is not None:
         directory = (scenario.folder / (document.fleet.app.directory or "")).resolve()
         program = Program(tuple(document.fleet.app.command), directory)
-    return Plan(fleet, tuple(traffic.open), tuple(traffic.mixes), scenario.fingerprint(), program)
+    return Plan(
+        fleet, tuple(traffic.open), tuple(traffic.mixes), fingerprint or scenario.fingerprint(), program
+    )
 
 
 def _fleet(document: Document, traffic: Sources) -> FleetSpec:
@@ -72,6 +74,7 @@ def _fleet(document: Document, traffic: Sources) -> FleetSpec:
         slos=tuple(_slo(slo, document, traffic) for slo in document.slo),
         alerts=alert_specs(document),
         expects=expect_specs(document),
+        invariants=() if document.invariants is None else document.invariants.specs(),
         versions=version_specs(document),
         deploys=deploy_specs(document),
         header_sets=tuple(traffic.header_sets),

@@ -123,14 +123,15 @@ class Scenario:
     def fingerprint(self) -> str:
         """A hash of all that can change a result.
 
-        Not in it: the seed, which is stated beside it, what is only told of a profile's machine, and which backends stand for Redis and EC2 (or the account to fly on), for those must not change anything,
+        Not in it: the seed, which is stated beside it, what a search may vary and what must hold besides objectives, what is only told of a profile's machine, and which backends stand for Redis and EC2 (or the account to fly on), for those must not change anything,
         programs of the user's own, which a rehearsal does not run, who is told of alerts, what to think of samples without a time, which it does not have,
         and what an instance costs where nothing looks at it.
         Files count by their (unpacked) content, not by their name.
         """
         data = self.resolved()
         del data["seed"]
-        data.pop("description", None)
+        for told in ("description", "search", "invariants"):
+            data.pop(told, None)
         if self.document.profile is not None:
             for told in self.document.profile.told():
                 data["profile"].pop(told, None)

@@ -17,7 +17,9 @@ from .schema_base import Model, Name
 from .schema_deploys import Deploy, Version
 from .schema_faults import Fault
 from .schema_fleet import Endpoint, Fleet
+from .schema_invariants import Invariants
 from .schema_policies import Policy
+from .schema_search import Search
 from .schema_traffic import Traffic
 from .units import (
     Duration,
@@ -170,4 +172,10 @@ class Document(Model):
     )
     expect: list[Expectation] = Field(
         [], description="what is expected of alerts; what does not come true makes the exit code 3"
+    )
+    invariants: Invariants | None = Field(
+        None, description="what must hold besides the objectives; omitted: nothing"
+    )
+    search: Search | None = Field(
+        None, description="what `windtunnel search` may vary and is to break; it changes no replay"
     )

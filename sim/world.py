@@ -11,7 +11,7 @@ from ..backends.registry import RedisRegistry
 from ..core.errors import UsageError
 from ..core.events import FORMAT
 from ..core.model import FleetSpec
-from ..core.ports import Cloud, Sink
+from ..core.ports import Cloud, Registry, Sink
 from ..scenarios.plan import BLOCK, Plan
 from ..scenarios.scenario import Scenario
 from .control import ControlPlane
@@ -99,26 +99,9 @@ class Simulation:
             provider = stack.enter_context(_cloud(self.cloud, fleet, timeline))
             stack.enter_context(_few_collections())
 
-            sink.event(0, "run", {"scenario": fleet.name, "scenario_hash": plan.fingerprint, "seed": fleet.seed,
-                                  "duration": fleet.duration, "format": FORMAT})  # fmt: skip
             plane = self._plane(plan, timeline, sink, block)
             registry = RedisRegistry(redis, fleet.key_prefix)
-            control = ControlPlane(fleet, timeline, plane, registry, provider, sink)
-            if progress is not None:
-                control.each_second = lambda now: progress(now, fleet.duration)
-            scaling = None if fleet.autoscaler is None else Scaling(fleet.autoscaler, control)
-            faults = Faults(control, scaling, redis.flushall)
-            control.begin()
-            faults.begin()
-            if scaling is not None:
-                timeline.env.process(scaling.process())
-            if fleet.deploys:
-                timeline.env.process(Deploys(control, scaling).process())
-            plane.begin()
-            timeline.run(control.finished, plane.advance)
-            plane.end()
-            end = timeline.now()
-            return Ended(end, control.instances.paid_ns(end))
+            return conduct(plan, timeline, plane, registry, provider, sink, redis.flushall, progress=progress)
 
     def _plane(self, plan: Plan, timeline: Timeline, sink: Sink, block: int) -> Plane:
         if self.engine == "simpy":
@@ -126,6 +109,32 @@ class Simulation:
         from .kernel.plane import KernelPlane
 
         return KernelPlane(plan, sink, sink.event, timeline.set_now, block)
+
+
+def conduct(
+    plan: Plan, timeline: Timeline, plane: Plane, registry: Registry, cloud: Cloud, sink: Sink,
+    flush: Callable[[], Any], *, scaling: type[Scaling] = Scaling, progress: Progress | None = None,
+) -> Ended:  # fmt: skip
+    """Let everything that *plan* says happen to *plane* and what surrounds it. *flush* empties the registry."""
+    fleet = plan.fleet
+    sink.event(0, "run", {"scenario": fleet.name, "scenario_hash": plan.fingerprint, "seed": fleet.seed,
+                          "duration": fleet.duration, "format": FORMAT})  # fmt: skip
+    control = ControlPlane(fleet, timeline, plane, registry, cloud, sink)
+    if progress is not None:
+        control.each_second = lambda now: progress(now, fleet.duration)
+    scaler = None if fleet.autoscaler is None else scaling(fleet.autoscaler, control)
+    faults = Faults(control, scaler, flush)
+    control.begin()
+    faults.begin()
+    if scaler is not None:
+        timeline.env.process(scaler.process())
+    if fleet.deploys:
+        timeline.env.process(Deploys(control, scaler).process())
+    plane.begin()
+    timeline.run(control.finished, plane.advance)
+    plane.end()
+    end = timeline.now()
+    return Ended(end, control.instances.paid_ns(end))
 
 
 @contextmanager

@@ -140,6 +140,8 @@ def with_rings(w: World) -> World:
 
 def with_apps(w: World, numbers: int) -> World:
     """The same world with rows for instances up to *numbers*."""
+    if 0 < numbers < len(w.apps):
+        return w
     fresh = np.zeros(max(numbers + 1 - len(w.apps), 0), layout.APP)
     for name in ("slot", *APP_LISTS):
         fresh[name] = -1
