@@ -138,6 +138,21 @@ FAULTS: Final[dict[str, FaultType]] = {
         see="No decision meanwhile; afterwards it adopts what the cloud lists, and knows from registry and samples who serves and who drains.",
         attributes=(("during", Attribute("word", "`launch`: not at once, but when the cloud has granted its next launch, before that is noted; if none comes in time, not at all", "", ("launch",))),),
     ),
+    "second_autoscaler": FaultType(
+        "control", ("autoscaler",),
+        does="A second autoscaler of the same fleet begins, with empty books. With `lease: shared` it asks for the same lease; with `lease: none` it has one of its own (another key prefix, an older release), so that both act. When the fault is over its process dies.",
+        see="Shared: nothing, until the first one dies or hangs for longer than its lease: then the second adopts the fleet. None: both answer the same load, so the fleet grows and shrinks twice as far, again and again, and each takes what the other launched for its own at its next reconciliation.",
+        attributes=(
+            ("lease", Attribute("word", "`shared` or `none`", "shared", ("shared", "none"))),
+            ("offset", Attribute("duration", "its turns come so much later than the first one's, less than an interval; 0: half an interval", 0)),
+        ),
+    ),
+    "autoscaler_pause": FaultType(
+        "control", ("autoscaler",),
+        does="The autoscaler's process hangs (SIGSTOP) and goes on afterwards, with what it knew. `caught: deciding`: it is in the middle of its next turn, has decided, and carries that out when it goes on.",
+        see="No decision meanwhile. If its lease has run out and another one has taken it, it is fenced off before it does anything, and begins anew; if nobody has, it goes on at once.",
+        attributes=(("caught", Attribute("word", "where in its work it hangs: `between` turns or `deciding`", "between", ("between", "deciding"))),),
+    ),
     "monitor_silent": FaultType(
         "control", SERVERS,
         does="The servers' monitors write nothing.",

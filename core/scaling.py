@@ -18,10 +18,11 @@ It may die between any two calls, and a call that failed may have had its effect
 """
 
 import zlib
+from collections.abc import Iterator
 
 from .alerts import FIRED, Alerts, AlertSpec
 from .autoscaler import Autoscaler
-from .limits import HINDRANCES
+from .decision_log import DecisionLog
 from .model import NONE, SECOND, AutoscalerSpec
 from .policies.memory import read_memory, write_memory
 from .policies.view import NOTHING
@@ -72,8 +73,7 @@ class ScalingDriver:
         self._dry_run = dry_run or spec.dry_run
         self._lease = max(LEASE_TTL, 3 * spec.interval)
         self._needs_proxy = spec.policy.needs_proxy or any(alert.when.needs_proxy for alert in alerts)
-        self._reason = ""
-        self._proposed: tuple[object, ...] = ()
+        self._log = DecisionLog(world.emit)
         self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -94,19 +94,23 @@ class ScalingDriver:
 
     def turn(self, now: int) -> Decision:
         """Observe, decide, act, at *now* (ns). Without lease, registry or cloud it decides nothing, and the reason says so."""
+        return [*self.steps(now)][-1]
+
+    def steps(self, now: int) -> Iterator[Decision]:
+        """The turn in steps, for a process that may hang in its middle: what is decided comes before anything of it is carried out, what became of it comes last."""
         try:
-            return self._turn(now)
+            yield from self._turn(now)
         except _Fenced:
             self._begin_anew()
-            return self._nothing(now, NO_LEASE)
+            yield self._nothing(now, NO_LEASE)
         except RegistryError as error:
             # Whatever was under way may have had its effect, and a registry that comes back may have lost everything.
             self._renew = now
             self._reconciled = -1
             self._saved = None
-            return self.unreachable(now, str(error))
+            yield self.unreachable(now, str(error))
         except CloudError as error:
-            return self._hold(now, REFUSED, str(error))
+            yield self._hold(now, REFUSED, str(error))
 
     def unreachable(self, now: int, error: str) -> Decision:
         """The registry cannot be reached at *now*: nobody's silence means anything."""
@@ -120,16 +124,18 @@ class ScalingDriver:
 
     # A turn.
 
-    def _turn(self, now: int) -> Decision:
+    def _turn(self, now: int) -> Iterator[Decision]:
         if not self._dry_run and now >= self._renew and not self._acquire(now):
             # What fires by then is in the registry.
             self._alerts = Alerts(self._alerts.specs)
-            return self._nothing(now, NO_LEASE)
+            yield self._nothing(now, NO_LEASE)
+            return
         due = self._reconciled < 0 or now - self._reconciled >= self.spec.reconcile_interval
         if due and now >= self._lists.after:
             self._reconcile(now)
         if self._reconciled < 0:
-            return self._hold(now, REFUSED, "its list is not asked for again yet")
+            yield self._hold(now, REFUSED, "its list is not asked for again yet")
+            return
         servers = self._without_the_ended(now, self._registry.servers())
         updating = self._registry.updating()
         addresses = {*servers.serving, *servers.canary, *servers.standby, *updating, *self.engine.watched()}
@@ -141,18 +147,17 @@ class ScalingDriver:
             for event, fields in self._alerts.judge(decision.view, self._orphans):
                 self._world.emit("alert" if event == FIRED else "alert_over", fields)
             self._orphans = ()
+        yield decision
         if self._dry_run:
-            self._log_proposal(decision)
+            self._log.proposed(decision, self.engine.last_action)
         else:
             self._act(now, decision)
-        return decision
+        yield decision
 
     def _hold(self, now: int, reason: str, error: str) -> Decision:
         """Without registry or cloud the autoscaler does nothing, and says so once."""
         self._alerts.blind()
-        if self._reason != reason:
-            self._reason = reason
-            self._world.emit("decision", {"reason": reason, "error": error})
+        self._log.held(reason, error)
         return self._nothing(now, reason)
 
     def _nothing(self, now: int, reason: str) -> Decision:
@@ -234,22 +239,6 @@ class ScalingDriver:
         self._left = found
         return found
 
-    def _log(self, decision: Decision) -> None:
-        """A line for each decision that does something, or that something begins to prevent."""
-        # Of a combined policy the part comes first: "panic: unknown".
-        hinders = decision.reason.rpartition(": ")[2] in HINDRANCES
-        news = hinders and decision.reason != self._reason
-        self._reason = decision.reason
-        if decision.actions or news:
-            fields = {"desired": decision.desired, "actual": decision.actual, "reason": decision.reason}
-            self._world.emit("decision", {**fields, "actions": len(decision.actions)})
-
-    def _log_proposal(self, decision: Decision) -> None:
-        """Nothing is carried out in a dry run, so that some is proposed at each tick: a line when it is another than before."""
-        before, self._proposed = self._proposed, (self.engine.last_action, decision.actions)
-        if self._proposed != before or not decision.actions:
-            self._log(decision)
-
     # What is remembered.
 
     def _save(self, now: int) -> None:
@@ -329,7 +318,7 @@ class ScalingDriver:
         if decision.actions:
             self._remembered = self.engine.memory
         self._save(now)
-        self._log(decision)
+        self._log.decided(decision)
         refused: set[type] = set()
         for action in decision.actions:
             if type(action) in refused:

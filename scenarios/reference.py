@@ -136,12 +136,20 @@ def faults_markdown() -> str:
             takes += ["`stream`"] * fault.stream
             takes += [
                 f"`{key}` ({UNITS.get(attribute.unit, attribute.unit)}: {attribute.meaning}"
-                + ("" if attribute.default in (None, "") else f"; {attribute.default:g} if omitted")
+                + (
+                    ""
+                    if attribute.default in (None, "")
+                    else f"; {_value_omitted(attribute.default)} if omitted"
+                )
                 + ")"
                 for key, attribute in fault.attributes
             ]
             lines += [f"Takes {', '.join(takes)}.", ""]
     return "\n".join(lines)
+
+
+def _value_omitted(value: str | float | None) -> str:
+    return f"`{value}`" if isinstance(value, str) else f"{value:g}"
 
 
 def library_markdown(scenarios: Mapping[str, Document]) -> str:

@@ -16,6 +16,7 @@ from .problems import Path, nearest
 from .rate_file import RateFileError, read_rates
 from .schema import Document
 from .schema_base import StageRate
+from .schema_faults import parse_attributes
 from .schema_policy_simple import SimplePolicy
 from .schema_policy_step import StepPolicy
 from .schema_policy_target_tracking_aws import TargetTrackingAwsPolicy
@@ -189,6 +190,10 @@ def _faults(document: Document) -> Iterator[Found]:
                 yield (*where, "type"), f"expected a cache to flush: dependency {name or known[0]!r} has none"
         if fault.role == "autoscaler" and document.autoscaler is None:
             yield (*where, "type"), f"expected an autoscaler for {fault.type}: the scenario has none"
+        if fault.type == "second_autoscaler" and document.autoscaler is not None:
+            offset = parse_attributes(fault.type, fault.attributes)["offset"]
+            if float(offset) >= document.autoscaler.interval:
+                yield (*where, "attributes", "offset"), "expected less than autoscaler.interval"
         peer = fault.attributes.get("from")
         peers = {"proxy": ("clients", "registry"), "autoscaler": ("registry",)}.get(
             fault.role, ("proxy", "registry")

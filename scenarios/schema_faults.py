@@ -16,6 +16,7 @@ Type = Literal[
     "registry_slow", "registry_flush", "boot_failure", "slow_boot", "capacity_error", "api_throttling",
     "autoscaler_crash", "monitor_silent", "monitor_stuck", "proxy_restart", "dependency_down",
     "dependency_slow", "cache_flush",
+    "second_autoscaler", "autoscaler_pause",
 ]  # fmt: skip
 Role = Literal["app", "canary", "standby", "proxy", "autoscaler", "registry", "cloud", "dependency"]
 assert set(Type.__args__) == set(FAULTS)  # type: ignore[attr-defined]

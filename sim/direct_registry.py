@@ -7,8 +7,9 @@ write to Redis beside us, cannot exist here.
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
-from ..core.ports import ProxyLoad, Sample, Servers, State
+from ..core.ports import ProxyLoad, Registry, Sample, Servers, State
 from ..core.tallies import Tallies
 
 _NANOS_PER_MS = 1_000_000
@@ -21,10 +22,13 @@ class DirectRegistry:
 
     def __init__(self, now: Callable[[], int]) -> None:
         self._now = now
+        self._apart: dict[str, DirectRegistry] = {}
         self.flush()
 
     def flush(self) -> None:
         """Forget everything."""
+        for own in self._apart.values():
+            own.flush()
         self._listed: dict[str, str] = {}
         self._servers: Servers | None = None
         self._samples: dict[str, Sample] = {}
@@ -38,6 +42,10 @@ class DirectRegistry:
         self._lease: tuple[str, int] | None = None
         self._fence = 0
         self._states: dict[str, dict[str, int | str]] = {}
+
+    def apart(self, name: str) -> Registry:
+        """A way to this registry with a lease, a fence and roles' states of its own, the same for the same *name*."""
+        return cast(Registry, Apart(self, self._apart.setdefault(name, DirectRegistry(self._now))))
 
     def register(self, address: str, role: str) -> None:
         """See core.ports.Registry."""
@@ -152,6 +160,19 @@ class DirectRegistry:
         """See core.ports.Registry; text that is a whole number comes back as one."""
         held = self._states.get(name, {})
         return {field: _number_or_text(value) for field, value in sorted(held.items())}
+
+
+class Apart:
+    """What is *shared*, but for the lease, its fence and roles' states, which are those of *own*."""
+
+    def __init__(self, shared: DirectRegistry, own: DirectRegistry) -> None:
+        self._shared = shared
+        self.acquire_lease = own.acquire_lease
+        self.save_state = own.save_state
+        self.load_state = own.load_state
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._shared, name)
 
 
 def _number_or_text(value: int | str) -> int | str:

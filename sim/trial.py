@@ -87,7 +87,9 @@ def rehearse(plan: Plan, sink: Sink) -> Ended:
     registry = DirectRegistry(timeline.now)
     plane = KernelPlane(plan, sink, sink.event, timeline.set_now)
     cloud = Overlay(MemoryCloud(timeline.now), timeline.now, plan.fleet.pending)
-    return conduct(plan, timeline, plane, registry, cloud, sink, registry.flush, scaling=_Silent)
+    return conduct(
+        plan, timeline, plane, registry, cloud, sink, registry.flush, registry.apart, scaling=_Silent
+    )
 
 
 def tried(plan: Plan) -> Trace:

@@ -101,7 +101,10 @@ class Simulation:
 
             plane = self._plane(plan, timeline, sink, block)
             registry = RedisRegistry(redis, fleet.key_prefix)
-            return conduct(plan, timeline, plane, registry, provider, sink, redis.flushall, progress=progress)
+            return conduct(
+                plan, timeline, plane, registry, provider, sink, redis.flushall,
+                lambda apart: RedisRegistry(redis, fleet.key_prefix, apart), progress=progress,
+            )  # fmt: skip
 
     def _plane(self, plan: Plan, timeline: Timeline, sink: Sink, block: int) -> Plane:
         if self.engine == "simpy":
@@ -113,9 +116,9 @@ class Simulation:
 
 def conduct(
     plan: Plan, timeline: Timeline, plane: Plane, registry: Registry, cloud: Cloud, sink: Sink,
-    flush: Callable[[], Any], *, scaling: type[Scaling] = Scaling, progress: Progress | None = None,
+    flush: Callable[[], Any], apart: Callable[[str], Registry], *, scaling: type[Scaling] = Scaling, progress: Progress | None = None,
 ) -> Ended:  # fmt: skip
-    """Let everything that *plan* says happen to *plane* and what surrounds it. *flush* empties the registry."""
+    """Let everything that *plan* says happen to *plane* and what surrounds it. *flush* empties the registry, *apart* is a way to it with a lease and states of its own."""
     fleet = plan.fleet
     sink.event(0, "run", {"scenario": fleet.name, "scenario_hash": plan.fingerprint, "seed": fleet.seed,
                           "duration": fleet.duration, "format": FORMAT})  # fmt: skip
@@ -123,7 +126,7 @@ def conduct(
     if progress is not None:
         control.each_second = lambda now: progress(now, fleet.duration)
     scaler = None if fleet.autoscaler is None else scaling(fleet.autoscaler, control)
-    faults = Faults(control, scaler, flush)
+    faults = Faults(control, scaler, flush, apart)
     control.begin()
     faults.begin()
     if scaler is not None:

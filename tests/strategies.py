@@ -381,7 +381,14 @@ FAULT = st.one_of(
     at_once("proxy_restart", attributes=st.sampled_from([{}, {"after": "200ms"}])),
 )  # fmt: skip
 OF_DEPENDENCY = st.one_of(lasting("dependency_down"), lasting("dependency_slow", attributes=FACTOR))
-OF_AUTOSCALER = lasting("autoscaler_crash")
+OF_AUTOSCALER = st.one_of(
+    lasting("autoscaler_crash"),
+    lasting(
+        "second_autoscaler",
+        attributes=st.sampled_from([{}, {"lease": "none"}, {"lease": "none", "offset": "100ms"}]),
+    ),
+    lasting("autoscaler_pause", attributes=st.sampled_from([{}, {"caught": "deciding"}])),
+)
 
 
 PROFILE = st.one_of(

@@ -8,6 +8,7 @@ from ...core.faults import ALL, FAULTS, SERVERS
 from ...core.lifecycle import ALIVE, State
 from ...core.model import SECOND, FaultSpec
 from ...core.order import Kind
+from ...core.ports import Registry
 from ..control import ControlPlane, Process
 from ..instances import Instance
 from ..scaling import Scaling
@@ -24,9 +25,12 @@ _STATES = {"app": State.SERVING, "canary": State.CANARY, "standby": State.STANDB
 
 
 class Faults:
-    """Drives the families; hears of instances that come up, for faults that hit all of a role. *flush* empties the registry."""
+    """Drives the families; hears of instances that come up, for faults that hit all of a role. *flush* empties the registry, *apart* is another way to it (see ControlFaults)."""
 
-    def __init__(self, control: ControlPlane, scaling: Scaling | None, flush: Callable[[], Any]) -> None:
+    def __init__(
+        self, control: ControlPlane, scaling: Scaling | None, flush: Callable[[], Any],
+        apart: Callable[[str], Registry],
+    ) -> None:  # fmt: skip
         self.control = control
         self._servers = ServerFaults(control)
         self._families: dict[str, Family] = {
@@ -34,7 +38,7 @@ class Faults:
             "links": LinkFaults(control),
             "registry": RegistryFaults(control, flush),
             "cloud": CloudFaults(control),
-            "control": ControlFaults(control, scaling),
+            "control": ControlFaults(control, scaling, apart),
             "proxy": ProxyFaults(control),
             "dependencies": DependencyFaults(control),
         }
