@@ -83,6 +83,7 @@ from .scenarios.problems import Problem, ScenarioError
 from .scenarios.profile import read_profile
 from .scenarios.reference import reference_markdown
 from .scenarios.scenario import Scenario
+from .scenarios.scenario import gallery
 from .scenarios.scenario import library as library_scenarios
 from .scenarios.schema import Document
 from .terminal import err, out, print_verdict, progress
@@ -125,9 +126,9 @@ def main() -> None:
 
 @app.command(epilog="Example: windtunnel scenarios")
 def scenarios() -> None:
-    """List the scenarios of the library."""
+    """List the scenarios of the library, and the planted weaknesses of the gallery."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for name, path in library_scenarios().items():
+    for name, path in {**library_scenarios(), **gallery()}.items():
         text = yaml.safe_load(path.read_text(encoding="utf-8")).get("description", "")
         first = " ".join(text.split()).partition(". ")[0].removesuffix(".")
         table.add_row(escape(name), escape(f"{first}."))
