@@ -6,6 +6,7 @@ Here they are put together. Candidates are proposed and judged in batches of a f
 
 import gc
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from .core.errors import UsageError
@@ -17,6 +18,7 @@ from .core.search.states import states_of
 from .core.slo import judge
 from .parallel import Workers
 from .scenarios.build import compile_plan
+from .scenarios.plan import Plan
 from .scenarios.problems import ScenarioError
 from .scenarios.scenario import Scenario
 from .scenarios.search_parts import Goal
@@ -93,7 +95,7 @@ def search_scenario(
         raise UsageError(f"expected at least 1 job, got {jobs}")
     result = Searched(space, nearest=(0.0,) * len(space.goals))
     limit = space.search.budget if budget is None else budget
-    with Workers(jobs, _prepare, scenario) as workers:
+    with _collections_as_before(), Workers(jobs, _prepare, scenario) as workers:
         run = _Search(result, workers, limit, Guide(space.space, seed, guided, first), every, told)
         try:
             run.explore()
@@ -176,6 +178,17 @@ class _Search:
         )
 
 
+@contextmanager
+def _collections_as_before() -> Iterator[None]:
+    """One job works in this process: what it does to the collector of garbage is undone."""
+    before = gc.get_threshold()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
+
+
 # In each process.
 
 _bench: "_Bench | None" = None
@@ -183,13 +196,15 @@ _bench: "_Bench | None" = None
 
 def _prepare(scenario: Scenario) -> None:
     global _bench
+    from .sim import trial
     from .sim.kernel.compiled import prepare
 
     prepare()
-    _bench = _Bench(SearchSpace(scenario))
+    _bench = _Bench(SearchSpace(scenario), trial.tried)
     # What is there now stays; what experiments leave behind in cycles is collected now and then.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(500_000, 20, 100)
 
 
 def _judge_all(candidates: Sequence[Candidate]) -> list[Score]:
@@ -200,14 +215,13 @@ def _judge_all(candidates: Sequence[Candidate]) -> list[Score]:
 class _Bench:
     """Where candidates are tried."""
 
-    def __init__(self, space: SearchSpace) -> None:
+    def __init__(self, space: SearchSpace, rehearse: Callable[[Plan], Trace]) -> None:
         self._space = space
+        self._rehearse = rehearse
         self._tried = 0
 
     def judged(self, candidate: Candidate) -> Score:
         """Rehearse *candidate* and judge it."""
-        from .sim.trial import tried
-
         self._tried += 1
         if self._tried % _COLLECT == 0:
             gc.collect()
@@ -218,7 +232,7 @@ class _Bench:
             plan = compile_plan(variant, "search")
         except ScenarioError:
             return Score()
-        trace = tried(plan)
+        trace = self._rehearse(plan)
         return Score(tuple(ratio_of(goal, trace) for goal in self._space.goals), states_of(trace))
 
 

@@ -89,5 +89,7 @@ class Search(Model):
     @model_validator(mode="after")
     def _something(self) -> Self:
         if not self.vary and self.faults is None and self.seeds == 1:
-            raise FieldError("expected something to vary: vary, seeds or faults")
+            parts = ("vary", "seeds", "faults")
+            message = "expected something to vary: vary, seeds or faults"
+            raise FieldError(message, without=tuple((part,) for part in parts))
         return self

@@ -21,6 +21,9 @@ from .scaling import Scaling
 from .timeline import Timeline
 from .world import Ended, conduct
 
+_WINDOW = 8192
+"""Rows between the first request that is not finished and the next one: most experiments are short, and memory that is only cleared costs time."""
+
 
 class TraceSink:
     """Implements core.ports.Sink: keeps events and rows as they come, and no records of decisions."""
@@ -85,7 +88,7 @@ def rehearse(plan: Plan, sink: Sink) -> Ended:
     """Rehearse *plan* into *sink*, without records of decisions. The kernel must be prepared."""
     timeline = Timeline()
     registry = DirectRegistry(timeline.now)
-    plane = KernelPlane(plan, sink, sink.event, timeline.set_now)
+    plane = KernelPlane(plan, sink, sink.event, timeline.set_now, window=_WINDOW)
     cloud = Overlay(MemoryCloud(timeline.now), timeline.now, plan.fleet.pending)
     return conduct(
         plan, timeline, plane, registry, cloud, sink, registry.flush, registry.apart, scaling=_Silent
