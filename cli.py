@@ -82,8 +82,7 @@ from .scenarios.fit import draft
 from .scenarios.problems import Problem, ScenarioError
 from .scenarios.profile import read_profile
 from .scenarios.reference import reference_markdown
-from .scenarios.scenario import Scenario
-from .scenarios.scenario import gallery
+from .scenarios.scenario import Scenario, gallery
 from .scenarios.scenario import library as library_scenarios
 from .scenarios.schema import Document
 from .terminal import err, out, print_verdict, progress

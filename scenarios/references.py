@@ -6,7 +6,7 @@ from pathlib import Path as FilePath
 
 from ..core.model import SECOND
 from ..core.order import INDEX_BITS
-from . import alerting, custom_metrics, deploying, search_checks
+from . import alerting, custom_metrics, deploying, fault_order, search_checks
 from .access_log import read_access_log
 from .cost import cost_problems
 from .effort import notes as effort_notes
@@ -49,6 +49,7 @@ def check(document: Document, folder: FilePath) -> list[Found]:
         *_source_names(document, folder),
         *_slos(document),
         *_faults(document),
+        *fault_order.check(document),
         *_autoscaler(document),
         *_duplicates("alerts", [a.name for a in document.alerts], "name"),
         *alerting.check(document),
@@ -168,7 +169,7 @@ def _slos(document: Document) -> Iterator[Found]:
 def _faults(document: Document) -> Iterator[Found]:
     known = [d.name for d in document.fleet.dependencies]
     cached = [d.name for d in document.fleet.dependencies if d.cache]
-    numbered = [f.name for f in document.faults if f.every is not None]
+    numbered = [f.name for f in document.faults if f.repeats or f.after is not None]
     for index, fault in enumerate(document.faults):
         where = ("faults", index)
         stem, _, tail = fault.name.rpartition("#")

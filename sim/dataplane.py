@@ -44,6 +44,7 @@ class DataPlane:
         self.forwarding = self.proxy.forwarding
         self.servers: dict[int, AppServer] = {}
         self._disturbed: dict[int, tuple[float, float, int]] = {}
+        self._pressed: dict[int, int] = {}
         self.toxics = toxics.healthy(1)
         self.clients.toxics = self.forwarding.toxics = self.toxics
         self.dependencies = [
@@ -74,6 +75,7 @@ class DataPlane:
         server = self.servers[number] = AppServer(number, spec, self.timeline, self, build)
         if number in self._disturbed:
             server.disturb(*self._disturbed[number])
+        server.pressed = self._pressed.get(number, 0)
 
     def stop(self, number: int) -> int:
         """See sim.plane.Plane."""
@@ -130,6 +132,12 @@ class DataPlane:
         if self.servers[number].alive:
             self.servers[number].leak(size)
 
+    def press(self, number: int, size: int) -> None:
+        """See sim.plane.Plane."""
+        self._pressed[number] = size
+        if self.servers[number].alive:
+            self.servers[number].press(size)
+
     def free(self, number: int, share: float) -> int:
         """See sim.plane.Plane."""
         return self.servers[number].free(share)
@@ -138,6 +146,10 @@ class DataPlane:
         """See sim.plane.Plane."""
         self.toxics = toxics.with_link(self.toxics, number, toxic)
         self.clients.toxics = self.forwarding.toxics = self.toxics
+
+    def limit_descriptors(self, limit: int) -> None:
+        """See sim.plane.Plane."""
+        self.proxy.limit = limit
 
     def disturb_proxy(self, factor: float) -> None:
         """See sim.plane.Plane."""

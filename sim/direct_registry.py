@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
+from ..core.model import FaultSpec
 from ..core.ports import ProxyLoad, Registry, Sample, Servers, State
 from ..core.tallies import Tallies
 
@@ -160,6 +161,34 @@ class DirectRegistry:
         """See core.ports.Registry; text that is a whole number comes back as one."""
         held = self._states.get(name, {})
         return {field: _number_or_text(value) for field, value in sorted(held.items())}
+
+
+class DirectStore:
+    """Implements sim.registry_store.Store for a fleet to whose store nothing happens."""
+
+    def __init__(self, now: Callable[[], int]) -> None:
+        self._registry = DirectRegistry(now)
+        self.full = 0
+
+    def primary(self) -> DirectRegistry:
+        """See Store."""
+        return self._registry
+
+    def registry(self, reader: str, apart: str = "") -> Registry:
+        """See Store."""
+        return self._registry.apart(apart) if apart else self._registry
+
+    def flush(self) -> None:
+        """See Store."""
+        self._registry.flush()
+
+    def lag(self, fault: FaultSpec) -> None:
+        """See Store. There are no replicas."""
+        raise NotImplementedError(f"{fault.type} needs a store with replicas")
+
+    def catch_up(self, fault: FaultSpec) -> None:
+        """See Store."""
+        raise NotImplementedError(f"{fault.type} needs a store with replicas")
 
 
 class Apart:

@@ -110,13 +110,14 @@ class Scaling:
             if self._pauses and not self._deciding:
                 yield from self._hang()
             if not self._down:
-                yield from self._turn(timeline.now() - self.spec.delay)
+                yield from self._turn()
             turn = max(turn, (timeline.now() - first) // interval)
 
-    def _turn(self, now: int) -> Process:
-        driver = self._driver
+    def _turn(self) -> Process:
+        driver, control = self._driver, self.control
+        now = control.troubles.clock(OWNER, self._time()) if self._name == OWNER else self._time()
         try:
-            self.control.troubles.reach_registry(self._name)
+            control.troubles.reach_registry(self._name)
         except RegistryError as error:
             driver.unreachable(now, str(error))
             return
@@ -130,6 +131,9 @@ class Scaling:
         with suppress(_DiedLaunching):
             for _ in steps:
                 pass
+
+    def _time(self) -> int:
+        return self.control.timeline.now() - self.spec.delay
 
     def _hang(self) -> Process:
         yield self._goes_on
@@ -176,4 +180,5 @@ class Scaling:
     def decided(self, now: int, decision: Decision) -> None:
         """See core.scaling_world.World."""
         if self._name == OWNER or decision.reason != NO_LEASE:
-            self.control.sink.decided(*rows_of(now, decision, self.spec.dry_run))
+            # Whatever its clock shows, the record has the run's time.
+            self.control.sink.decided(*rows_of(self._time(), decision, self.spec.dry_run))

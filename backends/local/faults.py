@@ -19,6 +19,10 @@ _STATES = {"app": State.SERVING, "canary": State.CANARY, "standby": State.STANDB
 
 def check_faults(fleet: FleetSpec, elsewhere: bool = False) -> None:
     """Raises UsageError for a fault that cannot be flown. *elsewhere*: app servers are no processes of this machine."""
+    for waiting in fleet.triggered:
+        raise UsageError(
+            f"fault {waiting.fault.name}: one that waits for something cannot be flown yet; expected a fault with a time of its own"
+        )
     for fault in fleet.faults:
         if elsewhere and fault.role in _STATES:
             raise UsageError(

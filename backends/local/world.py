@@ -114,8 +114,9 @@ class AttachedFlight(Flight):
             raise UsageError(
                 "--backend attach: expected --redis-url for a scenario with alerts: they are judged on samples"
             )
-        if plan.fleet.faults:
-            names = ", ".join(fault.name for fault in plan.fleet.faults)
+        if plan.fleet.faults or plan.fleet.triggered:
+            waiting = [one.fault for one in plan.fleet.triggered]
+            names = ", ".join(fault.name for fault in (*plan.fleet.faults, *waiting))
             raise UsageError(f"--backend attach: expected a scenario without faults, got {names}")
         refuse_deploys("attach", plan.fleet)
 

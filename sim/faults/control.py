@@ -1,24 +1,20 @@
 """Faults of the control plane: autoscaler_crash, autoscaler_pause, second_autoscaler, monitor_silent, monitor_stuck."""
 
-from collections.abc import Callable
-
 from ...core.model import FaultSpec
-from ...core.ports import Registry
 from ..control import ControlPlane, Process
+from ..registry_store import AUTOSCALER, Store
 from ..scaling import Scaling
 from .family import Targets
 
 
 class ControlFaults:
-    """Implements Family. *scaling*: the fleet's autoscaler, *apart*: a way to the registry with a lease and states of its own."""
+    """Implements Family. *scaling*: the fleet's autoscaler, *store*: the registry's."""
 
-    def __init__(
-        self, control: ControlPlane, scaling: Scaling | None, apart: Callable[[str], Registry]
-    ) -> None:
+    def __init__(self, control: ControlPlane, scaling: Scaling | None, store: Store) -> None:
         self._control = control
         self._troubles = control.troubles
         self._scaling = scaling
-        self._apart = apart
+        self._store = store
         self._hanging: dict[str, int] = {}
         self._others: dict[str, Scaling] = {}
         self._begun = 0
@@ -61,10 +57,10 @@ class ControlFaults:
 
     def _second(self, fault: FaultSpec) -> Process:
         spec, name = self._first.spec, f"second {fault.name}"
-        alone = fault.word("lease") == "none"
-        registry = self._apart(f"{fault.name}:") if alone else self._control.registry
+        apart = f"{fault.name}:" if fault.word("lease") == "none" else ""
+        registry = self._store.registry(AUTOSCALER, apart)
         offset = int(fault.number("offset")) or spec.interval // 2
         self._begun += 1
-        made = Scaling(spec, self._control, registry, name, self._begun, offset, alerts=not alone)
+        made = Scaling(spec, self._control, registry, name, self._begun, offset, alerts=not apart)
         self._others[fault.name] = made
         return made.process()

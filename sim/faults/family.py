@@ -1,6 +1,6 @@
 """The face of a family of faults."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import prod
 from typing import Protocol
 
@@ -29,6 +29,23 @@ MOST_SLOWNESS = 1e6
 def slowness(faults: Iterable[FaultSpec]) -> float:
     """The factor of several faults together."""
     return min(prod((fault.number("factor") for fault in faults), start=1.0), MOST_SLOWNESS)
+
+
+class Slowness:
+    """How slow targets are: by faults that say so, times by those that hold their cores. *apply* is called with the target when that changes."""
+
+    def __init__(self, apply: Callable[[int | str], None]) -> None:
+        self._apply = apply
+        self._hogged: dict[int | str, float] = {}
+
+    def hogged(self, target: int | str, factor: float) -> None:
+        """What else computes there makes *target* so slow from now on."""
+        self._hogged[target] = factor
+        self._apply(target)
+
+    def of(self, target: int | str, faults: Iterable[FaultSpec]) -> float:
+        """The factor of *target*, which these *faults* slow down."""
+        return min(slowness(faults) * self._hogged.get(target, 1.0), MOST_SLOWNESS)
 
 
 class Active:
