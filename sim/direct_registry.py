@@ -66,6 +66,10 @@ class DirectRegistry:
     def write_samples(self, samples: Sequence[Sample]) -> None:
         """See core.ports.Registry."""
         for sample in samples:
+            before = self._samples.get(sample.address)
+            if before is not None and not before.custom.keys() <= sample.custom.keys():
+                # What a server no longer says stays in its hash.
+                sample = sample._replace(custom={**before.custom, **sample.custom})
             self._samples[sample.address] = sample
 
     def read_samples(self, addresses: Sequence[str]) -> dict[str, Sample]:

@@ -91,7 +91,10 @@ def test_a_mistake_is_told_in_one_sentence(wrong: str, told: str) -> None:
 
 
 def test_the_section_changes_no_replay() -> None:
-    bare, searched = Scenario.parse(SHOP), Scenario.parse(SHOP + SEARCH + "invariants: {recovers_within: 5s}\n")
+    bare, searched = (
+        Scenario.parse(SHOP),
+        Scenario.parse(SHOP + SEARCH + "invariants: {recovers_within: 5s}\n"),
+    )
     assert bare.fingerprint() == searched.fingerprint()
     assert Scenario.parse(searched.to_yaml()).document == searched.document
 
