@@ -7,8 +7,9 @@ Keys are those of the classic fleet (an optional prefix before each), so that fo
 - hashes ``request_load`` (requests in the last second) and ``memory_load`` (0 to 1), fields ``http://IP[:port]``;
 - a hash per server named by its bare address ``IP[:port]``; a plain string there is a foreign server's request count;
 - list ``aws_instanceid``; and, ours alone, ``windtunnel:*``: instance numbers, lease, fence, roles' state; the hash ``windtunnel:proxy`` (the
-  proxy's own sample, without which nothing could ask for the first server); and for deploys the list ``windtunnel:updating`` of ``http://IP[:port]``, the strings
-  ``windtunnel:rollout:ROLE`` (the state of that role's deploy) and ``windtunnel:canary_share`` (``1/4``) and the hash ``windtunnel:tallies`` (per role: answers, failures, and the buckets that are not empty as ``BUCKET:COUNT ...``).
+  proxy's own sample, without which nothing could ask for the first server); and for deploys the list ``windtunnel:updating`` of ``http://IP[:port]``, the string
+  ``windtunnel:canary_share`` (``1/4``) and the hash ``windtunnel:tallies`` (per role: answers, failures, and the buckets that are not empty as ``BUCKET:COUNT ...``). Deploys on real hosts keep their
+  books under ``windtunnel:deploy:ROLE:`` (see ``deploy/deploy_books``).
 
 No blocking command, no Lua, no set: nothing whose order or timing a fake could not keep.
 """
@@ -36,7 +37,6 @@ PROXY = "windtunnel:proxy"
 UPDATING = "windtunnel:updating"
 CANARY_SHARE = "windtunnel:canary_share"
 TALLIES = "windtunnel:tallies"
-ROLLOUT = "windtunnel:rollout:"
 
 _OWN_FIELDS = {"requests", "memory", "cpu", "in_flight", "version", "state", "time"}
 _NANOS_PER_MS = 1_000_000
@@ -237,14 +237,6 @@ class RedisRegistry:
     def read_tallies(self) -> Tallies | None:
         """See core.ports.Registry."""
         return read_tallies(_guard(lambda: self._redis.hgetall(self._key(TALLIES))))
-
-    def save_rollout(self, role: str, text: str) -> None:
-        """See core.ports.Registry."""
-        _guard(lambda: self._redis.set(self._key(ROLLOUT + role), text))
-
-    def load_rollout(self, role: str) -> str:
-        """See core.ports.Registry."""
-        return str(_guard(lambda: self._redis.get(self._key(ROLLOUT + role))) or "")
 
     def next_number(self, above: int = 0) -> int:
         """See core.ports.Registry."""

@@ -27,7 +27,7 @@ from .model import NONE, SECOND, AutoscalerSpec
 from .policies.memory import read_memory, write_memory
 from .policies.view import NOTHING
 from .ports import Cloud, CloudError, CloudInstance, Registry, RegistryError, Servers, State
-from .refusals import UNCERTAIN, Backoff, stream
+from .refusals import UNCERTAIN, Waits
 from .scaling_decision import NO_LEASE, REFUSED, UNREACHABLE, Decision, Drain, Launch, Promote, Terminate
 from .scaling_world import World
 
@@ -68,8 +68,7 @@ class ScalingDriver:
         self._owner = owner
         self._launches = launches
         self._run = zlib.crc32(launches.encode())
-        self._draws = stream(seed)
-        self._ends, self._lists = (Backoff(spec.interval, stream(seed, what)) for what in ("end", "list"))
+        self._seed = seed
         self._dry_run = dry_run or spec.dry_run
         self._lease = max(LEASE_TTL, 3 * spec.interval)
         self._needs_proxy = spec.policy.needs_proxy or any(alert.when.needs_proxy for alert in alerts)
@@ -80,6 +79,7 @@ class ScalingDriver:
     def _begin_anew(self) -> None:
         """Know nothing, as after a start."""
         self.engine = Autoscaler(self.spec)
+        self._waits = Waits.anew(self.spec.interval, self._seed)
         self._alerts = Alerts(self._alerts.specs)
         self._orphans: tuple[int, ...] = ()
         self._token = -1
@@ -129,7 +129,7 @@ class ScalingDriver:
             self._alerts = Alerts(self._alerts.specs)
             return self._nothing(now, NO_LEASE)
         due = self._reconciled < 0 or now - self._reconciled >= self.spec.reconcile_interval
-        if due and now >= self._lists.after:
+        if due and now >= self._waits.list.after:
             self._reconcile(now)
         if self._reconciled < 0:
             return self._hold(now, REFUSED, "its list is not asked for again yet")
@@ -213,12 +213,12 @@ class ScalingDriver:
         try:
             listed = self._cloud.list()
         except CloudError as error:
-            self._lists.refused(now)
+            self._waits.list.refused(now)
             self._world.emit("list_refused", {"code": error.code})
             if self._reconciled < 0:
                 raise
             return None
-        self._lists.granted()
+        self._waits.list.granted()
         return listed
 
     def _unknown(self, listed: tuple[CloudInstance, ...]) -> frozenset[int]:
@@ -260,8 +260,8 @@ class ScalingDriver:
             state[_LAUNCHING] = self._launching
         if books := self.engine.provider_ids():
             state[_NOTED] = " ".join(books)
-        if self.engine.refusals:
-            state[_REFUSALS], state[_LAUNCH_AFTER] = self.engine.refusals, self.engine.launch_after
+        if self._waits.launch.refusals:
+            state[_REFUSALS], state[_LAUNCH_AFTER] = self._waits.launch.refusals, self._waits.launch.after
         if self._remembered:
             state[_POLICY] = write_memory(self._remembered)
         for number, since in self.engine.draining().items():
@@ -287,8 +287,8 @@ class ScalingDriver:
         self.engine.last_action = max(self.engine.last_action, numbers.get(_LAST_ACTION, NONE))
         self._last_number = max(self._last_number, numbers.get(_LAST_NUMBER, 0))
         self._launching = self._launching or numbers.get(_LAUNCHING, 0)
-        self.engine.refusals = max(self.engine.refusals, numbers.get(_REFUSALS, 0))
-        self.engine.launch_after = max(self.engine.launch_after, numbers.get(_LAUNCH_AFTER, NONE))
+        self._waits.launch.recall(numbers.get(_REFUSALS, 0), numbers.get(_LAUNCH_AFTER, NONE))
+        self.engine.launch_after = self._waits.launch.after
         self.engine.memory = self.engine.memory or read_memory(state.get(_POLICY, ""))
         self._alerts.recall(numbers)
         for name, value in numbers.items():
@@ -358,7 +358,7 @@ class ScalingDriver:
         try:
             instance = self._cloud.launch(number, "serving", f"{self._launches}-{number}")
         except CloudError as error:
-            self.engine.launch_failed(now, number, self._draws)
+            self.engine.launch_failed(self._waits.launch.refused(now, number))
             if error.code in UNCERTAIN:
                 self._reconciled = -1
             else:
@@ -366,6 +366,7 @@ class ScalingDriver:
             self._world.emit("launch_refused", {"code": error.code})
             return False
         self._launching = 0
+        self._waits.launch.granted()
         self.engine.launched(now, instance)
         self._drop_endings()
         self._world.launched(instance)
@@ -377,10 +378,10 @@ class ScalingDriver:
         try:
             self._world.terminate(action.number, action.provider_id, action.reason)
         except CloudError as error:
-            self.engine.end_after = self._ends.refused(now, action.number)
+            self.engine.end_after = self._waits.end.refused(now, action.number)
             self._world.emit("terminate_refused", {"server": action.number, "code": error.code})
             return False
-        self._ends.granted()
+        self._waits.end.granted()
         self.engine.terminated(action.number)
         self._bury(action.provider_id, action.address)
         return True

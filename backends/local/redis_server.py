@@ -23,7 +23,6 @@ from ..registry import (
     LISTS,
     NUMBERS,
     PROXY,
-    ROLLOUT,
     STATE,
     TALLIES,
     UPDATING,
@@ -181,7 +180,7 @@ def sweep(url: str, prefix: str, addresses: Iterable[str]) -> None:
         for address in addresses:
             registry.forget(address)
         names = (INSTANCES, NUMBERS, LEASE, FENCE, PROXY, UPDATING, CANARY_SHARE, TALLIES)
-        books = [key for name in (STATE, ROLLOUT) for key in client.scan_iter(match=f"{prefix}{name}*")]
+        books = list(client.scan_iter(match=f"{prefix}{STATE}*"))
         client.delete(*(prefix + name for name in names), *books)
     except (redis.RedisError, RegistryError):
         return
