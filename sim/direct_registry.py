@@ -32,7 +32,6 @@ class DirectRegistry:
         self._updating: tuple[str, ...] = ()
         self._share: tuple[int, int] | None = None
         self._tallies: Tallies | None = None
-        self._rollouts: dict[str, str] = {}
         self._number = 0
         self._instances: set[str] = set()
         self._lease: tuple[str, int] | None = None
@@ -108,14 +107,6 @@ class DirectRegistry:
     def read_tallies(self) -> Tallies | None:
         """See core.ports.Registry."""
         return self._tallies
-
-    def save_rollout(self, role: str, text: str) -> None:
-        """See core.ports.Registry."""
-        self._rollouts[role] = text
-
-    def load_rollout(self, role: str) -> str:
-        """See core.ports.Registry."""
-        return self._rollouts.get(role, "")
 
     def next_number(self, above: int = 0) -> int:
         """See core.ports.Registry."""

@@ -44,7 +44,7 @@ def step(registry: Registry, dice: Dice) -> Any:
         lambda: registry.write_proxy_load(ProxyLoad(n, n, 1, 2, 3)), lambda: registry.read_proxy_load(),
         lambda: registry.updating(), lambda: registry.set_updating([address, role][: n % 3]), lambda: registry.canary_share(),
         lambda: registry.set_canary_share((n, 100) if n % 2 else None), lambda: registry.write_tallies(tallies_of(n, counters.tolist())),
-        lambda: registry.read_tallies(), lambda: registry.save_rollout(role, f"text {n}"), lambda: registry.load_rollout(role),
+        lambda: registry.read_tallies(),
         lambda: registry.next_number(n % 20), lambda: registry.add_instance(f"i-{n}"), lambda: registry.remove_instance(f"i-{n}"),
         lambda: registry.instances(), lambda: registry.acquire_lease(f"owner {n % 2}", (n % 4) * SECOND),
         lambda: registry.save_state("a", {"n": n, "text": f"{n}" if n % 3 else "words"}, n % 5), lambda: registry.load_state("a"),
