@@ -25,7 +25,7 @@ SearchSeedOption = Annotated[
     int, typer.Option(min=0, help="of the search itself: the same seed finds the same")
 ]
 SearchJobsOption = Annotated[
-    int, typer.Option(min=1, help="processes at once; they change no result", show_default="one per core")
+    int | None, typer.Option(min=1, help="processes at once; they change no result; omitted: one per core")
 ]
 FolderOption = Annotated[
     Path, typer.Option("--out", metavar="DIR", file_okay=False, help="where found scenarios are written")
@@ -53,7 +53,7 @@ def search(
     set_: SetOption = None,
     budget: BudgetOption = None,
     seed: SearchSeedOption = 0,
-    jobs: SearchJobsOption = os.cpu_count() or 1,
+    jobs: SearchJobsOption = None,
     folder: FolderOption = Path("found"),
     database: DatabaseOption = ".windtunnel/search",
     random: RandomOption = False,
@@ -80,7 +80,7 @@ def search(
             loaded,
             budget=budget,
             seed=seed,
-            jobs=jobs,
+            jobs=jobs or os.cpu_count() or 1,
             guided=not random,
             every=every,
             first=first,
