@@ -63,10 +63,12 @@ class Fleet:
         self._server = server
         self._builds = 0
 
-    def begin(self, branch: str, scenario: dict[str, Any] | None = None, **changes: Any) -> tuple[str, int]:
-        """Push a commit whose endpoint has *changes* and whose deploy is rehearsed by *scenario*; the commit and its build's number."""
+    def begin(
+        self, branch: str, scenario: dict[str, Any] | None, fleet: dict[str, Any], **changes: Any
+    ) -> tuple[str, int]:
+        """Push a commit with *fleet*, whose endpoint has *changes*, and whose deploy is rehearsed by *scenario*; the commit and its build's number."""
         (self._repo.clone / "deploys").mkdir(exist_ok=True)
-        fleet = {**FLEET, "endpoints": [{**FLEET["endpoints"][0], **changes}]}
+        fleet = {**fleet, "endpoints": [{**fleet["endpoints"][0], **changes}]}
         rehearsed = yaml.safe_dump(scenario or quick(branch))
         files = {"fleet.yaml": yaml.safe_dump(fleet), f"deploys/{branch}.yaml": rehearsed}
         commit = self._repo.commit(self.pipeline, **files)
@@ -79,9 +81,15 @@ class Fleet:
         """How a build ended."""
         return self._server.ended(number, BUILD_SECONDS)
 
-    def push(self, branch: str, scenario: dict[str, Any] | None = None, **changes: Any) -> tuple[str, Build]:
+    def push(
+        self,
+        branch: str,
+        scenario: dict[str, Any] | None = None,
+        fleet: dict[str, Any] = FLEET,
+        **changes: Any,
+    ) -> tuple[str, Build]:
         """See :meth:`begin`; the commit and how its build ended."""
-        commit, number = self.begin(branch, scenario, **changes)
+        commit, number = self.begin(branch, scenario, fleet, **changes)
         return commit, self.ended(number)
 
     def log(self, build: Build, stage: str) -> str:
