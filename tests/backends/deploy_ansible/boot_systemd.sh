@@ -44,4 +44,11 @@ done
 for unit in avahi-daemon.socket dev-hugepages.mount dev-mqueue.mount sys-fs-fuse-connections.mount sys-kernel-debug.mount sys-kernel-tracing.mount; do
   ln -sf /dev/null "$root/etc/systemd/system/$unit"
 done
-exec unshare --cgroup sh -c 'mount -t cgroup2 cgroup2 "$1/sys/fs/cgroup"; exec env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$1" /lib/systemd/systemd --system --unit=basic.target' sh "$root"
+mkdir -p "$root/mnt/before"
+exec unshare --cgroup sh -c '
+  set -e
+  mount -t cgroup2 cgroup2 "$1/sys/fs/cgroup"
+  cd "$1"
+  pivot_root . mnt/before
+  exec chroot . /bin/sh -c "umount -l /mnt/before; exec env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --system --unit=basic.target"
+' sh "$root"
