@@ -407,9 +407,11 @@ def test_deploys_are_compared_by_their_ends_and_times(tmp_path: Path) -> None:
         alike.figure(name) for name in ("deploy canary v2", "canary v2 noticed", "canary v2 way back")
     )
     assert {took.verdict, noticed.verdict, back.verdict} == {WITHIN}
-    assert noticed.first == pair.first.noticed / SECOND >= 1
+    times = pair.first
+    assert None not in (times.took, times.noticed, times.back)
+    assert noticed.first == (times.noticed or 0) / SECOND >= 1
     # Before it was noticed, a canary had to boot and to be healthy for a while.
-    assert took.first >= noticed.first + back.first + 2
+    assert (times.took or 0) >= (times.noticed or 0) + (times.back or 0) + 2 * SECOND
     tight = compare(tmp_path / "bad", tmp_path / "good", tolerances=["deploys=1ms", "outcomes=any"])
     assert (tight.deploys_verdict, tight.within) == (OUTSIDE, False)
     assert tight.figure("deploy canary v2").verdict == OUTSIDE

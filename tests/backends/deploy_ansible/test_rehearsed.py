@@ -55,7 +55,7 @@ def seconds_of_an_exchange(hosts: Hosts) -> int:
     """The first deploy of the app servers, and how long its playbook took."""
     process = begin(hosts, "master", "v1", source(hosts, "v1"))
     assert process.stdout is not None
-    marks = {}
+    marks: dict[str, float] = {}
     for line in process.stdout:
         for mark in ("installing v1", "in rotation"):
             if mark in line:
