@@ -70,6 +70,7 @@ from .cli_shared import (
     prepare,
     warn,
 )
+from .cli_trace import register as register_trace
 from .core.errors import BackendFailure, UsageError
 from .core.ports import CloudError, RegistryError
 from .reports.junit import cases_of_run, write_junit
@@ -321,6 +322,7 @@ register_compare(app)
 register_policies(app)
 register_calibrate(app)
 register_explain(app)
+register_trace(app)
 register_backtest(app)
 register_import(app)
 register_builds(app)
