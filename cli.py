@@ -224,6 +224,13 @@ def replay(
     cloud: Annotated[str | None, typer.Option(help="moto or memory, instead of the scenario's")] = None,
     json_: Annotated[bool, typer.Option("--json", help="print the summary alone, as JSON")] = False,
     figure: Annotated[bool, typer.Option(help="draw figures/run.png and report.html")] = True,
+    trace: Annotated[
+        bool,
+        typer.Option(
+            "--trace",
+            help="write trace.otlp.jsonl and trace.perfetto.json: every failed request, the slowest, some of the rest",
+        ),
+    ] = False,
     junit: JunitOption = None,
     seeds: SeedsOption = 1,
     jobs: JobsOption = 1,
@@ -241,7 +248,7 @@ def replay(
     """Replay a scenario: rehearse it in virtual time (also over many seeds, with intervals), or fly it. Run directory, verdict, report."""
     loaded = _load(scenario, set_ or [], seed, profile)
     if seeds > 1:
-        given = {"--out": out_, "--registry": registry, "--cloud": cloud}
+        given = {"--out": out_, "--registry": registry, "--cloud": cloud, "--trace": trace or None}
         check_plain(given, engine != "kernel" or backend != "sim")
         replay_seeds(loaded, seeds, jobs, json_, junit)
     words = FlightWords(
@@ -261,7 +268,7 @@ def replay(
     ):
         run = replay_scenario(
             loaded, out=directory, engine=engine, backend=backend, registry=registry, cloud=cloud,
-            progress=on_second, figure=figure, flight=options,
+            progress=on_second, figure=figure, flight=options, trace=trace,
         )  # fmt: skip
     again = _command(scenario, set_ or [], run, backend, profile)
     _show(run, loaded, directory, json_, junit, again, started)

@@ -85,8 +85,8 @@ def _check(
     """Options that belong together. Raises UsageError."""
     if format_ is not None and format_ not in FILES:
         raise UsageError(f"--format: expected one of {', '.join(FILES)}, got {format_!r}")
-    for name, given in (("--out", out), ("--sample", sample)):
-        if given is not None and format_ is None:
+    for name, value in (("--out", out), ("--sample", sample)):
+        if value is not None and format_ is None:
             raise UsageError(f"expected --format otlp or --format perfetto with {name}")
     chosen = {"--errors": errors, "--slowest": slowest is not None, "--at": at is not None}
     given = [name for name, is_given in chosen.items() if is_given]
@@ -136,12 +136,10 @@ def _show(traces: Traces, id_: str, json_: bool) -> None:
     if json_:
         print(json.dumps([dataclasses.asdict(span) for span in found.spans], indent=2))
         return
-    print_trace(found, waterfall(found, control), traces.origin.zero)
+    print_trace(found, waterfall(found, control))
 
 
-def _list(
-    traces: Traces, errors: bool, slowest: int | None, window: Window | None, json_: bool
-) -> None:
+def _list(traces: Traces, errors: bool, slowest: int | None, window: Window | None, json_: bool) -> None:
     if not errors and slowest is None:
         slowest = _SLOWEST
     with sound(traces):
@@ -176,7 +174,9 @@ def _write(
 def _told(written: Written, format_: str, sampled: bool) -> str:
     of = f" of {written.total:,}" if sampled else ""
     units = {OTLP: "span", PERFETTO: "event"}[format_]
-    requests = f"{written.requests:,}{of} {'request' if max(written.requests, written.total) == 1 else 'requests'}"
+    requests = (
+        f"{written.requests:,}{of} {'request' if max(written.requests, written.total) == 1 else 'requests'}"
+    )
     return f"{written.path}: {requests}, {plural(written.spans, units)}"
 
 

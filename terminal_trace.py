@@ -18,7 +18,7 @@ _LABEL_WIDTH, _LEAST_BAR = 46, 20
 _BLOCKS, _PLAIN = "▏▎▍▌▋▊▉█", "########"
 
 
-def print_trace(trace: Trace, chart: Waterfall, zero: int) -> None:
+def print_trace(trace: Trace, chart: Waterfall) -> None:
     """A request: what it was and what became of it, then its chart."""
     said = trace.root.attributes
     status = said.get("http.response.status_code")
@@ -28,7 +28,7 @@ def print_trace(trace: Trace, chart: Waterfall, zero: int) -> None:
         f"{moment(trace.root.start)}: {said['windtunnel.outcome']}{f' {status}' if status else ''} after {duration(trace.root.duration)}, {tries}.",
         markup=False,
     )  # fmt: skip
-    out.print(f"Trace {trace.root.trace}, from {zero + trace.root.start} ns of Unix time.\n", markup=False)
+    out.print(f"Trace {trace.root.trace}.\n", markup=False)
     lines = [*chart.lines, *chart.beside]
     label = min(max(len(line.label) + 2 * line.depth for line in lines), _LABEL_WIDTH)
     told = max(len(line.told) for line in lines)

@@ -66,6 +66,13 @@ def _flown(run: Run) -> bool:
         raise RunError(f"{host}: damaged run: {error}") from None
 
 
+def write_both(run: Run, fleet: FleetSpec, directory: Path) -> None:
+    """What ``replay --trace`` leaves: a sample of the run's traces in both formats. Raises StorageError."""
+    traces = traces_of(run, fleet)
+    for format, name in FILES.items():
+        write_sample(traces, format, directory / name)
+
+
 def write_sample(
     traces: Traces, format: str, path: Path, share: float | None = None, slowest: float = SLOWEST, window: Window | None = None
 ) -> Written:  # fmt: skip
@@ -91,9 +98,7 @@ def _writer(format: str) -> Callable[..., int]:
     return {OTLP: _otlp, PERFETTO: _perfetto}[format]
 
 
-def _otlp(
-    traces: Traces, file: TextIO, wanted: Any, sample: Sample | None, window: Window | None
-) -> int:
+def _otlp(traces: Traces, file: TextIO, wanted: Any, sample: Sample | None, window: Window | None) -> int:
     def every() -> Iterator[Any]:
         yield from _control(traces, window)
         yield from traces.requests(wanted, sample)
@@ -101,9 +106,7 @@ def _otlp(
     return write_otlp(file, traces.origin, every())
 
 
-def _perfetto(
-    traces: Traces, file: TextIO, wanted: Any, sample: Sample | None, window: Window | None
-) -> int:
+def _perfetto(traces: Traces, file: TextIO, wanted: Any, sample: Sample | None, window: Window | None) -> int:
     requests = traces.requests(wanted, sample)
     return write_perfetto(file, traces.origin, requests, _control(traces, window), traces.run.metrics, PROXY)
 

@@ -18,7 +18,7 @@ from ...core.ports import RegistryError, Sample, Servers, Sink
 from ...scenarios.plan import Plan
 from ..connection import registry_at
 from ..live.addresses import split
-from ..live.clock import LiveClock
+from ..live.clock import EPOCH, LiveClock
 from ..registry import RedisRegistry
 from .instances import STATES
 from .loading import LoadGenerators
@@ -87,7 +87,7 @@ class Attached:
             self._recording.close(end)
             await self._load.read_all()
         self._recording.end(end)
-        return end, self._instance_ns, self._load.lateness()
+        return end, self._instance_ns, self._load.lateness(EPOCH + self.start)
 
     def _registry(self) -> RedisRegistry | None:
         url = self._options.redis_url

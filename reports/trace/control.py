@@ -68,9 +68,7 @@ class Control:
             value = value_of(item)
             if value is not None:
                 attributes[f"windtunnel.{field}"] = value
-        return Span(
-            made.trace, made.span(0, place), parent, name, INTERNAL, service, start, end, attributes
-        )
+        return Span(made.trace, made.span(0, place), parent, name, INTERNAL, service, start, end, attributes)
 
     # Faults and whatever else begins and ends.
 

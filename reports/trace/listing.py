@@ -9,7 +9,17 @@ import numpy as np
 from ...core.outcomes import GOOD, NAMES
 from .traces import Traces, within
 
-COLUMNS = ("request", "source", "endpoint", "time_ns", "latency_ns", "outcome", "status", "attempts", "server")
+COLUMNS = (
+    "request",
+    "source",
+    "endpoint",
+    "time_ns",
+    "latency_ns",
+    "outcome",
+    "status",
+    "attempts",
+    "server",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,8 +58,8 @@ class OtlpWriter:
         for span in trace.spans:
             flags = _LOCAL if not span.parent or services.get(span.parent) == span.service else _FROM_AFAR
             if not span.parent and trace.kept:
-                sampled = {"windtunnel.sample": trace.kept, "windtunnel.sample.weight": float(trace.weight)}
-                span.attributes.update(sampled)
+                span.attributes["windtunnel.sample"] = trace.kept
+                span.attributes["windtunnel.sample.weight"] = float(trace.weight)
             self._held.setdefault(span.service, []).append(self._span(span, flags, state))
         self._count += len(trace.spans)
         if self._count >= SPANS_IN_A_LINE:

@@ -34,9 +34,7 @@ def _fault(event: Mapping[str, Any]) -> str:
 
 PAIRS = (
     Pair("fault", ("fault_over",), "name", _fault, CHAOS, "injected"),
-    Pair(
-        "proxy_down", ("proxy_up",), "", lambda event: f"proxy down ({event.get('cause')})", PROXY, "down"
-    ),
+    Pair("proxy_down", ("proxy_up",), "", lambda event: f"proxy down ({event.get('cause')})", PROXY, "down"),
     Pair(
         "registry_unreachable",
         ("registry_reachable",),

@@ -94,7 +94,7 @@ class PerfettoWriter:
                 if span.station == CPU:
                     work[2] = span.end
         for work in works.values():
-            self._work.extend((*work, int(number), int(bool(root.error))))  # type: ignore[arg-type, call-overload]
+            self._work.extend((*work, int(number), int(bool(root.error))))  # type: ignore[arg-type]
 
     def control(self, trace: Trace) -> None:
         """An instance's life as phases of its process; anything else as an async event, or an instant if it took no time."""

@@ -160,7 +160,9 @@ class _Made:
         }
         failed = _failed(outcome, attributes, request["status"])
         name = f"request {self._endpoint.path}"
-        self._root = self._add(0, ROOT, "", name, INTERNAL, client, self._start, self._end, attributes, failed)
+        self._root = self._add(
+            0, ROOT, "", name, INTERNAL, client, self._start, self._end, attributes, failed
+        )
 
     def attempt(
         self, row: dict[str, int], times: list[int], reached: list[bool], server: Service | None, life: Link | None
@@ -255,9 +257,7 @@ class _Made:
             owner = max(place for place in parents if place <= inner)
             service = services[max(place for place in services if place <= inner)]
             kind, name = self._named(station, row)
-            span = self._add(
-                row["attempt"], LEAF + station, parents[owner], name, kind, service, start, end
-            )
+            span = self._add(row["attempt"], LEAF + station, parents[owner], name, kind, service, start, end)
             if station == WAITS and self._endpoint.calls:
                 span.attributes["windtunnel.calls"] = self._calls()
 

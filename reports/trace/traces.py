@@ -47,9 +47,7 @@ class Traces:
     def control(self) -> tuple[Trace, ...]:
         """What is no request: faults, deploys, turns of the autoscaler, instances."""
         lives = lifelines(self.run.events, self.end)
-        return tuple(
-            Control(self._ids, self.run.events, lives, turns_of(self.run), self.end).traces()
-        )
+        return tuple(Control(self._ids, self.run.events, lives, turns_of(self.run), self.end).traces())
 
     def requests(self, wanted: Any, sample: Sample | None = None) -> Iterator[Trace]:
         """Those of the requests of these numbers (sorted), in order; with weights if they are a *sample*."""
@@ -74,9 +72,7 @@ class Traces:
                     return int(number)
         return -1
 
-    def sample(
-        self, share: float | None, slowest: float, window: tuple[int, int] | None = None
-    ) -> Sample:
+    def sample(self, share: float | None, slowest: float, window: tuple[int, int] | None = None) -> Sample:
         """A sample of all requests, or of those in flight in *window* (see sampling.choose)."""
         return choose(self._facts(window), share, slowest)
 
