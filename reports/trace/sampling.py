@@ -16,7 +16,7 @@ from .ids import RANDOM_BITS
 ERROR, SLOW, SHARE = "error", "slow", "share"
 _REASONS = ("", ERROR, SLOW, SHARE)
 
-MOST_OF_THE_REST = 10_000
+MOST_OF_THE_REST = 2_000
 """Without a share of its own, so many of the requests that neither failed nor were slow are kept, or all if they are fewer."""
 SLOWEST = 0.01
 """The share of the requests that counts as slow."""

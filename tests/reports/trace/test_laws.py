@@ -1,10 +1,10 @@
 """Laws of traces: what is rebuilt agrees with the rows, over a run with everything in it and over random scenarios."""
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from windtunnel import Run
@@ -17,11 +17,6 @@ from windtunnel.tests.reports.trace.fleets import TROUBLED, traces_of_document
 from windtunnel.tests.strategies import documents
 
 FINE = {NAMES[outcome] for outcome in GOOD}
-
-
-@pytest.fixture(scope="module")
-def troubled() -> tuple[Run, Traces]:
-    return traces_of_document(TROUBLED)
 
 
 def every(traces: Traces, run: Run) -> list[Trace]:
@@ -53,7 +48,7 @@ def check_stations(trace: Trace) -> None:
         return
     assert parts[0][0] == trace.root.start
     assert parts[-1][1] == trace.root.end
-    assert all(end == start for (_, end), (start, _) in zip(parts, parts[1:], strict=False))
+    assert all(end == start for (_, end), (start, _) in pairwise(parts))
 
 
 def check_run(run: Run, traces: Traces) -> None:
@@ -90,7 +85,7 @@ def test_a_run_with_everything_in_it(troubled: tuple[Run, Traces]) -> None:
 
 
 @settings(
-    max_examples=12, deadline=None, derandomize=True,
+    max_examples=8, deadline=None, derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )  # fmt: skip
 @given(documents(), st.integers(0, 2**31))
@@ -149,8 +144,10 @@ def test_causes_are_linked(troubled: tuple[Run, Traces]) -> None:
     (killed,) = [t.root for t in traces.control if any(note.name == "killed" for note in t.root.notes)]
     causes = {link.what: at[link.trace, link.span] for link in killed.links}
     assert causes["hit by the fault"].name.startswith("fault dies: kill")
-    assert causes["ended by"].attributes["windtunnel.actions"].startswith(
-        f"terminate {killed.attributes['windtunnel.server']}"
+    assert (
+        causes["ended by"]
+        .attributes["windtunnel.actions"]
+        .startswith(f"terminate {killed.attributes['windtunnel.server']}")
     )
     launched = [t.root for t in traces.control if t.root.name.startswith("server ") and t.root.start > 0 and t.root.links]  # fmt: skip
     assert launched

@@ -8,7 +8,6 @@ from windtunnel.core.outcomes import Outcome
 from windtunnel.reports.trace.sampling import ERROR, SHARE, SLOW, Facts, choose, threshold_of
 from windtunnel.reports.trace.spans import Span, Trace
 from windtunnel.reports.trace.traces import Traces
-from windtunnel.tests.reports.trace.fleets import TROUBLED, traces_of_document
 
 FULL = 1 << 56
 
@@ -21,14 +20,9 @@ def facts(count: int, failing: int = 0) -> Facts:
     return Facts(number, (number * 7919) % 1000, outcome, random)
 
 
-@pytest.fixture(scope="module")
-def troubled() -> tuple[Run, Traces]:
-    return traces_of_document(TROUBLED)
-
-
 def test_counts_stay_right(troubled: tuple[Run, Traces]) -> None:
     run, traces = troubled
-    for share in (0.0, 0.001, 0.1, 0.5, 1.0, None):
+    for share in (0.0, 0.05, None):
         sample = traces.sample(share, 0.01)
         found = list(traces.requests(sample.wanted, sample))
         assert sum(trace.weight for trace in found) == pytest.approx(run.requests.num_rows)
