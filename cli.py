@@ -72,6 +72,7 @@ from .cli_shared import (
     prepare,
     warn,
 )
+from .cli_trace import register as register_trace
 from .core.errors import BackendFailure, UsageError
 from .core.ports import CloudError, RegistryError
 from .reports.junit import cases_of_run, write_junit
@@ -225,6 +226,13 @@ def replay(
     cloud: Annotated[str | None, typer.Option(help="moto or memory, instead of the scenario's")] = None,
     json_: Annotated[bool, typer.Option("--json", help="print the summary alone, as JSON")] = False,
     figure: Annotated[bool, typer.Option(help="draw figures/run.png and report.html")] = True,
+    trace: Annotated[
+        bool,
+        typer.Option(
+            "--trace",
+            help="write trace.otlp.jsonl and trace.perfetto.json: every failed request, the slowest, some of the rest",
+        ),
+    ] = False,
     junit: JunitOption = None,
     seeds: SeedsOption = 1,
     jobs: JobsOption = 1,
@@ -243,7 +251,7 @@ def replay(
     """Replay a scenario: rehearse it in virtual time (also over many seeds, with intervals), or fly it. Run directory, verdict, report."""
     loaded = _load(scenario, set_ or [], seed, profile)
     if seeds > 1:
-        given = {"--out": out_, "--registry": registry, "--cloud": cloud}
+        given = {"--out": out_, "--registry": registry, "--cloud": cloud, "--trace": trace or None}
         check_plain(given, engine != "kernel" or backend != "sim")
         replay_seeds(loaded, seeds, jobs, json_, junit)
     words = FlightWords(
@@ -263,7 +271,7 @@ def replay(
     ):
         run = replay_scenario(
             loaded, out=directory, engine=engine, backend=backend, registry=registry, cloud=cloud,
-            progress=on_second, figure=figure, flight=options,
+            progress=on_second, figure=figure, flight=options, trace=trace,
         )  # fmt: skip
     again = _command(scenario, set_ or [], run, backend, profile)
     _show(run, loaded, directory, json_, junit, again, started)
@@ -324,6 +332,7 @@ register_compare(app)
 register_policies(app)
 register_calibrate(app)
 register_explain(app)
+register_trace(app)
 register_backtest(app)
 register_import(app)
 register_builds(app)

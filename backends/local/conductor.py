@@ -23,7 +23,7 @@ from ...core.troubles import TroubledCloud
 from ...scenarios.plan import Plan
 from ..connection import registry_at
 from ..live.addresses import LOOPBACK, Addresses
-from ..live.clock import LiveClock
+from ..live.clock import EPOCH, LiveClock
 from ..reach import Reach
 from .control_api import ControlApi
 from .deploys import BUILDER, FlightDeploys, Parts
@@ -120,7 +120,11 @@ class Conductor:
             if self.options.hold:
                 await self._hold()
         self.recording.end(end)
-        return end, self._instances.paid_ns(self.start, self.start + end), self._load.lateness()
+        return (
+            end,
+            self._instances.paid_ns(self.start, self.start + end),
+            self._load.lateness(EPOCH + self.start),
+        )
 
     async def _hold(self) -> None:
         """Stay up until interrupted, which then is no interruption: the plan has been flown."""
