@@ -60,12 +60,18 @@ def _number(text: str | None, default: float = 0.0) -> float:
 
 
 class RedisRegistry:
-    """Implements core.ports.Registry. *client* must decode responses. *before* is called before each exchange, and may raise RegistryError."""
+    """Implements core.ports.Registry. *client* must decode responses. *before* is called before each exchange, and may raise RegistryError.
 
-    def __init__(self, client: Any, prefix: str = "", before: Callable[[], None] = lambda: None) -> None:
+    *apart*: before the keys of lease, fence and roles' states alone, for an autoscaler that shares the fleet with another one but not its lease.
+    """
+
+    def __init__(
+        self, client: Any, prefix: str = "", before: Callable[[], None] = lambda: None, apart: str = ""
+    ) -> None:
         self._redis = client
         self._prefix = prefix
         self._before = before
+        self._lease, self._fence, self._state = (prefix + apart + name for name in (LEASE, FENCE, STATE))
 
     def _guard(self, call: Callable[[], T]) -> T:
         self._before()
@@ -277,16 +283,16 @@ class RedisRegistry:
         def run() -> int | None:
             with self._redis.pipeline(transaction=True) as pipe:
                 try:
-                    pipe.watch(self._key(LEASE))
-                    holder = pipe.get(self._key(LEASE))
+                    pipe.watch(self._lease)
+                    holder = pipe.get(self._lease)
                     if holder is not None and holder != owner:
                         return None
-                    token = int(pipe.get(self._key(FENCE)) or 0)
+                    token = int(pipe.get(self._fence) or 0)
                     pipe.multi()
-                    pipe.set(self._key(LEASE), owner, px=milliseconds)
+                    pipe.set(self._lease, owner, px=milliseconds)
                     if holder is None:
                         token += 1
-                        pipe.set(self._key(FENCE), token)
+                        pipe.set(self._fence, token)
                     pipe.execute()
                 except redis.WatchError:
                     return None
@@ -300,13 +306,13 @@ class RedisRegistry:
         def run() -> bool:
             with self._redis.pipeline(transaction=True) as pipe:
                 try:
-                    pipe.watch(self._key(FENCE))
-                    if int(pipe.get(self._key(FENCE)) or 0) != token:
+                    pipe.watch(self._fence)
+                    if int(pipe.get(self._fence) or 0) != token:
                         return False
                     pipe.multi()
-                    pipe.delete(self._key(STATE + name))
+                    pipe.delete(self._state + name)
                     if state:
-                        pipe.hset(self._key(STATE + name), mapping=dict(state))
+                        pipe.hset(self._state + name, mapping=dict(state))
                     pipe.execute()
                 except redis.WatchError:
                     return False
@@ -318,7 +324,7 @@ class RedisRegistry:
         """See core.ports.Registry."""
 
         def run() -> dict[str, int | str]:
-            found = self._redis.hgetall(self._key(STATE + name))
+            found = self._redis.hgetall(self._state + name)
             return {
                 field: int(value) if _WHOLE.fullmatch(value) else value
                 for field, value in sorted(found.items())

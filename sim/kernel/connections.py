@@ -6,9 +6,10 @@ from ...core.model import POOL, SECOND
 from ...core.network import link_delay
 from ...core.order import Kind, major_key
 from ...core.outcomes import Outcome
-from ...core.toxics import disturbance
+from ...core.toxics import UPSTREAM, disturbance
 from .agenda import RING_SHIFT, schedule
 from .layout import World
+from .links import content, opened, travel
 from .routine import routine, subroutine
 from .slots import drop_attempt, drop_connection, pending_add, pool_add, take_connection
 
@@ -158,6 +159,8 @@ def connected(w: World, c: int) -> None:
     connection["established"] = 1
     if connection["client_closed"] == 1:
         return
+    if w.state[0]["toxics"] == 1:
+        opened(w, c)
     a = connection["outbox_head"]
     connection["outbox_head"] = -1
     while a >= 0:
@@ -178,7 +181,8 @@ def transmit(w: World, c: int, a: int) -> None:
 def send_request(w: World, c: int, a: int) -> None:
     """The request's bytes are on their way."""
     connection, attempt = w.connections[c], w.attempts[a]
-    sent = w.state[0]["now"]
+    s = w.state[0]
+    sent = s["now"]
     message = message_of(w, a)
     if message >= 0:
         upload = w.wires[message]["upload"]
@@ -186,8 +190,13 @@ def send_request(w: World, c: int, a: int) -> None:
             return
         sent = max(sent, attempt["start"] + upload)
     arrival = sent + delay(w, a, REQUEST_LATENCY)
-    arrival = max(arrival, connection["inbound_until"])
-    connection["inbound_until"] = arrival
+    if s["toxics"] == 1:
+        arrival = travel(w, c, a, UPSTREAM, REQUEST_LATENCY, content(w, a), arrival)
+        if arrival < 0:
+            return
+    else:
+        arrival = max(arrival, connection["inbound_until"])
+        connection["inbound_until"] = arrival
     connection["refs"] += 1
     attempt["refs"] += 1
     schedule(w, arrival, major_key(REQUEST, connection["id"]), attempt["minor"], a)

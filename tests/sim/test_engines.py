@@ -22,6 +22,7 @@ from windtunnel.tests.strategies import (
     documents,
     hostile_documents,
     large_documents,
+    linked_documents,
 )
 from windtunnel.tests.support import DAY, SHORT, TWINS, needs_traffic, scenario
 
@@ -94,6 +95,19 @@ def test_engines_agree_on_deploys_at_length(
     document: dict[str, Any], seed: int, versions: tuple[VersionSpec, ...], steps: list[Step]
 ) -> None:
     assert_same_deploys(document, seed, versions, steps)
+
+
+@given(linked_documents(), st.integers(0, 1000))
+@settings(RANDOM, max_examples=30)
+def test_engines_agree_on_bad_links(document: dict[str, Any], seed: int) -> None:
+    assert_same(scenario(document, seed))
+
+
+@pytest.mark.long
+@given(linked_documents(), st.integers(0, 2**62))
+@settings(RANDOM, max_examples=250)
+def test_engines_agree_on_bad_links_at_length(document: dict[str, Any], seed: int) -> None:
+    assert_same(scenario(document, seed))
 
 
 @pytest.mark.long
