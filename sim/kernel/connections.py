@@ -82,6 +82,16 @@ def closes(w: World, a: int) -> bool:
     return message >= 0 and w.wires[message]["closes"] == 1
 
 
+@routine
+def half_sent(w: World, c: int) -> bool:
+    """Whether part of a message is there that will become complete or be refused: then no keep-alive time runs."""
+    first = w.connections[c]["pending_head"]
+    if first < 0:
+        return False
+    message = message_of(w, first)
+    return message >= 0 and w.wires[message]["upload"] >= 0
+
+
 @subroutine
 def connect(w: World, slot: int) -> None:
     """Attempt *slot* opens a connection."""

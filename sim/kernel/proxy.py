@@ -22,7 +22,7 @@ from ...core.order import Kind, major_key
 from ...core.outcomes import Outcome
 from ...core.toxics import DOWNSTREAM
 from .agenda import KEEPALIVE_RING, RING_SHIFT, WRITE_RING, schedule, set_timer
-from .connections import closes, connection_delay, delay, message_of, syn_dropped
+from .connections import closes, connection_delay, delay, half_sent, message_of, syn_dropped
 from .forwarding import abandon, disown, forget
 from .host import loop_compute, loop_end
 from .layout import CRASHED, PROXY_DOWN, World
@@ -256,11 +256,8 @@ def keepalive(w: World, c: int, id: int, time: int) -> None:
         return
     if connection["idle_since"] + w.config[0]["keepalive_timeout"] != time:
         return
-    if connection["pending_head"] >= 0:
-        # Part of a message is there that will become complete or be refused.
-        message = message_of(w, connection["pending_head"])
-        if message >= 0 and w.wires[message]["upload"] >= 0:
-            return
+    if half_sent(w, c):
+        return
     close_connection(w, c, EVICTED)
     if w.state[0]["queue_length"] > 0:
         admit_waiting(w)
