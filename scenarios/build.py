@@ -21,7 +21,7 @@ from ..core.routing import ALGORITHMS
 from .alerting import alert_specs, expect_specs
 from .cost import affordable
 from .deploying import deploy_specs, version_specs
-from .fault_timeline import fault_timeline
+from .fault_timeline import fault_timeline, triggered_faults
 from .plan import Plan, Program
 from .profile import on_machine
 from .scenario import Scenario
@@ -71,6 +71,7 @@ def _fleet(document: Document, traffic: Sources) -> FleetSpec:
         sources=tuple(traffic.sources),
         autoscaler=_autoscaler(document),
         faults=fault_timeline(document),
+        triggered=triggered_faults(document),
         slos=tuple(_slo(slo, document, traffic) for slo in document.slo),
         alerts=alert_specs(document),
         expects=expect_specs(document),
@@ -173,7 +174,9 @@ def _autoscaler(document: Document) -> AutoscalerSpec | None:
         trust_foreign=scaler.foreign == "trust",
         affordable=or_none(affordable(document)),
         victims=scaler.victims,
-        adopts_orphans=scaler.orphans == "adopt",
+        adopts_orphans=scaler.orphans != "terminate",
+        leaves_orphans=scaler.orphans == "leave",
+        missing_is_zero=scaler.missing_samples == "zero",
         dry_run=scaler.dry_run,
     )
 

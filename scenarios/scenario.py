@@ -20,15 +20,21 @@ from .validation import validate
 from .yaml_source import read_yaml
 
 LIBRARY = Path(__file__).parent / "library"
+PLANTED = Path(__file__).parent / "gallery"
 SIZE_LIMIT = 4 * 2**20
 
-_SINCE = ("victims", "orphans", "dry_run")
+_SINCE = ("victims", "orphans", "dry_run", "missing_samples")
 """Settings of the autoscaler that came later: by default they are as if they were not."""
 
 
 def library() -> dict[str, Path]:
     """The scenarios that windtunnel ships, by name."""
     return {path.stem: path for path in sorted(LIBRARY.glob("*.yaml"))}
+
+
+def gallery() -> dict[str, Path]:
+    """The planted weaknesses that windtunnel ships, by name: ``gallery/retry-storm``."""
+    return {f"gallery/{path.stem}": path for path in sorted(PLANTED.glob("*.yaml"))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +183,7 @@ def _hash_file(path: Path) -> str:
 
 def _find(name: str | Path) -> Path:
     path = Path(name)
-    known = library()
+    known = {**library(), **gallery()}
     if path.exists() and path.is_file():
         return path
     if str(name) in known:
@@ -186,5 +192,5 @@ def _find(name: str | Path) -> Path:
         kind = "a directory" if path.is_dir() else "something that is no ordinary file"
         raise ScenarioError([Problem(str(name), 0, 0, (), f"expected a scenario file, got {kind}")])
     hint = nearest(str(name), known)
-    message = f"no such file, and no scenario of the library has that name{hint or '; known are ' + ', '.join(known)}"
+    message = f"no such file, and no scenario of the library has that name{hint or '; known are ' + ', '.join(library())}"
     raise ScenarioError([Problem(str(name), 0, 0, (), message)])

@@ -7,8 +7,10 @@ write to Redis beside us, cannot exist here.
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
-from ..core.ports import ProxyLoad, Sample, Servers, State
+from ..core.model import FaultSpec
+from ..core.ports import ProxyLoad, Registry, Sample, Servers, State
 from ..core.tallies import Tallies
 
 _NANOS_PER_MS = 1_000_000
@@ -21,10 +23,13 @@ class DirectRegistry:
 
     def __init__(self, now: Callable[[], int]) -> None:
         self._now = now
+        self._apart: dict[str, DirectRegistry] = {}
         self.flush()
 
     def flush(self) -> None:
         """Forget everything."""
+        for own in self._apart.values():
+            own.flush()
         self._listed: dict[str, str] = {}
         self._servers: Servers | None = None
         self._samples: dict[str, Sample] = {}
@@ -37,6 +42,10 @@ class DirectRegistry:
         self._lease: tuple[str, int] | None = None
         self._fence = 0
         self._states: dict[str, dict[str, int | str]] = {}
+
+    def apart(self, name: str) -> Registry:
+        """A way to this registry with a lease, a fence and roles' states of its own, the same for the same *name*."""
+        return cast(Registry, Apart(self, self._apart.setdefault(name, DirectRegistry(self._now))))
 
     def register(self, address: str, role: str) -> None:
         """See core.ports.Registry."""
@@ -147,6 +156,47 @@ class DirectRegistry:
         """See core.ports.Registry; text that is a whole number comes back as one."""
         held = self._states.get(name, {})
         return {field: _number_or_text(value) for field, value in sorted(held.items())}
+
+
+class DirectStore:
+    """Implements sim.registry_store.Store for a fleet to whose store nothing happens."""
+
+    def __init__(self, now: Callable[[], int]) -> None:
+        self._registry = DirectRegistry(now)
+        self.full = 0
+
+    def primary(self) -> DirectRegistry:
+        """See Store."""
+        return self._registry
+
+    def registry(self, reader: str, apart: str = "") -> Registry:
+        """See Store."""
+        return self._registry.apart(apart) if apart else self._registry
+
+    def flush(self) -> None:
+        """See Store."""
+        self._registry.flush()
+
+    def lag(self, fault: FaultSpec) -> None:
+        """See Store. There are no replicas."""
+        raise NotImplementedError(f"{fault.type} needs a store with replicas")
+
+    def catch_up(self, fault: FaultSpec) -> None:
+        """See Store."""
+        raise NotImplementedError(f"{fault.type} needs a store with replicas")
+
+
+class Apart:
+    """What is *shared*, but for the lease, its fence and roles' states, which are those of *own*."""
+
+    def __init__(self, shared: DirectRegistry, own: DirectRegistry) -> None:
+        self._shared = shared
+        self.acquire_lease = own.acquire_lease
+        self.save_state = own.save_state
+        self.load_state = own.load_state
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._shared, name)
 
 
 def _number_or_text(value: int | str) -> int | str:

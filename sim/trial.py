@@ -14,9 +14,11 @@ from ..core.invariants import Trace
 from ..core.ports import Sink
 from ..core.scaling_decision import Decision
 from ..scenarios.plan import Plan
-from .direct_registry import DirectRegistry
+from .direct_registry import DirectStore
 from .embedded_cloud import MemoryCloud, Overlay
 from .kernel.plane import KernelPlane
+from .memory_redis import MemoryRedis
+from .registry_store import RegistryStore, Store, troubled
 from .scaling import Scaling
 from .timeline import Timeline
 from .world import Ended, conduct
@@ -87,10 +89,13 @@ class _Silent(Scaling):
 def rehearse(plan: Plan, sink: Sink) -> Ended:
     """Rehearse *plan* into *sink*, without records of decisions. The kernel must be prepared."""
     timeline = Timeline()
-    registry = DirectRegistry(timeline.now)
+    now = timeline.now
+    store: Store = DirectStore(now)
+    if troubled(plan.fleet):
+        store = RegistryStore(MemoryRedis(now), plan.fleet, now)
     plane = KernelPlane(plan, sink, sink.event, timeline.set_now, window=_WINDOW)
     cloud = Overlay(MemoryCloud(timeline.now), timeline.now, plan.fleet.pending)
-    return conduct(plan, timeline, plane, registry, cloud, sink, registry.flush, scaling=_Silent)
+    return conduct(plan, timeline, plane, store, cloud, sink, scaling=_Silent)
 
 
 def tried(plan: Plan) -> Trace:

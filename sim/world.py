@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..backends.registry import RedisRegistry
 from ..core.errors import UsageError
 from ..core.events import FORMAT
 from ..core.model import FleetSpec
-from ..core.ports import Cloud, Registry, Sink
+from ..core.ports import Cloud, Sink
 from ..scenarios.plan import BLOCK, Plan
 from ..scenarios.scenario import Scenario
 from .control import ControlPlane
@@ -22,6 +21,7 @@ from .embedded_redis import virtual_redis
 from .faults.schedule import Faults
 from .memory_redis import MemoryRedis
 from .plane import Plane
+from .registry_store import AUTOSCALER, PROXY, RegistryStore, Store
 from .scaling import Scaling
 from .timeline import Timeline
 
@@ -100,8 +100,8 @@ class Simulation:
             stack.enter_context(_few_collections())
 
             plane = self._plane(plan, timeline, sink, block)
-            registry = RedisRegistry(redis, fleet.key_prefix)
-            return conduct(plan, timeline, plane, registry, provider, sink, redis.flushall, progress=progress)
+            store = RegistryStore(redis, fleet, timeline.now)
+            return conduct(plan, timeline, plane, store, provider, sink, progress=progress)
 
     def _plane(self, plan: Plan, timeline: Timeline, sink: Sink, block: int) -> Plane:
         if self.engine == "simpy":
@@ -112,24 +112,28 @@ class Simulation:
 
 
 def conduct(
-    plan: Plan, timeline: Timeline, plane: Plane, registry: Registry, cloud: Cloud, sink: Sink,
-    flush: Callable[[], Any], *, scaling: type[Scaling] = Scaling, progress: Progress | None = None,
+    plan: Plan, timeline: Timeline, plane: Plane, store: Store, cloud: Cloud, sink: Sink,
+    *, scaling: type[Scaling] = Scaling, progress: Progress | None = None,
 ) -> Ended:  # fmt: skip
-    """Let everything that *plan* says happen to *plane* and what surrounds it. *flush* empties the registry."""
+    """Let everything that *plan* says happen to *plane* and what surrounds it. *store*: the registry's."""
     fleet = plan.fleet
     sink.event(0, "run", {"scenario": fleet.name, "scenario_hash": plan.fingerprint, "seed": fleet.seed,
                           "duration": fleet.duration, "format": FORMAT})  # fmt: skip
-    control = ControlPlane(fleet, timeline, plane, registry, cloud, sink)
+    control = ControlPlane(fleet, timeline, plane, store.primary(), cloud, sink)
+    control.lists = store.registry(PROXY)
     if progress is not None:
         control.each_second = lambda now: progress(now, fleet.duration)
-    scaler = None if fleet.autoscaler is None else scaling(fleet.autoscaler, control)
-    faults = Faults(control, scaler, flush)
+    reader = store.registry(AUTOSCALER)
+    scaler = None if fleet.autoscaler is None else scaling(fleet.autoscaler, control, reader)
+    deploys = Deploys(control, scaler) if fleet.deploys else None
+    faults = Faults(control, scaler, store)
     control.begin()
     faults.begin()
     if scaler is not None:
         timeline.env.process(scaler.process())
-    if fleet.deploys:
-        timeline.env.process(Deploys(control, scaler).process())
+    if deploys is not None:
+        control.deploying = lambda: deploys.under_way
+        timeline.env.process(deploys.process())
     plane.begin()
     timeline.run(control.finished, plane.advance)
     plane.end()

@@ -102,7 +102,7 @@ def with_room(w: World) -> World:
         return with_capacity(w, 2 * capacity)
     if state["timers_full"]:
         return with_rings(w)
-    if len(w.heap) - 2 * capacity - state["heap_size"] < 16:
+    if len(w.heap) - 2 * capacity - state["heap_size"] < 24:
         return w._replace(heap=_longer(w.heap, 2 * len(w.heap)))
     late = max(state["late_requests"], state["late_attempts"])
     if len(w.late_attempts) - capacity - late < 16:
