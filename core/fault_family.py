@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from math import prod
-from typing import Protocol
+from typing import Final, Protocol
 
 from .draws import TARGET, draw, key
 from .faults import ALL
@@ -107,20 +107,44 @@ def link_toxic(faults: Iterable[FaultSpec]) -> tuple[dict[str, float], dict[str,
 
 
 def _together(faults: list[FaultSpec]) -> dict[str, float]:
-    """The fields of core.toxics.TOXIC: of several latencies the latest counts, losses are independent, partitions last as long as any."""
+    """The fields of core.toxics.TOXIC: of several of a type the latest counts; but losses are independent, partitions last as long as any, and the least bandwidth counts."""
     fields: dict[str, float] = {}
     kept = 1.0
     for fault in faults:
-        if fault.type == "latency":
-            fields["latency"] = int(fault.number("latency"))
-            fields["jitter"] = int(fault.number("jitter"))
-            fields["latency_stream"] = fault.stream
-            fields["latency_share"] = fault.toxicity
-        elif fault.type == "loss":
+        if fault.type == "loss":
             kept *= 1.0 - fault.toxicity
             fields["loss"] = 1.0 - kept
             fields["loss_stream"] = fault.stream
-        else:
+        elif fault.type == "partition":
             until = FOREVER if fault.until < 0 else fault.until
             fields["until"] = max(fields.get("until", 0), until)
+        elif fault.type == "bandwidth":
+            fields["rate"] = min(fields.get("rate", fault.number("rate")), fault.number("rate"))
+        else:
+            fields |= _FIELDS[fault.type](fault)
     return fields
+
+
+def _striking(name: str, fault: FaultSpec) -> dict[str, float]:
+    """Whom it strikes."""
+    return {f"{name}_stream": fault.stream, f"{name}_share": fault.toxicity}
+
+
+_FIELDS: Final[dict[str, Callable[[FaultSpec], dict[str, float]]]] = {
+    "latency": lambda fault: {
+        "latency": int(fault.number("latency")), "jitter": int(fault.number("jitter")), **_striking("latency", fault),
+    },
+    "slicer": lambda fault: {
+        "slice_size": int(fault.number("average_size")), "slice_delay": int(fault.number("delay")), **_striking("slice", fault),
+    },
+    "timeout": lambda fault: {
+        "hold_after": int(fault.number("timeout")), "hold_since": fault.at, **_striking("hold", fault),
+    },
+    "reset": lambda fault: {
+        "reset_after": int(fault.number("timeout")), "reset_since": fault.at, **_striking("reset", fault),
+    },
+    "slow_close": lambda fault: {"linger": int(fault.number("delay")), **_striking("linger", fault)},
+    "limit_data": lambda fault: {
+        "limit": int(fault.number("bytes")), "limit_since": fault.at, **_striking("limit", fault),
+    },
+}  # fmt: skip

@@ -330,6 +330,8 @@ AUTOSCALER = st.fixed_dictionaries(
         "drain_timeout": st.sampled_from(["2s", "3s"]),
         "reconcile_interval": st.sampled_from([None, "2s"]),
         "victims": st.sampled_from(["youngest", "oldest", "least_busy"]),
+        "missing_samples": st.sampled_from(["unknown", "zero"]),
+        "orphans": st.sampled_from(["adopt", "terminate", "leave"]),
     }
 )
 
@@ -361,15 +363,34 @@ def at_once(kind: str, **more: st.SearchStrategy[Any]) -> st.SearchStrategy[dict
 
 OFFSET = st.sampled_from(["-2s", "300ms", "1h"]).map(lambda by: {"by": by})
 LATENCY = st.sampled_from([{"latency": "30ms"}, {"latency": "200ms", "jitter": "150ms"}])
+LINK: dict[str, Any] = {"target": st.one_of(SERVERS, PROXY_TARGET), "stream": STREAM}
+STRUCK = {"target": LINK["target"], "toxicity": TOXICITY}
+SOON = st.sampled_from([0, "20ms", "300ms"])
+LINK_FAULT = st.one_of(
+    lasting("latency", **LINK, toxicity=TOXICITY, attributes=LATENCY),
+    lasting("loss", **LINK, toxicity=TOXICITY),
+    lasting("partition", **LINK),
+    lasting("bandwidth", **LINK, attributes=st.sampled_from(["5KB", "100KB", "20MB"]).map(lambda rate: {"rate": rate})),
+    lasting(
+        "slicer", **LINK, toxicity=TOXICITY,
+        attributes=st.sampled_from([{"average_size": "100B", "delay": "3ms"}, {"average_size": "1MB", "delay": "7ms"}]),
+    ),
+    lasting("timeout", **LINK, toxicity=TOXICITY, attributes=SOON.map(lambda time: {"timeout": time})),
+    lasting("reset", **STRUCK, attributes=SOON.map(lambda time: {"timeout": time})),
+    lasting("slow_close", **STRUCK, attributes=st.sampled_from([{"delay": "30ms"}, {"delay": "2s"}])),
+    lasting(
+        "limit_data", **LINK, toxicity=TOXICITY,
+        attributes=st.sampled_from(["500B", "2KB", "2MB"]).map(lambda size: {"bytes": size}),
+    ),
+)  # fmt: skip
+"""What goes wrong with links."""
 FAULT = st.one_of(
     KILL,
+    LINK_FAULT,
     lasting("pause", target=SERVERS),
     lasting("slow", target=st.one_of(SERVERS, PROXY_TARGET), attributes=FACTOR),
     lasting("memory_leak", target=SERVERS, attributes=st.just({"rate": "20MiB"})),
     lasting("error", target=SERVERS, toxicity=TOXICITY, attributes=st.sampled_from([{}, {"status": 503}])),
-    lasting("latency", target=st.one_of(SERVERS, PROXY_TARGET), toxicity=TOXICITY, stream=STREAM, attributes=LATENCY),
-    lasting("loss", target=st.one_of(SERVERS, PROXY_TARGET), toxicity=TOXICITY, stream=STREAM),
-    lasting("partition", target=st.one_of(SERVERS, PROXY_TARGET)),
     lasting("partition", target=st.one_of(SERVERS, PROXY_TARGET), attributes=st.just({"from": "registry"})),
     lasting("registry_down"),
     lasting("registry_slow", attributes=st.sampled_from([{"latency": "80ms"}, {"latency": "3s"}])),
@@ -398,7 +419,7 @@ FAULT = st.one_of(
 )  # fmt: skip
 OF_DEPENDENCY = st.one_of(lasting("dependency_down"), lasting("dependency_slow", attributes=FACTOR))
 OF_AUTOSCALER = st.one_of(
-    lasting("autoscaler_crash"),
+    lasting("autoscaler_crash", attributes=st.sampled_from([{}, {"during": "launch"}])),
     lasting(
         "second_autoscaler",
         attributes=st.sampled_from([{}, {"lease": "none"}, {"lease": "none", "offset": "100ms"}]),
@@ -561,6 +582,18 @@ def busy_documents(draw: st.DrawFn) -> dict[str, Any]:
     steady = {"name": "steady", "stages": [{"for": "4s", "rate": rate}], "client": draw(CLIENT)}
     document.update(duration="4s", traffic=[without_none(steady), *document["traffic"][:1]])
     return document
+
+
+@st.composite
+def linked_documents(draw: st.DrawFn) -> dict[str, Any]:
+    """Few servers over bad links with something to carry: what :func:`busy_documents` says, where the proxy's limits may stay."""
+    document = draw(st.one_of(busy_documents(), documents()))
+    for endpoint in document["endpoints"]:
+        endpoint["response_size"] = draw(st.sampled_from(["0B", "600B", "40KB"]))
+    faults = draw(st.lists(LINK_FAULT, min_size=1, max_size=4))
+    document["faults"] = [{"name": f"link{n}", **fault} for n, fault in enumerate(faults)]
+    made: dict[str, Any] = without_none(document)
+    return made
 
 
 MIB = 1 << 20

@@ -23,7 +23,7 @@ from ...core.troubles import TroubledCloud
 from ...scenarios.plan import Plan
 from ..connection import registry_at
 from ..live.addresses import LOOPBACK, Addresses
-from ..live.clock import LiveClock
+from ..live.clock import EPOCH, LiveClock
 from ..reach import Reach
 from .control_api import ControlApi
 from .deploys import BUILDER, FlightDeploys, Parts
@@ -34,6 +34,7 @@ from .guardian import Guardian
 from .instances import Emit, Instance, Instances, Start
 from .loading import LoadGenerators
 from .local_cloud import CloudFace, LocalInstances
+from .observed import metric_rows
 from .options import Figures, FlightOptions
 from .ports import port_row
 from .process import Line, RoleProcess
@@ -89,6 +90,7 @@ class Conductor:
         self._api_url = ""
         self._stop = Watch(Condition.parse(options.stop_when)) if options.stop_when else None
         self._faults: FlightFaults
+        self._striking: asyncio.Task[None]
 
     # The flight.
 
@@ -110,7 +112,7 @@ class Conductor:
                 self._factory, self._cleanup, scenario, fds, (LOOPBACK, port), self.options.allowed,
                 self.options.load_processes,
             )  # fmt: skip
-            await self._take_off(api)
+            await self._take_off(api, redis_url)
             if self.options.announce is not None:
                 self.options.announce(self._told(redis_url, api))
             end = await self._cruise(redis_url)
@@ -119,7 +121,11 @@ class Conductor:
             if self.options.hold:
                 await self._hold()
         self.recording.end(end)
-        return end, self._instances.paid_ns(self.start, self.start + end), self._load.lateness()
+        return (
+            end,
+            self._instances.paid_ns(self.start, self.start + end),
+            self._load.lateness(EPOCH + self.start),
+        )
 
     async def _hold(self) -> None:
         """Stay up until interrupted, which then is no interruption: the plan has been flown."""
@@ -177,7 +183,7 @@ class Conductor:
         await self._proxy.start()
         return port
 
-    async def _take_off(self, api: ControlApi) -> None:
+    async def _take_off(self, api: ControlApi, redis_url: str) -> None:
         """Set the scenario's zero, and begin."""
         wait = _SETTLE_NS if self.fleet.autoscaler is None else _AUTOSCALER_NS
         self.start = ((self.clock.now() + wait) // SECOND + 1) * SECOND
@@ -197,15 +203,19 @@ class Conductor:
                 ),
             )
             self._cleanup.push_async_callback(self._scaler.end)
+        self._proxy.keep(fleet.proxy.restart_after, self._proxy_ended, self._proxy_back)
+        # They do not wait for the autoscaler, which may be late on a busy machine.
+        self._faults = FlightFaults(self._fault_parts(redis_url))
+        self._striking = asyncio.create_task(self._faults.run(self._seconds_until))
+        self._cleanup.callback(self._striking.cancel)
+        if self._scaler is not None:
             await self._scaler.start()
             self._scaler.keep(SECOND, lambda status: None, lambda: None)
-        self._proxy.keep(fleet.proxy.restart_after, self._proxy_ended, self._proxy_back)
 
     async def _cruise(self, redis_url: str) -> int:
         """Until every request has its outcome: a sample each second. The end, in ns of the scenario."""
         fleet = self.fleet
-        self._faults = FlightFaults(self._fault_parts(redis_url))
-        working = [asyncio.create_task(self._faults.run(self._seconds_until))]
+        working = [self._striking]
         if fleet.deploys:
             deploys = FlightDeploys(fleet, self.clock, self.start, self._parts(redis_url))
             working.append(asyncio.create_task(deploys.run()))
@@ -357,19 +367,8 @@ class Conductor:
     # Samples and figures.
 
     def _sample(self, time: int) -> None:
-        said = self._proxy_second
         down = self._proxy.process.returncode is not None
-        rows: list[tuple[int, ...]] = [
-            (time, 0, int(State.GONE if down else State.SERVING), said.get("requests", 0), said.get("in_flight", 0),
-             said.get("queued", 0), said.get("memory", 0), said.get("cpu_ns", 0), said.get("connections", 0),
-             said.get("descriptors", 0))
-        ]  # fmt: skip
-        for instance in self._instances.present():
-            one = instance.second or {}
-            rows.append(
-                (time, instance.number, int(instance.state), one.get("requests", 0), one.get("in_flight", 0),
-                 one.get("queued", 0), one.get("memory", 0), one.get("cpu_ns", 0), 0, 0)
-            )  # fmt: skip
+        rows = metric_rows(time, self._proxy_second, down, self._instances.present())
         self.recording.metrics(rows)
         self.recording.flush(self.clock.now())
         if self.options.watch is not None:

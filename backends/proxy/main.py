@@ -23,6 +23,7 @@ from .handover import Handover
 from .health_checks import check_forever
 from .listener import Listener
 from .load_report import LoadReport
+from .over_link import watch_all
 from .proxy import SPARE_DESCRIPTORS, Proxy
 from .refresh import Refresher
 
@@ -208,6 +209,7 @@ class _Orders:
             case {"command": "link", "place": place, "wrong": wrong, "start": start}:
                 proxy.disturbed.link(place, wrong, start)
                 proxy.links_changed()
+                watch_all(proxy, place)
             case {"command": "slow", "factor": factor}:
                 proxy.disturbed.slow(factor)
             case {"command": "descriptors", "limit": int(limit)}:

@@ -21,6 +21,7 @@ from .servers import Emit, Servers
 
 if TYPE_CHECKING:
     from .client import ClientConnection
+    from .exchange import Exchange
 
 SPARE_DESCRIPTORS = 100
 """What the process needs besides its connections, and what is being closed while others are accepted."""
@@ -33,11 +34,44 @@ class Proxy:
     """What all connections of one proxy share."""
 
     # Slots are read faster than the attributes of an object that has more than thirty.
-    __slots__ = ("_by_row", "_down", "_free_rows", "_idle", "_sampled", "_sharing", "active", "clock", "connections",
-                 "delays", "descriptors", "disturbed", "emit", "fleet", "foreign", "foreign_stream", "has_room", "keepalive_timeout", "_own_limit",
+    __slots__ = (
+        "_by_row",
+        "_down",
+        "_free_rows",
+        "_idle",
+        "_own_limit",
+        "_sampled",
+        "_sharing",
+        "active",
+        "clock",
+        "connections",
+        "delays",
+        "descriptors",
+        "disturbed",
+        "emit",
+        "fleet",
+        "foreign",
+        "foreign_stream",
+        "has_room",
+        "keepalive_timeout",
         "limit",
-                 "link", "loop", "needs_affinity", "needs_bits", "requests", "retrying", "sequence", "servers", "share", "spec",
-                 "stopping", "tasks", "unserved", "upstream_timeout", "warn", "went_down")  # fmt: skip
+        "link",
+        "loop",
+        "needs_affinity",
+        "needs_bits",
+        "requests",
+        "retrying",
+        "sequence",
+        "servers",
+        "share",
+        "spec",
+        "stopping",
+        "tasks",
+        "unserved",
+        "upstream_timeout",
+        "warn",
+        "went_down",
+    )  # fmt: skip
 
     def __init__(
         self, fleet: FleetSpec, loop: AbstractEventLoop, clock: Clock, emit: Emit,
@@ -167,8 +201,23 @@ class Proxy:
         admission.idle_remove(self._idle, row)
         self._by_row[row] = None
         self._free_rows.append(row)
+        later = self.disturbed.on and self.disturbed.client_lingers()
+        if later > 0:
+            self.delays.call_later(later, self._gave_back, 1)
+        else:
+            self._gave_back(1)
+
+    def give_back(self, exchange: "Exchange") -> None:
+        """The try of *exchange* has ended: its descriptor is free, perhaps later (slow_close)."""
+        later = self.disturbed.on and self.disturbed.try_lingers(exchange)
+        if later > 0:
+            self.delays.call_later(later, self._gave_back, 0)
+        else:
+            self.descriptors -= 1
+
+    def _gave_back(self, connections: int) -> None:
         self.descriptors -= 1
-        self.connections -= 1
+        self.connections -= connections
         self.has_room()
 
     def busy(self, row: int) -> None:

@@ -44,6 +44,7 @@ class FlightFaults:
         self._families: dict[str, Family] = {name: family(parts) for name, family in FAMILIES.items()}
         self._lasting: dict[str, tuple[FaultSpec, Targets]] = {}
         self._stopped = asyncio.Event()
+        self._begun = [asyncio.Event() for _ in parts.fleet.faults]
         parts.instances.joined = self._joined
 
     async def run(self, seconds_until: Callable[[int], float]) -> None:
@@ -51,7 +52,10 @@ class FlightFaults:
         but what a schedule that was carried out to its end leaves.
         """
         try:
-            await asyncio.gather(*(self._occur(fault, seconds_until) for fault in self._parts.fleet.faults))
+            faults = self._parts.fleet.faults
+            await asyncio.gather(
+                *(self._occur(place, fault, seconds_until) for place, fault in enumerate(faults))
+            )
         except BaseException:
             self.stop()
             raise
@@ -59,6 +63,8 @@ class FlightFaults:
     def stop(self) -> None:
         """End every fault that is in force; no other begins."""
         self._stopped.set()
+        for begun in self._begun:
+            begun.set()
         for fault, targets in [*self._lasting.values()]:
             self._over(fault, targets)
         # What strikes at once may have left them away for some time.
@@ -67,7 +73,7 @@ class FlightFaults:
         assert isinstance(lives, LifeFaults)
         lives.stop()
 
-    async def _occur(self, fault: FaultSpec, seconds_until: Callable[[int], float]) -> None:
+    async def _occur(self, place: int, fault: FaultSpec, seconds_until: Callable[[int], float]) -> None:
         async def until(time: int) -> bool:
             """Wait; False if all faults were ended before."""
             try:
@@ -78,12 +84,18 @@ class FlightFaults:
 
         if not await until(fault.at):
             return
+        if place and self._parts.fleet.faults[place - 1].at == fault.at:
+            # Timers for one moment come in any order; faults strike in the scenario's, which says what several make together.
+            await self._begun[place - 1].wait()
+        if self._stopped.is_set():
+            return
         targets = self._targets(fault)
         length = {} if fault.until < 0 else {"until": self._parts.start + fault.until}
         self._parts.emit("fault", {"name": fault.name, "type": fault.type, "targets": [*targets], **length})
         if FAULTS[fault.type].lasts:
             self._lasting[fault.name] = (fault, targets)
         self._family(fault).begin(fault, targets)
+        self._begun[place].set()
         if fault.type == "registry_flush":
             registry = self._families["registry"]
             assert isinstance(registry, RegistryFaults)

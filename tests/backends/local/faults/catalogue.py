@@ -3,7 +3,7 @@
 To add a type: put it into a scenario of a group, at a time of its own with two quiet seconds behind it, and add a row.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,6 +105,27 @@ faults:
   - {name: boots-fail, type: boot_failure, at: 33500ms, for: 6s}
 """
 
+LINKS = """
+scenario: link-faults
+seed: 5
+duration: 30s
+fleet:
+  app: {initial: 2, workers: 50}
+  proxy: {upstream_timeout: 400ms}
+endpoints:
+  - {path: /, cpu: {constant: 5ms}, response_size: 20KB}
+traffic:
+  - {name: users, stages: [{for: 30s, rate: 40/s}], client: {timeout: 2s}}
+faults:
+  - {name: narrow, type: bandwidth, at: 2s, for: 2s, target: {count: all}, attributes: {rate: 1MB}}
+  - {name: sliced, type: slicer, at: 6s, for: 2s, target: {role: proxy}, attributes: {average_size: 5KB, delay: 20ms}}
+  - {name: stopped, type: timeout, at: 10s, for: 2s, target: {count: all}, attributes: {timeout: 200ms}}
+  - {name: resets, type: reset, at: 14s, for: 2s, target: {role: proxy}}
+  - {name: lingering, type: slow_close, at: 18s, for: 2s, target: {count: all}, attributes: {delay: 500ms}}
+  - {name: short, type: limit_data, at: 22s, for: 2s, target: {role: proxy}, toxicity: 50%, attributes: {bytes: 10KB}}
+  - {name: deaf, type: partition, at: 26s, for: 2s, target: {count: all}, stream: downstream}
+"""
+
 MACHINES = """
 scenario: machine-faults
 seed: 5
@@ -170,7 +191,16 @@ faults:
   - {name: lives-on, type: stuck_termination, at: 31500ms, for: 9s}
 """
 
-GROUPS = {"machines": MACHINES, "scalers": SCALERS, "promises": PROMISES, "data": DATA, "processes": PROCESSES, "control": CONTROL, "cloud": CLOUD}
+GROUPS = {
+    "machines": MACHINES,
+    "scalers": SCALERS,
+    "promises": PROMISES,
+    "data": DATA,
+    "processes": PROCESSES,
+    "control": CONTROL,
+    "cloud": CLOUD,
+    "links": LINKS,
+}
 
 Figure = Callable[[Run, int, int], float]
 """Of a run, between two times (ns)."""
@@ -180,7 +210,7 @@ def latency(share: float) -> Figure:
     """A quantile of the latency (ms) of requests that begin meanwhile."""
 
     def figure(run: Run, begin: int, end: int) -> float:
-        found = [row["latency_ns"] for row in _requests(run, begin, end)]
+        found = [float(row["latency_ns"]) for row in _requests(run, begin, end)]
         return float(np.quantile(found, share)) / 1e6
 
     return figure
@@ -235,7 +265,11 @@ def turns(run: Run, begin: int, end: int) -> float:
 
 def turns_between(run: Run, begin: int, end: int) -> float:
     """Turns of an autoscaler whose turns do not come at whole seconds."""
-    return float(sum(begin <= row["time_ns"] < end and row["time_ns"] % SECOND > 0 for row in run.decisions.to_pylist()))
+    return float(
+        sum(
+            begin <= row["time_ns"] < end and row["time_ns"] % SECOND > 0 for row in run.decisions.to_pylist()
+        )
+    )
 
 
 def memory(run: Run, begin: int, end: int) -> float:
@@ -260,12 +294,18 @@ def same_again(run: Run, begin: int, end: int) -> float:
     return float(max(seen.values(), default=0))
 
 
+def descriptors(run: Run, begin: int, end: int) -> float:
+    """The most that a sample of the proxy shows."""
+    rows = [row for row in run.metrics.to_pylist() if row["server"] == 0 and begin < row["time_ns"] <= end]
+    return float(max((row["descriptors"] for row in rows), default=0))
+
+
 def _requests(run: Run, begin: int, end: int) -> list[dict[str, Any]]:
     rows = run.requests.select(["time_ns", "latency_ns", "outcome"]).to_pylist()
     return [row for row in rows if begin <= row["time_ns"] < end]
 
 
-def _events(run: Run, begin: int, end: int, name: str, fields: dict[str, Any]) -> list[dict[str, Any]]:
+def _events(run: Run, begin: int, end: int, name: str, fields: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = [one for one in run.events if one["event"] == name and begin <= one["t"] < end]
     return [one for one in found if all(one[key] == value for key, value in fields.items())]
 
@@ -336,6 +376,13 @@ ROWS = (
     Row("stuck_launch", "promises", "never-up", "launch_stuck", events("launch_stuck"), 4, 1, 1, settles=-1),
     Row("stale_listing", "promises", "old-list", "launched", events("launched"), 8, 2, 3, settles=-1),
     Row("stuck_termination", "promises", "lives-on", "termination_stuck", events("termination_stuck"), 9, 1, 4, settles=1),
+    Row("bandwidth", "links", "narrow", "p50, ms", latency(0.5), 2, 15, _MS, 0.3),
+    Row("slicer", "links", "sliced", "p50, ms", latency(0.5), 2, 50, _MS, 0.3),
+    Row("timeout", "links", "stopped", "upstream_reset, %", outcome("upstream_reset"), 2, 75, 15),
+    Row("reset", "links", "resets", "refused, %", outcome("refused"), 2, 90, 10),
+    Row("slow_close", "links", "lingering", "descriptors", descriptors, 2, 10, 12, 0.3),
+    Row("limit_data", "links", "short", "refused, %", outcome("refused"), 2, 30, 8),
+    Row("partition", "links", "deaf", "upstream_timeout, %", outcome("upstream_timeout"), 2, 75, 20),
     Row("boot_failure", "cloud", "boots-fail", "boot_failed", events("boot_failed"), 6, 1, 1, settles=-1),
 )  # fmt: skip
 """Every type that flies has a row."""

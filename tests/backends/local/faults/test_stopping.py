@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -15,6 +16,7 @@ from windtunnel.core.errors import UsageError
 from windtunnel.core.model import SECOND
 
 from ...app.running import until
+from ..test_flight import PATIENCE
 
 
 def test_a_condition_in_words() -> None:
@@ -41,6 +43,10 @@ def test_it_must_hold_without_a_break() -> None:
     assert [slow.look(n, 0, p99) for n, p99 in ((1, SECOND), (2, SECOND + 1))] == [False, True]
 
 
+def stands(pid: int) -> bool:
+    return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+
+
 def test_a_stopped_process_goes_on_when_its_guardian_loses_the_conductor() -> None:
     victim = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"])
     other = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"])
@@ -49,11 +55,11 @@ def test_a_stopped_process_goes_on_when_its_guardian_loses_the_conductor() -> No
         for one in (victim, other):
             guardian.hold(one.pid)
             one.send_signal(signal.SIGSTOP)
-            until(lambda one=one: psutil.Process(one.pid).status() == psutil.STATUS_STOPPED, "it stands", 20)
+            until(partial(stands, one.pid), "it stands", PATIENCE)
         guardian.release(other.pid)
         guardian.end()
-        until(lambda: psutil.Process(victim.pid).status() != psutil.STATUS_STOPPED, "it goes on", 20)
-        assert psutil.Process(other.pid).status() == psutil.STATUS_STOPPED
+        until(lambda: not stands(victim.pid), "it goes on", PATIENCE)
+        assert stands(other.pid)
     finally:
         victim.kill()
         other.kill()
@@ -88,10 +94,10 @@ def test_it_ends_every_fault_and_begins_no_other(tmp_path: Path) -> None:
         ("fault", "errors"), ("fault", "far"), ("faults_stopped", None), ("fault_over", "errors"), ("fault_over", "far"),
     ]  # fmt: skip
     assert notices == ["faults are ended: error_rate > 50% for 2s"]
-    stopped = told[2]["t"]
-    assert 3 * SECOND < stopped < 7 * SECOND
+    begun, stopped = told[1]["t"] + SECOND // 5, told[2]["t"]
+    assert stopped < 8 * SECOND
     rows = flown.requests.select(["time_ns", "latency_ns", "outcome"]).to_pylist()
-    struck = [row for row in rows if 1.7 * SECOND < row["time_ns"] < stopped - SECOND // 2]
+    struck = [row for row in rows if begun < row["time_ns"] < stopped - SECOND // 2]
     assert sum(row["outcome"] == "app_error" for row in struck) > len(struck) / 2
     assert min(row["latency_ns"] for row in struck) >= 200_000_000
     well = [row for row in rows if row["time_ns"] > stopped + SECOND]
