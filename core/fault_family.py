@@ -1,12 +1,13 @@
 """What families of faults have in common, in every world: their face, who is hit, and what several faults in force make together."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from math import prod
-from typing import Protocol
+from typing import Final, Protocol
 
-from .draws import TARGET, draw
+from .draws import TARGET, draw, key
 from .faults import ALL
-from .model import FaultSpec
+from .model import NONE, FaultSpec, TriggeredFault
 from .toxics import FOREVER
 
 Targets = list[int | str]
@@ -32,6 +33,23 @@ MOST_SLOWNESS = 1e6
 def slowness(faults: Iterable[FaultSpec]) -> float:
     """The factor of several faults together."""
     return min(prod((fault.number("factor") for fault in faults), start=1.0), MOST_SLOWNESS)
+
+
+class Slowness:
+    """How slow targets are: by faults that say so, times by those that hold their cores. *apply* is called with the target when that changes."""
+
+    def __init__(self, apply: Callable[[int | str], None]) -> None:
+        self._apply = apply
+        self._hogged: dict[int | str, float] = {}
+
+    def hogged(self, target: int | str, factor: float) -> None:
+        """What else computes there makes *target* so slow from now on."""
+        self._hogged[target] = factor
+        self._apply(target)
+
+    def of(self, target: int | str, faults: Iterable[FaultSpec]) -> float:
+        """The factor of *target*, which these *faults* slow down."""
+        return min(slowness(faults) * self._hogged.get(target, 1.0), MOST_SLOWNESS)
 
 
 class Active:
@@ -61,6 +79,19 @@ def drawn(fault: FaultSpec, able: Iterable[int]) -> list[int]:
     return sorted(sorted(numbers, key=lambda number: draw(fault.stream, number, 0, TARGET))[: fault.count])
 
 
+def occurrence(waiting: TriggeredFault, number: int, time: int, seed: int) -> FaultSpec:
+    """Occurrence *number* (from 1) of a fault that waited, which begins at *time*."""
+    name = f"{waiting.fault.name}#{number}"
+    until = NONE if waiting.length < 0 else time + waiting.length
+    return replace(waiting.fault, name=name, at=time, until=until, stream=key(seed, f"fault/{name}"))
+
+
+def is_occurrence(name: str, of: str) -> bool:
+    """Whether a fault called *name* is an occurrence of the one called *of*."""
+    stem, _, number = name.rpartition("#")
+    return stem == of and number.isdigit()
+
+
 def worst_error(faults: Iterable[FaultSpec]) -> tuple[float, int]:
     """Of several faults that make errors the worst counts: its share and status; (0, 0) without any."""
     worst = max((one for one in faults if one.type == "error"), key=lambda one: one.toxicity, default=None)
@@ -76,20 +107,44 @@ def link_toxic(faults: Iterable[FaultSpec]) -> tuple[dict[str, float], dict[str,
 
 
 def _together(faults: list[FaultSpec]) -> dict[str, float]:
-    """The fields of core.toxics.TOXIC: of several latencies the latest counts, losses are independent, partitions last as long as any."""
+    """The fields of core.toxics.TOXIC: of several of a type the latest counts; but losses are independent, partitions last as long as any, and the least bandwidth counts."""
     fields: dict[str, float] = {}
     kept = 1.0
     for fault in faults:
-        if fault.type == "latency":
-            fields["latency"] = int(fault.number("latency"))
-            fields["jitter"] = int(fault.number("jitter"))
-            fields["latency_stream"] = fault.stream
-            fields["latency_share"] = fault.toxicity
-        elif fault.type == "loss":
+        if fault.type == "loss":
             kept *= 1.0 - fault.toxicity
             fields["loss"] = 1.0 - kept
             fields["loss_stream"] = fault.stream
-        else:
+        elif fault.type == "partition":
             until = FOREVER if fault.until < 0 else fault.until
             fields["until"] = max(fields.get("until", 0), until)
+        elif fault.type == "bandwidth":
+            fields["rate"] = min(fields.get("rate", fault.number("rate")), fault.number("rate"))
+        else:
+            fields |= _FIELDS[fault.type](fault)
     return fields
+
+
+def _striking(name: str, fault: FaultSpec) -> dict[str, float]:
+    """Whom it strikes."""
+    return {f"{name}_stream": fault.stream, f"{name}_share": fault.toxicity}
+
+
+_FIELDS: Final[dict[str, Callable[[FaultSpec], dict[str, float]]]] = {
+    "latency": lambda fault: {
+        "latency": int(fault.number("latency")), "jitter": int(fault.number("jitter")), **_striking("latency", fault),
+    },
+    "slicer": lambda fault: {
+        "slice_size": int(fault.number("average_size")), "slice_delay": int(fault.number("delay")), **_striking("slice", fault),
+    },
+    "timeout": lambda fault: {
+        "hold_after": int(fault.number("timeout")), "hold_since": fault.at, **_striking("hold", fault),
+    },
+    "reset": lambda fault: {
+        "reset_after": int(fault.number("timeout")), "reset_since": fault.at, **_striking("reset", fault),
+    },
+    "slow_close": lambda fault: {"linger": int(fault.number("delay")), **_striking("linger", fault)},
+    "limit_data": lambda fault: {
+        "limit": int(fault.number("bytes")), "limit_since": fault.at, **_striking("limit", fault),
+    },
+}  # fmt: skip

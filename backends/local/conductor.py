@@ -23,7 +23,7 @@ from ...core.troubles import TroubledCloud
 from ...scenarios.plan import Plan
 from ..connection import registry_at
 from ..live.addresses import LOOPBACK, Addresses
-from ..live.clock import LiveClock
+from ..live.clock import EPOCH, LiveClock
 from ..reach import Reach
 from .control_api import ControlApi
 from .deploys import BUILDER, FlightDeploys, Parts
@@ -34,6 +34,7 @@ from .guardian import Guardian
 from .instances import Emit, Instance, Instances, Start
 from .loading import LoadGenerators
 from .local_cloud import CloudFace, LocalInstances
+from .observed import metric_rows
 from .options import Figures, FlightOptions
 from .ports import port_row
 from .process import Line, RoleProcess
@@ -86,6 +87,7 @@ class Conductor:
         self._proxy_admin = ""
         self._proxy_second: Line = {}
         self._decision = ""
+        self._api_url = ""
         self._stop = Watch(Condition.parse(options.stop_when)) if options.stop_when else None
         self._faults: FlightFaults
         self._striking: asyncio.Task[None]
@@ -119,7 +121,11 @@ class Conductor:
             if self.options.hold:
                 await self._hold()
         self.recording.end(end)
-        return end, self._instances.paid_ns(self.start, self.start + end), self._load.lateness()
+        return (
+            end,
+            self._instances.paid_ns(self.start, self.start + end),
+            self._load.lateness(EPOCH + self.start),
+        )
 
     async def _hold(self) -> None:
         """Stay up until interrupted, which then is no interruption: the plan has been flown."""
@@ -183,6 +189,7 @@ class Conductor:
         self.start = ((self.clock.now() + wait) // SECOND + 1) * SECOND
         self.recording.begin(self.start)
         fleet = self.fleet
+        self._cloud.zero, self._api_url = self.start, api.url
         self._sink.event(0, "run", {"scenario": fleet.name, "scenario_hash": self._plan.fingerprint, "seed": fleet.seed,
                                     "duration": fleet.duration, "format": FORMAT})  # fmt: skip
         self._load.begin(self.start)
@@ -260,8 +267,19 @@ class Conductor:
 
         return FaultParts(
             self.fleet, self.start, instances, self._standing, instances.troubles, self._cloud, self._proxy,
-            self._strike_proxy, self._scaler, flush, self._guardian, self._emit,
+            self._strike_proxy, self._scaler, flush, self._guardian, self._emit, self._redis, self._face.reasons, self._second,
         )  # fmt: skip
+
+    def _second(self, by: str, apart: str, offset: int) -> Lasting:
+        """Another autoscaler, not started; it ends with the flight at the latest."""
+        made = Lasting(
+            lambda: self._factory.process("autoscaler", by.replace(" ", "-")),
+            lambda: self._factory.autoscaler(
+                self.start, self._api_url, self.options.allowed, by=by, apart=apart, offset=offset
+            ),
+        )
+        self._cleanup.push_async_callback(made.end)
+        return made
 
     def _parts(self, redis_url: str) -> Parts:
         """What deploys act upon."""
@@ -349,19 +367,8 @@ class Conductor:
     # Samples and figures.
 
     def _sample(self, time: int) -> None:
-        said = self._proxy_second
         down = self._proxy.process.returncode is not None
-        rows: list[tuple[int, ...]] = [
-            (time, 0, int(State.GONE if down else State.SERVING), said.get("requests", 0), said.get("in_flight", 0),
-             said.get("queued", 0), said.get("memory", 0), said.get("cpu_ns", 0), said.get("connections", 0),
-             said.get("descriptors", 0))
-        ]  # fmt: skip
-        for instance in self._instances.present():
-            one = instance.second or {}
-            rows.append(
-                (time, instance.number, int(instance.state), one.get("requests", 0), one.get("in_flight", 0),
-                 one.get("queued", 0), one.get("memory", 0), one.get("cpu_ns", 0), 0, 0)
-            )  # fmt: skip
+        rows = metric_rows(time, self._proxy_second, down, self._instances.present())
         self.recording.metrics(rows)
         self.recording.flush(self.clock.now())
         if self.options.watch is not None:

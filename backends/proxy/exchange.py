@@ -8,9 +8,9 @@ import re
 from typing import TYPE_CHECKING
 
 from ...core import admission, draws, retries, routing
-from ...core.network import link_delay
 from ...core.outcomes import STATUS, Outcome
 from ..live.headers import REQUEST, TRY, UNKNOWN, request_numbers
+from . import over_link
 from .connecting import open_upstream
 from .deadline import NEVER
 from .framing import chunk, last_chunk
@@ -53,9 +53,9 @@ _four_numbers = re.compile(rb"(?:[0-9]{1,18}|x)(?:-(?:[0-9]{1,18}|x)){3}").fullm
 class Exchange:
     """A request and what became of it."""
 
-    __slots__ = ("_held", "_held_size", "_left", "_named", "_resent", "_retrying", "_sent", "_trying", "answered", "arrived",
-                 "attempt", "chunking", "client", "close", "head", "index", "planned", "proxy", "received", "routed",
-                 "server", "source", "stream", "tries", "upstream")  # fmt: skip
+    __slots__ = ("_held", "_held_size", "_left", "_named", "_resent", "_retrying", "answered", "arrived", "attempt",
+                 "chunking", "client", "close", "head", "index", "planned", "proxy", "received", "routed", "sent",
+                 "server", "source", "stream", "tries", "trying", "upstream")  # fmt: skip
 
     def __init__(self, client: "ClientConnection", head: RequestHead, named: bytes = b"") -> None:
         proxy = client.proxy
@@ -71,8 +71,8 @@ class Exchange:
         self._held: list[bytes] | None = _NO_CONTENT if self.received else []
         self._held_size = 0
         self._resent = self._retrying = False
-        self._sent = 0
-        self._trying = self._left = False
+        self.sent = 0
+        self.trying = self._left = False
         self.planned = False
         self._named = named
         if named or head.planned:
@@ -136,38 +136,25 @@ class Exchange:
             return CONNECT_FAILED
         proxy.descriptors += 1
         server = self.server = proxy.servers.begin(slot)
-        self._trying = True
+        self.trying = True
         self.tries += 1
-        self._sent = now
+        self.sent = now
         self._resent = False
         if proxy.upstream_timeout >= 0:
             self.client.answer_due.set(proxy.upstream_timeout)
         if proxy.link is not None:
-            proxy.link.call_later(self._delay(draws.UPSTREAM_LATENCY), self._send, self.tries)
+            over_link.send(self, self._send)
         else:
             self._send_to(server)
         return 0
 
-    def _delay(self, purpose: int) -> int:
-        """A message's time between proxy and app server (ns), which the scenario and its faults add to the real one."""
-        proxy, purpose = self.proxy, purpose + draws.TRY * self.tries
-        link = proxy.fleet.upstream_link
-        delay = link_delay(link.latency, link.jitter, self.stream, self.index, self.attempt, purpose)
-        if proxy.disturbed.on and self.server is not None:
-            delay += proxy.disturbed.extra(self.server.number, self.stream, self.index, self.attempt, purpose)
-        return delay
-
-    def answer_delay(self) -> int:
-        """Nanoseconds that the answer takes on the link."""
-        return self._delay(draws.ANSWER_LATENCY)
-
     def _send(self, tries: int) -> None:
         server = self.server
-        if self._trying and tries == self.tries and server is not None:
+        if self.trying and tries == self.tries and server is not None:
             self._send_to(server)
 
     def _send_to(self, server: Server) -> None:
-        upstream = server.take(self._sent)
+        upstream = server.take(self.sent)
         if upstream is not None:
             self._attach(upstream)
         else:
@@ -175,7 +162,7 @@ class Exchange:
 
     async def _connect(self, server: Server, tries: int) -> None:
         upstream = await open_upstream(self.proxy, server)
-        if not self._trying or tries != self.tries:
+        if not self.trying or tries != self.tries:
             if upstream is not None:
                 server.keep(upstream, IDLE_UPSTREAMS)
         elif upstream is not None and not upstream.closed:
@@ -300,13 +287,14 @@ class Exchange:
 
     def failure_heard(self, outcome: int) -> None:
         """The server, or the machine that it was on, says that there will be no answer: news that comes over the link."""
-        if self.proxy.disturbed.on and self._trying:
-            self.proxy.delays.call_later(self.answer_delay(), self._failed_late, self.tries, outcome)
+        if self.proxy.disturbed.on and self.trying:
+            wait = over_link.delay(self, draws.ANSWER_LATENCY)
+            self.proxy.delays.call_later(wait, self._failed_late, self.tries, outcome)
         else:
             self.try_failed(outcome)
 
     def _failed_late(self, tries: int, outcome: int) -> None:
-        if self._trying and tries == self.tries:
+        if self.trying and tries == self.tries:
             self.try_failed(outcome)
 
     def try_failed(self, outcome: int) -> None:
@@ -332,9 +320,14 @@ class Exchange:
         if not (self._may_retry(outcome) and self._retry()):
             self._fail(outcome)
 
+    def reset_by_link(self) -> None:
+        """The link has closed the connection of this try."""
+        self._resent = True
+        self.try_failed(UPSTREAM_RESET)
+
     def timed_out(self) -> None:
         """No answer in time."""
-        if self._trying:
+        if self.trying:
             self.try_failed(UPSTREAM_TIMEOUT)
 
     def _may_retry(self, outcome: int) -> bool:
@@ -365,20 +358,20 @@ class Exchange:
         """The client is gone: nobody waits for the answer any more."""
         self._leave()
         upstream, self.upstream = self.upstream, None
-        if self._trying and self.server is not None:
-            self._trying = False
-            self.proxy.descriptors -= 1
-            self.proxy.servers.abandon(self.server.number, self._sent, self.proxy.clock.now())
+        if self.trying and self.server is not None:
+            self.trying = False
+            self.proxy.give_back(self)
+            self.proxy.servers.abandon(self.server.number, self.sent, self.proxy.clock.now())
         if upstream is not None:
             upstream.close()
 
     def _end_try(self, failed: bool, now: int = -1) -> None:
         self.client.answer_due.at = NEVER
         assert self.server is not None, "a try has ended that never began"
-        self._trying = False
+        self.trying = False
         proxy = self.proxy
-        proxy.descriptors -= 1
-        proxy.servers.end(self.server.number, failed, self._sent, now if now >= 0 else proxy.clock.now())
+        proxy.give_back(self)
+        proxy.servers.end(self.server.number, failed, self.sent, now if now >= 0 else proxy.clock.now())
 
     def _leave(self) -> None:
         self._left = True

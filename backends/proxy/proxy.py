@@ -21,6 +21,7 @@ from .servers import Emit, Servers
 
 if TYPE_CHECKING:
     from .client import ClientConnection
+    from .exchange import Exchange
 
 SPARE_DESCRIPTORS = 100
 """What the process needs besides its connections, and what is being closed while others are accepted."""
@@ -33,10 +34,44 @@ class Proxy:
     """What all connections of one proxy share."""
 
     # Slots are read faster than the attributes of an object that has more than thirty.
-    __slots__ = ("_by_row", "_down", "_free_rows", "_idle", "_sampled", "_sharing", "active", "clock", "connections",
-                 "delays", "descriptors", "disturbed", "emit", "fleet", "foreign", "foreign_stream", "has_room", "keepalive_timeout", "limit",
-                 "link", "loop", "needs_affinity", "needs_bits", "requests", "retrying", "sequence", "servers", "share", "spec",
-                 "stopping", "tasks", "unserved", "upstream_timeout", "warn", "went_down")  # fmt: skip
+    __slots__ = (
+        "_by_row",
+        "_down",
+        "_free_rows",
+        "_idle",
+        "_own_limit",
+        "_sampled",
+        "_sharing",
+        "active",
+        "clock",
+        "connections",
+        "delays",
+        "descriptors",
+        "disturbed",
+        "emit",
+        "fleet",
+        "foreign",
+        "foreign_stream",
+        "has_room",
+        "keepalive_timeout",
+        "limit",
+        "link",
+        "loop",
+        "needs_affinity",
+        "needs_bits",
+        "requests",
+        "retrying",
+        "sequence",
+        "servers",
+        "share",
+        "spec",
+        "stopping",
+        "tasks",
+        "unserved",
+        "upstream_timeout",
+        "warn",
+        "went_down",
+    )  # fmt: skip
 
     def __init__(
         self, fleet: FleetSpec, loop: AbstractEventLoop, clock: Clock, emit: Emit,
@@ -82,12 +117,18 @@ class Proxy:
         self.limit = self.spec.max_connections if given else max(2, descriptors - SPARE_DESCRIPTORS)
         if not given and descriptors < 0:
             self.limit = -1
+        self._own_limit = self.limit
         self._sharing = self.spec.overload if given else admission.EVICT
 
     def refresh(self, listed: Listed, share: tuple[int, int] | None) -> None:
         """Take over the registry's lists and the canaries' share, in place of our own setting if there is one."""
         self.servers.update(listed)
         self.share = share or routing.each(self.spec.canary_every)
+
+    def limit_descriptors(self, limit: int) -> None:
+        """From now on it may have so many descriptors, if that is less than its own limit; -1: that alone counts. What is open stays open."""
+        limits = [one for one in (limit, self._own_limit) if one >= 0]
+        self.limit = min(limits, default=-1)
 
     def links_changed(self) -> None:
         """Messages to and from servers take time of their own only where the scenario, or a fault, says so."""
@@ -160,8 +201,23 @@ class Proxy:
         admission.idle_remove(self._idle, row)
         self._by_row[row] = None
         self._free_rows.append(row)
+        later = self.disturbed.on and self.disturbed.client_lingers()
+        if later > 0:
+            self.delays.call_later(later, self._gave_back, 1)
+        else:
+            self._gave_back(1)
+
+    def give_back(self, exchange: "Exchange") -> None:
+        """The try of *exchange* has ended: its descriptor is free, perhaps later (slow_close)."""
+        later = self.disturbed.on and self.disturbed.try_lingers(exchange)
+        if later > 0:
+            self.delays.call_later(later, self._gave_back, 0)
+        else:
+            self.descriptors -= 1
+
+    def _gave_back(self, connections: int) -> None:
         self.descriptors -= 1
-        self.connections -= 1
+        self.connections -= connections
         self.has_room()
 
     def busy(self, row: int) -> None:

@@ -1,4 +1,4 @@
-"""Faults of links: latency, loss, partition."""
+"""Faults of links: what they do to messages (core.toxics) and to connections (core.closing)."""
 
 from ...core.fault_family import Active, Targets, link_toxic
 from ...core.model import FaultSpec

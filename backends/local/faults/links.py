@@ -1,6 +1,9 @@
-"""Faults of links: latency, loss, partition."""
+"""Faults of links: what they do to messages (core.toxics) and to connections (core.closing)."""
+
+from collections.abc import Mapping, Sequence
 
 from ....core.fault_family import Active, Targets, link_toxic
+from ....core.faults import FAULTS
 from ....core.model import FaultSpec
 from .family import FlightFamily
 from .parts import Parts
@@ -15,7 +18,7 @@ class LinkFaults(FlightFamily):
     A message of a link carries the fields of core.toxics.TOXIC for both directions; what they do to messages is decided there.
     """
 
-    types = frozenset({"latency", "loss", "partition"})
+    types = frozenset(name for name, fault in FAULTS.items() if fault.family == "links")
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -54,6 +57,15 @@ class LinkFaults(FlightFamily):
             tell = standing.put if any(wrong) else standing.lift
             command = {"command": "link", "place": place, "wrong": wrong, "start": self._parts.start}
             tell("load" if place == CLIENTS else "proxy", f"link {place}", command)
+            if place == CLIENTS:
+                self._tell_descriptors(wrong)
+
+    def _tell_descriptors(self, wrong: Sequence[Mapping[str, float]]) -> None:
+        """Descriptors of clients' connections are the proxy's."""
+        lingers = [{name: fields[name] for name in fields if name.startswith("linger")} for fields in wrong]
+        tell = self._parts.standing.put if any(lingers) else self._parts.standing.lift
+        command = {"command": "link", "place": CLIENTS, "wrong": lingers, "start": self._parts.start}
+        tell("proxy", f"link {CLIENTS}", command)
 
 
 def is_from_registry(fault: FaultSpec) -> bool:

@@ -13,6 +13,8 @@ from .control import ControlFaults
 from .dependencies import DependencyFaults
 from .family import FlightFamily
 from .links import LinkFaults
+from .lives import LifeFaults
+from .machines import MachineFaults
 from .parts import Parts
 from .proxy import ProxyFaults
 from .registry import RegistryFaults
@@ -20,6 +22,8 @@ from .servers import ServerFaults
 
 FAMILIES: dict[str, type[FlightFamily]] = {
     "servers": ServerFaults,
+    "lives": LifeFaults,
+    "machines": MachineFaults,
     "links": LinkFaults,
     "registry": RegistryFaults,
     "cloud": CloudFaults,
@@ -27,7 +31,7 @@ FAMILIES: dict[str, type[FlightFamily]] = {
     "proxy": ProxyFaults,
     "dependencies": DependencyFaults,
 }
-"""Each family of core.faults: the class that carries out its ``types`` in a flight."""
+"""The classes that carry out their ``types`` in a flight: one for each family of core.faults, and one for servers that end, or should have."""
 
 _STATES = {"app": State.SERVING, "canary": State.CANARY, "standby": State.STANDBY}
 
@@ -65,6 +69,9 @@ class FlightFaults:
             self._over(fault, targets)
         # What strikes at once may have left them away for some time.
         self._parts.proxy.recall()
+        lives = self._families["lives"]
+        assert isinstance(lives, LifeFaults)
+        lives.stop()
 
     async def _occur(self, place: int, fault: FaultSpec, seconds_until: Callable[[int], float]) -> None:
         async def until(time: int) -> bool:
@@ -118,7 +125,7 @@ class FlightFaults:
         self._parts.emit("fault_over", {"name": fault.name, "type": fault.type})
 
     def _family(self, fault: FaultSpec) -> Family:
-        return self._families[FAULTS[fault.type].family]
+        return next(self._families[name] for name, family in FAMILIES.items() if fault.type in family.types)
 
     def _targets(self, fault: FaultSpec) -> Targets:
         """As the rehearsal finds them: the server at its address, or some of its role, drawn by its own stream; or who else it hits."""
