@@ -65,8 +65,6 @@ def test_one_that_is_away_can_be_called_back_sooner(monkeypatch: pytest.MonkeyPa
 
 
 def test_one_that_was_struck_can_be_recalled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    pretend(monkeypatch, tmp_path, SERVES)
-
     async def work(role: Lasting, told: list[str]) -> None:
         role.recall()
         await asyncio.sleep(0.05)
@@ -83,7 +81,7 @@ def test_one_that_was_struck_can_be_recalled(monkeypatch: pytest.MonkeyPatch, tm
         role.process.signal(9)
         await until(lambda: told == ["ended", "back", "ended", "back", "ended"])
 
-    flown(work)
+    flown(monkeypatch, tmp_path, work)
 
 
 def test_another_process_takes_over_and_nobody_calls_that_an_end(
