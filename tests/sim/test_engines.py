@@ -154,9 +154,12 @@ SLOW = {
     "registry-outage",
     "retry-budget",
     "retry-storm",
+    "spot-interruption",
+    "stale-listing",
     "thousand-servers",
     "threshold-faults",
     "throttled-cloud",
+    "two-autoscalers",
 }
 """They take the reference more than five seconds each; `make test` has them on the kernel (golden digests), random scenarios on both, and deploys cut short (test_deploys)."""
 
