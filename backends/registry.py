@@ -7,8 +7,9 @@ Keys are those of the classic fleet (an optional prefix before each), so that fo
 - hashes ``request_load`` (requests in the last second) and ``memory_load`` (0 to 1), fields ``http://IP[:port]``;
 - a hash per server named by its bare address ``IP[:port]``; a plain string there is a foreign server's request count;
 - list ``aws_instanceid``; and, ours alone, ``windtunnel:*``: instance numbers, lease, fence, roles' state; the hash ``windtunnel:proxy`` (the
-  proxy's own sample, without which nothing could ask for the first server); and for deploys the list ``windtunnel:updating`` of ``http://IP[:port]``, the strings
-  ``windtunnel:rollout:ROLE`` (the state of that role's deploy) and ``windtunnel:canary_share`` (``1/4``) and the hash ``windtunnel:tallies`` (per role: answers, failures, and the buckets that are not empty as ``BUCKET:COUNT ...``).
+  proxy's own sample, without which nothing could ask for the first server); and for deploys the list ``windtunnel:updating`` of ``http://IP[:port]``, the string
+  ``windtunnel:canary_share`` (``1/4``) and the hash ``windtunnel:tallies`` (per role: answers, failures, and the buckets that are not empty as ``BUCKET:COUNT ...``). Deploys on real hosts keep their
+  books under ``windtunnel:deploy:ROLE:`` (see ``deploy/deploy_books``).
 
 No blocking command, no Lua, no set: nothing whose order or timing a fake could not keep.
 """
@@ -36,7 +37,6 @@ PROXY = "windtunnel:proxy"
 UPDATING = "windtunnel:updating"
 CANARY_SHARE = "windtunnel:canary_share"
 TALLIES = "windtunnel:tallies"
-ROLLOUT = "windtunnel:rollout:"
 
 _OWN_FIELDS = {"requests", "memory", "cpu", "in_flight", "version", "state", "time"}
 _NANOS_PER_MS = 1_000_000
@@ -60,12 +60,18 @@ def _number(text: str | None, default: float = 0.0) -> float:
 
 
 class RedisRegistry:
-    """Implements core.ports.Registry. *client* must decode responses. *before* is called before each exchange, and may raise RegistryError."""
+    """Implements core.ports.Registry. *client* must decode responses. *before* is called before each exchange, and may raise RegistryError.
 
-    def __init__(self, client: Any, prefix: str = "", before: Callable[[], None] = lambda: None) -> None:
+    *apart*: before the keys of lease, fence and roles' states alone, for an autoscaler that shares the fleet with another one but not its lease.
+    """
+
+    def __init__(
+        self, client: Any, prefix: str = "", before: Callable[[], None] = lambda: None, apart: str = ""
+    ) -> None:
         self._redis = client
         self._prefix = prefix
         self._before = before
+        self._lease, self._fence, self._state = (prefix + apart + name for name in (LEASE, FENCE, STATE))
 
     def _guard(self, call: Callable[[], T]) -> T:
         self._before()
@@ -239,14 +245,6 @@ class RedisRegistry:
         """See core.ports.Registry."""
         return read_tallies(self._guard(lambda: self._redis.hgetall(self._key(TALLIES))))
 
-    def save_rollout(self, role: str, text: str) -> None:
-        """See core.ports.Registry."""
-        self._guard(lambda: self._redis.set(self._key(ROLLOUT + role), text))
-
-    def load_rollout(self, role: str) -> str:
-        """See core.ports.Registry."""
-        return str(self._guard(lambda: self._redis.get(self._key(ROLLOUT + role))) or "")
-
     def next_number(self, above: int = 0) -> int:
         """See core.ports.Registry."""
 
@@ -285,16 +283,16 @@ class RedisRegistry:
         def run() -> int | None:
             with self._redis.pipeline(transaction=True) as pipe:
                 try:
-                    pipe.watch(self._key(LEASE))
-                    holder = pipe.get(self._key(LEASE))
+                    pipe.watch(self._lease)
+                    holder = pipe.get(self._lease)
                     if holder is not None and holder != owner:
                         return None
-                    token = int(pipe.get(self._key(FENCE)) or 0)
+                    token = int(pipe.get(self._fence) or 0)
                     pipe.multi()
-                    pipe.set(self._key(LEASE), owner, px=milliseconds)
+                    pipe.set(self._lease, owner, px=milliseconds)
                     if holder is None:
                         token += 1
-                        pipe.set(self._key(FENCE), token)
+                        pipe.set(self._fence, token)
                     pipe.execute()
                 except redis.WatchError:
                     return None
@@ -308,13 +306,13 @@ class RedisRegistry:
         def run() -> bool:
             with self._redis.pipeline(transaction=True) as pipe:
                 try:
-                    pipe.watch(self._key(FENCE))
-                    if int(pipe.get(self._key(FENCE)) or 0) != token:
+                    pipe.watch(self._fence)
+                    if int(pipe.get(self._fence) or 0) != token:
                         return False
                     pipe.multi()
-                    pipe.delete(self._key(STATE + name))
+                    pipe.delete(self._state + name)
                     if state:
-                        pipe.hset(self._key(STATE + name), mapping=dict(state))
+                        pipe.hset(self._state + name, mapping=dict(state))
                     pipe.execute()
                 except redis.WatchError:
                     return False
@@ -326,7 +324,7 @@ class RedisRegistry:
         """See core.ports.Registry."""
 
         def run() -> dict[str, int | str]:
-            found = self._redis.hgetall(self._key(STATE + name))
+            found = self._redis.hgetall(self._state + name)
             return {
                 field: int(value) if _WHOLE.fullmatch(value) else value
                 for field, value in sorted(found.items())

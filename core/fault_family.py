@@ -1,12 +1,13 @@
 """What families of faults have in common, in every world: their face, who is hit, and what several faults in force make together."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from math import prod
 from typing import Final, Protocol
 
-from .draws import TARGET, draw
+from .draws import TARGET, draw, key
 from .faults import ALL
-from .model import FaultSpec
+from .model import NONE, FaultSpec, TriggeredFault
 from .toxics import FOREVER
 
 Targets = list[int | str]
@@ -34,6 +35,23 @@ def slowness(faults: Iterable[FaultSpec]) -> float:
     return min(prod((fault.number("factor") for fault in faults), start=1.0), MOST_SLOWNESS)
 
 
+class Slowness:
+    """How slow targets are: by faults that say so, times by those that hold their cores. *apply* is called with the target when that changes."""
+
+    def __init__(self, apply: Callable[[int | str], None]) -> None:
+        self._apply = apply
+        self._hogged: dict[int | str, float] = {}
+
+    def hogged(self, target: int | str, factor: float) -> None:
+        """What else computes there makes *target* so slow from now on."""
+        self._hogged[target] = factor
+        self._apply(target)
+
+    def of(self, target: int | str, faults: Iterable[FaultSpec]) -> float:
+        """The factor of *target*, which these *faults* slow down."""
+        return min(slowness(faults) * self._hogged.get(target, 1.0), MOST_SLOWNESS)
+
+
 class Active:
     """The faults of some kind that are in force, in the order in which they began, and whom they hit."""
 
@@ -59,6 +77,19 @@ def drawn(fault: FaultSpec, able: Iterable[int]) -> list[int]:
     if fault.count == ALL:
         return numbers
     return sorted(sorted(numbers, key=lambda number: draw(fault.stream, number, 0, TARGET))[: fault.count])
+
+
+def occurrence(waiting: TriggeredFault, number: int, time: int, seed: int) -> FaultSpec:
+    """Occurrence *number* (from 1) of a fault that waited, which begins at *time*."""
+    name = f"{waiting.fault.name}#{number}"
+    until = NONE if waiting.length < 0 else time + waiting.length
+    return replace(waiting.fault, name=name, at=time, until=until, stream=key(seed, f"fault/{name}"))
+
+
+def is_occurrence(name: str, of: str) -> bool:
+    """Whether a fault called *name* is an occurrence of the one called *of*."""
+    stem, _, number = name.rpartition("#")
+    return stem == of and number.isdigit()
 
 
 def worst_error(faults: Iterable[FaultSpec]) -> tuple[float, int]:

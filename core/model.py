@@ -262,6 +262,22 @@ class FaultSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class TriggeredFault:
+    """A fault that begins when something happens, perhaps again and again: its occurrences are *fault* with other names, times and streams.
+
+    Either while a condition holds (*condition*, one of core.faults.CONDITIONS, of the fault *of* if it is about one), not before ``fault.at``; or *delay* ns after each
+    occurrence of the fault *after*. *length*: how long it lasts at most, -1: as long as the condition holds, or to the end.
+    """
+
+    fault: FaultSpec
+    condition: str = ""
+    of: str = ""
+    after: str = ""
+    delay: int = 0
+    length: int = NONE
+
+
+@dataclass(frozen=True, slots=True)
 class SloSpec:
     """An objective: *indicator* strictly below (or above) *bound* among requests planned in [start, end)."""
 
@@ -299,6 +315,7 @@ class FleetSpec:
     sources: tuple[SourceSpec, ...] = ()
     autoscaler: AutoscalerSpec | None = None
     faults: tuple[FaultSpec, ...] = ()
+    triggered: tuple[TriggeredFault, ...] = ()
     slos: tuple[SloSpec, ...] = ()
     alerts: tuple[AlertSpec, ...] = ()
     expects: tuple[ExpectSpec, ...] = ()

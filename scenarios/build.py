@@ -21,7 +21,7 @@ from ..core.routing import ALGORITHMS
 from .alerting import alert_specs, expect_specs
 from .cost import affordable
 from .deploying import deploy_specs, version_specs
-from .fault_timeline import fault_timeline
+from .fault_timeline import fault_timeline, triggered_faults
 from .plan import Plan, Program
 from .profile import on_machine
 from .scenario import Scenario
@@ -69,6 +69,7 @@ def _fleet(document: Document, traffic: Sources) -> FleetSpec:
         sources=tuple(traffic.sources),
         autoscaler=_autoscaler(document),
         faults=fault_timeline(document),
+        triggered=triggered_faults(document),
         slos=tuple(_slo(slo, document, traffic) for slo in document.slo),
         alerts=alert_specs(document),
         expects=expect_specs(document),

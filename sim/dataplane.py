@@ -45,6 +45,7 @@ class DataPlane:
         self.forwarding = self.proxy.forwarding
         self.servers: dict[int, AppServer] = {}
         self._disturbed: dict[int, tuple[float, float, int]] = {}
+        self._pressed: dict[int, int] = {}
         self.links = self.clients.links = self.proxy.links
         self.dependencies = [
             Dependency(number, spec, timeline) for number, spec in enumerate(fleet.dependencies)
@@ -74,6 +75,7 @@ class DataPlane:
         server = self.servers[number] = AppServer(number, spec, self.timeline, self, build)
         if number in self._disturbed:
             server.disturb(*self._disturbed[number])
+        server.pressed = self._pressed.get(number, 0)
 
     def stop(self, number: int) -> int:
         """See sim.plane.Plane."""
@@ -130,6 +132,12 @@ class DataPlane:
         if self.servers[number].alive:
             self.servers[number].leak(size)
 
+    def press(self, number: int, size: int) -> None:
+        """See sim.plane.Plane."""
+        self._pressed[number] = size
+        if self.servers[number].alive:
+            self.servers[number].press(size)
+
     def free(self, number: int, share: float) -> int:
         """See sim.plane.Plane."""
         return self.servers[number].free(share)
@@ -137,6 +145,10 @@ class DataPlane:
     def disturb_link(self, number: int, toxic: Sequence[Mapping[str, float]]) -> None:
         """See sim.plane.Plane."""
         self.links.disturb(number, toxic)
+
+    def limit_descriptors(self, limit: int) -> None:
+        """See sim.plane.Plane."""
+        self.proxy.limit = limit
 
     def disturb_proxy(self, factor: float) -> None:
         """See sim.plane.Plane."""

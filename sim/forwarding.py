@@ -96,7 +96,7 @@ class Forwarding:
         )  # fmt: skip
         if slot < 0:
             return SHED if slot == routing.SHED else NO_SERVER
-        if not admission.fits_descriptors(self.proxy.descriptors, self.spec.max_connections):
+        if not admission.fits_descriptors(self.proxy.descriptors, self.proxy.limit):
             return CONNECT_FAILED
         self.proxy.descriptors += 1
         server = int(self.servers["id"][slot])

@@ -41,6 +41,7 @@ class Proxy:
         self.forwarding = Forwarding(fleet, timeline, self, plane)
         self.down = False
         self.descriptors = 0
+        self.limit = fleet.proxy.max_connections
         self.connections = 0
         self.requests = 0
         self.unserved = 0
@@ -93,9 +94,7 @@ class Proxy:
         while True:
             oldest = admission.idle_oldest(self._idle)
             verdict = admission.admit_connection(
-                admission.fits_connection(
-                    self.descriptors, self.connections, spec.max_connections, spec.overload
-                ),
+                admission.fits_connection(self.descriptors, self.connections, self.limit, spec.overload),
                 admission.fits_memory(
                     spec.memory.base, spec.memory.each, self.connections, spec.memory.total
                 ),

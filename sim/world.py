@@ -22,6 +22,7 @@ from .embedded_redis import virtual_redis
 from .faults.schedule import Faults
 from .memory_redis import MemoryRedis
 from .plane import Plane
+from .registry_store import AUTOSCALER, PROXY, RegistryStore
 from .scaling import Scaling
 from .timeline import Timeline
 
@@ -102,18 +103,23 @@ class Simulation:
             sink.event(0, "run", {"scenario": fleet.name, "scenario_hash": plan.fingerprint, "seed": fleet.seed,
                                   "duration": fleet.duration, "format": FORMAT})  # fmt: skip
             plane = self._plane(plan, timeline, sink, block)
-            registry = RedisRegistry(redis, fleet.key_prefix)
+            store = RegistryStore(redis, fleet, timeline.now)
+            registry = RedisRegistry(store.client, fleet.key_prefix)
             control = ControlPlane(fleet, timeline, plane, registry, provider, sink)
+            control.lists = store.registry(PROXY)
             if progress is not None:
                 control.each_second = lambda now: progress(now, fleet.duration)
-            scaling = None if fleet.autoscaler is None else Scaling(fleet.autoscaler, control)
-            faults = Faults(control, scaling, redis.flushall)
+            reader = store.registry(AUTOSCALER)
+            scaling = None if fleet.autoscaler is None else Scaling(fleet.autoscaler, control, reader)
+            deploys = Deploys(control, scaling) if fleet.deploys else None
+            faults = Faults(control, scaling, store)
             control.begin()
             faults.begin()
             if scaling is not None:
                 timeline.env.process(scaling.process())
-            if fleet.deploys:
-                timeline.env.process(Deploys(control, scaling).process())
+            if deploys is not None:
+                control.deploying = lambda: deploys.under_way
+                timeline.env.process(deploys.process())
             plane.begin()
             timeline.run(control.finished, plane.advance)
             plane.end()

@@ -1,7 +1,8 @@
 """The role ``app``: one app server, or the sidecar of the user's own program.
 
 Commands: ``drain``, ``promote`` and ``register`` (role; whoever sends them has edited the registry's lists), and what faults do to it, as sim.plane has it: ``disturb`` (factor,
-share, status), ``leak`` (bytes), ``registry`` and ``cut`` (backends.reach), ``monitors`` (backends.app.monitors). Status: ``up``, and ``second`` each second.
+share, status), ``leak`` and ``press`` (bytes), ``crash_loop`` (on, lives, restart in ns), ``registry`` and ``cut`` (backends.reach), ``monitors``, ``hog`` and ``clock``
+(backends.app.monitors). Status: ``up``, and ``second`` each second.
 """
 
 import asyncio
@@ -86,6 +87,8 @@ class _AppRole:
                 fleet.app.remedy, settings, link, os.getpid, lambda: run_on(loop, self._helped)
             )
         self._restarting: asyncio.Task[None] | None = None
+        self._loop_of_crashes: asyncio.Task[None] | None = None
+        self._loops = False
         self._stopped = asyncio.Event()
         self._failure: BaseException | None = None
 
@@ -114,8 +117,9 @@ class _AppRole:
         await self._loop.run_in_executor(None, beat.end)
         if self._remedy is not None:
             await self._loop.run_in_executor(None, self._remedy.end)
-        if self._restarting is not None:
-            self._restarting.cancel()
+        for task in (self._restarting, self._loop_of_crashes):
+            if task is not None:
+                task.cancel()
         await self._loop.run_in_executor(None, membership.leave)
         await self._listener.close()
         self._close()
@@ -150,6 +154,14 @@ class _AppRole:
                 )
             case "leak":
                 self._server.leak(int(command["bytes"]))
+            case "press":
+                self._server.press(int(command["bytes"]))
+            case "crash_loop":
+                self._loops = bool(command["on"])
+                if self._loops and (self._loop_of_crashes is None or self._loop_of_crashes.done()):
+                    self._loop_of_crashes = asyncio.create_task(
+                        self._crash_again(int(command["lives"]), int(command["restart"]))
+                    )
             case _:
                 self._link.log("warning", "unknown command", {"command": dict(command)})
 
@@ -162,6 +174,12 @@ class _AppRole:
                 self._server.free(share)
             case Restart(away):
                 self._restarting = asyncio.create_task(self._restart(away))
+
+    async def _crash_again(self, lives: int, restart: int) -> None:
+        """A supervisor and a process that dies whenever it has lived for *lives* ns, to anybody but the monitors; *restart* ns later it is up again."""
+        while self._loops:
+            await self._restart(restart)
+            await asyncio.sleep(lives / 1e9)
 
     async def _restart(self, away: int) -> None:
         number = self._settings.number
@@ -185,11 +203,12 @@ class _AppRole:
             return
         if self._remedy is not None:
             self._remedy.look(seen, time)
-        membership.beat(seen, time)
+        membership.beat(seen, self._monitors.clock(time))
 
     def _observe(self) -> Observation:
         server = self._server
         requests, cpu = self._rates.since(server.requests, self._executor.used())
+        cpu = self._monitors.cpu(cpu, server.spec.cores, self._link.clock.now())
         level, rss = self._ballast.level, self._rss()
         self._ballast.measured(rss - level)
         share = memory_share(rss, server.spec.memory.total)

@@ -33,13 +33,13 @@ def run(settings: AutoscalerSettings, link: RoleLink) -> None:
     if settings.fleet.autoscaler is None:
         raise UsageError("expected a scenario with an autoscaler, got one without")
     client, reach = redis_client(settings.redis_url), Reach("autoscaler")
-    registry = RedisRegistry(client, settings.fleet.key_prefix, reach.exchange)
+    registry = RedisRegistry(client, settings.fleet.key_prefix, reach.exchange, settings.apart)
     cloud = cloud_of(settings, link)
     faults = CloudFaults(cloud, settings.fleet.faults, link.clock)
     role = Role(settings, settings.fleet.autoscaler, registry, cloud, link, faults)
 
     def obey(command: Command) -> None:
-        if not (reach.obey(command) or faults.obey(command)):
+        if not (reach.obey(command) or faults.obey(command) or role.obey(command)):
             link.log("warning", "unknown command", {"command": dict(command)})
 
     link.subscribe(obey)
@@ -74,17 +74,22 @@ class Role:
         self._cloud = cloud if self._local is not None else self._faults.face
         self._link = link
         self._dry_run = settings.dry_run or spec.dry_run
-        self._pace = Pace(settings.start, spec.interval)
+        self._pace = Pace(settings.start + settings.offset, spec.interval)
+        self._by = {"by": settings.by} if settings.by else {}
+        self._ahead = 0
+        self._now = 0
         self._reason = ""
         self._start = settings.start
+        # Two that both act would both say so.
+        alerts = () if settings.apart else fleet.alerts
         self._notices = Notices(
-            fleet.name, fleet.alerts, settings.allowed, lambda text, fields: link.log("warning", text, fields)
+            fleet.name, alerts, settings.allowed, lambda text, fields: link.log("warning", text, fields)
         )
         self._driver = ScalingDriver(
             spec, registry, self._cloud, self,
             owner=f"{socket.gethostname()}-{os.getpid()}-{link.clock.now()}",
             launches=f"{fleet.name}-{fleet.seed}-{settings.origin}",
-            seed=fleet.seed, dry_run=self._dry_run, alerts=fleet.alerts,
+            seed=fleet.seed, dry_run=self._dry_run, alerts=alerts,
         )  # fmt: skip
 
     def serve(self) -> None:
@@ -101,11 +106,20 @@ class Role:
             if missed:
                 self._link.log("warning", "turns were missed", {"missed": missed, "turn": turn})
             pace.done(turn)
-            self._tell(self._take(turn, pace.time_of(turn, now)))
+            self._now = pace.time_of(turn, now)
+            self._tell(self._take(turn, max(self._now + self._ahead, self._start)))
         # A registry that is away has no use for its lease.
         with suppress(RegistryError):
             self._driver.release()
         self._notices.close()
+
+    def obey(self, command: Command) -> bool:
+        """Whether *command* is about our clock: ``clock`` (by, in ns)."""
+        match command:
+            case {"command": "clock", "by": int(by)}:
+                self._ahead = by
+                return True
+        return False
 
     def _take(self, turn: int, now: int) -> Decision:
         self._faults.take_over()
@@ -120,6 +134,8 @@ class Role:
 
     def _tell(self, decision: Decision) -> None:
         """Each turn, for whoever watches; what keeps it from deciding, once, for people."""
+        if self._by:
+            return
         told = {"desired": decision.desired, "actual": decision.actual, "reason": decision.reason}
         self._link.status("tick", told)
         if decision.reason == NO_LEASE != self._reason:
@@ -130,7 +146,7 @@ class Role:
 
     def emit(self, name: str, fields: Mapping[str, Any]) -> None:
         """See core.scaling_world.World."""
-        self._link.emit(name, fields)
+        self._link.emit(name, {**fields, **self._by})
         if name in (FIRED, OVER):
             self._notices.tell(max(0, self._link.clock.now() - self._start), name, fields)
 
@@ -161,5 +177,9 @@ class Role:
 
     def decided(self, now: int, decision: Decision) -> None:
         """See core.scaling_world.World. The conductor records it."""
-        row, seen = rows_of(now, decision, self._dry_run)
+        if self._by and decision.reason == NO_LEASE:
+            # The holder's decisions are recorded.
+            return
+        # Whatever our clock shows, the record has the run's time.
+        row, seen = rows_of(self._now, decision, self._dry_run)
         self._link.status("decided", {"decision": row, "observations": seen})

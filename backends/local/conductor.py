@@ -86,8 +86,10 @@ class Conductor:
         self._proxy_admin = ""
         self._proxy_second: Line = {}
         self._decision = ""
+        self._api_url = ""
         self._stop = Watch(Condition.parse(options.stop_when)) if options.stop_when else None
         self._faults: FlightFaults
+        self._striking: asyncio.Task[None]
 
     # The flight.
 
@@ -97,8 +99,8 @@ class Conductor:
         Raises BackendFailure, RegistryError.
         """
         async with self._cleanup:
-            redis_url = await self._registry()
             self._cleanup.callback(self._guardian.end)
+            redis_url = await self._registry()
             self._factory = RoleFactory(
                 self.fleet, self.clock.origin, redis_url, self._hear, self._logs, self._plan.program,
                 self._standing.greet,
@@ -109,7 +111,7 @@ class Conductor:
                 self._factory, self._cleanup, scenario, fds, (LOOPBACK, port), self.options.allowed,
                 self.options.load_processes,
             )  # fmt: skip
-            await self._take_off(api)
+            await self._take_off(api, redis_url)
             if self.options.announce is not None:
                 self.options.announce(self._told(redis_url, api))
             end = await self._cruise(redis_url)
@@ -133,6 +135,7 @@ class Conductor:
         if self.options.redis_url:
             url = self.options.redis_url
             await asyncio.to_thread(check_empty, url, self.fleet.key_prefix)
+            self._guardian.watch_registry(url, self.fleet.key_prefix)
             self._cleanup.push_async_callback(self._sweep, url)
             return url
         server = self._redis = RedisServer()
@@ -143,6 +146,7 @@ class Conductor:
     async def _sweep(self, url: str) -> None:
         """Leave a registry of the user's as it was."""
         await asyncio.to_thread(sweep, url, self.fleet.key_prefix, self._instances.addresses())
+        self._guardian.swept()
 
     async def _control(self) -> ControlApi:
         api = ControlApi(self._face, self._cloud, lambda: self._told("", api), self._status)
@@ -174,12 +178,13 @@ class Conductor:
         await self._proxy.start()
         return port
 
-    async def _take_off(self, api: ControlApi) -> None:
+    async def _take_off(self, api: ControlApi, redis_url: str) -> None:
         """Set the scenario's zero, and begin."""
         wait = _SETTLE_NS if self.fleet.autoscaler is None else _AUTOSCALER_NS
         self.start = ((self.clock.now() + wait) // SECOND + 1) * SECOND
         self.recording.begin(self.start)
         fleet = self.fleet
+        self._cloud.zero, self._api_url = self.start, api.url
         self._sink.event(0, "run", {"scenario": fleet.name, "scenario_hash": self._plan.fingerprint, "seed": fleet.seed,
                                     "duration": fleet.duration, "format": FORMAT})  # fmt: skip
         self._load.begin(self.start)
@@ -193,15 +198,19 @@ class Conductor:
                 ),
             )
             self._cleanup.push_async_callback(self._scaler.end)
+        self._proxy.keep(fleet.proxy.restart_after, self._proxy_ended, self._proxy_back)
+        # They do not wait for the autoscaler, which may be late on a busy machine.
+        self._faults = FlightFaults(self._fault_parts(redis_url))
+        self._striking = asyncio.create_task(self._faults.run(self._seconds_until))
+        self._cleanup.callback(self._striking.cancel)
+        if self._scaler is not None:
             await self._scaler.start()
             self._scaler.keep(SECOND, lambda status: None, lambda: None)
-        self._proxy.keep(fleet.proxy.restart_after, self._proxy_ended, self._proxy_back)
 
     async def _cruise(self, redis_url: str) -> int:
         """Until every request has its outcome: a sample each second. The end, in ns of the scenario."""
         fleet = self.fleet
-        self._faults = FlightFaults(self._fault_parts(redis_url))
-        working = [asyncio.create_task(self._faults.run(self._seconds_until))]
+        working = [self._striking]
         if fleet.deploys:
             deploys = FlightDeploys(fleet, self.clock, self.start, self._parts(redis_url))
             working.append(asyncio.create_task(deploys.run()))
@@ -253,8 +262,19 @@ class Conductor:
 
         return FaultParts(
             self.fleet, self.start, instances, self._standing, instances.troubles, self._cloud, self._proxy,
-            self._strike_proxy, self._scaler, flush, self._guardian, self._emit,
+            self._strike_proxy, self._scaler, flush, self._guardian, self._emit, self._redis, self._face.reasons, self._second,
         )  # fmt: skip
+
+    def _second(self, by: str, apart: str, offset: int) -> Lasting:
+        """Another autoscaler, not started; it ends with the flight at the latest."""
+        made = Lasting(
+            lambda: self._factory.process("autoscaler", by.replace(" ", "-")),
+            lambda: self._factory.autoscaler(
+                self.start, self._api_url, self.options.allowed, by=by, apart=apart, offset=offset
+            ),
+        )
+        self._cleanup.push_async_callback(made.end)
+        return made
 
     def _parts(self, redis_url: str) -> Parts:
         """What deploys act upon."""

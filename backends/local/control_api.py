@@ -80,7 +80,9 @@ class ControlApi:
         name = request.match_info["id"]
         self._face.reasons[name] = request.query.get("reason", "asked for")
         try:
-            self._cloud.terminate(name)
+            self._cloud.take_token()
+            if not self._face.stuck(name):
+                self._cloud.reclaim(name)
         except CloudError as error:
             return _refused(error.code, error.message)
         return web.Response(status=204)

@@ -208,7 +208,8 @@ class FlightDeploys:
         registry, instances = self._parts.registry, self._parts.instances
         one = self._here(lambda: instances.by_number[number])
         self._here(self._parts.cloud.take_token)
-        self._here(lambda: instances.terminate(one.provider_id, "deploy"))
+        if not self._here(lambda: instances.stuck(one.provider_id, "deploy")):
+            self._here(lambda: instances.terminate(one.provider_id, "deploy"))
         registry.forget(one.address)
         registry.remove_instance(one.provider_id)
 

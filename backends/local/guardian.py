@@ -1,19 +1,24 @@
-"""What undoes, when the conductor is gone, what would outlive it: processes that a fault has stopped go on.
+"""What undoes, when the conductor is gone, what would outlive it: processes that a fault has stopped go on, and a registry of the user's is as it was.
 
 Run as a script it is the guardian itself, a process in a session of its own that neither a signal to the conductor's group nor the conductor's death ends. Its input is a pipe
-from the conductor: ``hold PID BEGAN`` and ``release PID`` lines. Input that ends, however that came about, means SIGCONT to whatever is held still. A process is
-known by its number and when it began, so that no other one is met that has got its number since.
+from the conductor: ``hold PID BEGAN`` and ``release PID`` lines, ``sweep`` with the registry (JSON) and ``swept``. Input that ends, however that came about, means SIGCONT to whatever is held still,
+and, when the roles have had a moment to end, a sweep of the registry that was not swept. A process is known by its number and when it began, so that no other one is met that
+has got its number since.
 """
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
 _DEAF_TO = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PATIENCE = 5.0
+_ROLES_END = 2.0
+"""Seconds in which roles have ended that lost their conductor."""
 
 
 def began(pid: int) -> str:
@@ -45,6 +50,14 @@ class Guardian:
         """It goes on, or is gone."""
         self._say(f"release {pid}")
 
+    def watch_registry(self, url: str, prefix: str) -> None:
+        """The registry at *url*, which is the user's, is to be swept of keys under *prefix*, unless that is said to have been done."""
+        self._say(f"sweep {json.dumps({'url': url, 'prefix': prefix})}")
+
+    def swept(self) -> None:
+        """It was."""
+        self._say("swept")
+
     def _say(self, line: str) -> None:
         if self._process is None:
             self._process = subprocess.Popen(
@@ -75,16 +88,26 @@ def main() -> None:
     for number in _DEAF_TO:
         signal.signal(number, signal.SIG_IGN)
     held: dict[int, str] = {}
+    registry = ""
     for line in sys.stdin:
         match line.split():
             case ["hold", pid, since]:
                 held[int(pid)] = since
             case ["release", pid]:
                 held.pop(int(pid), None)
+            case ["sweep", *_]:
+                registry = line.partition(" ")[2]
+            case ["swept"]:
+                registry = ""
     for pid, since in held.items():
         if since == began(pid):
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGCONT)
+    if registry:
+        time.sleep(_ROLES_END)
+        # What it needs to know of Redis is not for a script without packages. There may be a password: it goes by the input.
+        command = [sys.executable, "-m", "windtunnel.backends.local.sweeping"]
+        subprocess.run(command, input=registry.encode(), check=False)
 
 
 if __name__ == "__main__":

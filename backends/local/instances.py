@@ -135,6 +135,18 @@ class Instances(ABC):
         found = [one for one in self.by_number.values() if one.provider_id == provider_id]
         return found[0] if found else None
 
+    def now(self) -> int:
+        """The live clock (ns)."""
+        return self._clock.now()
+
+    def stuck(self, provider_id: str, reason: str) -> bool:
+        """Whether nothing comes of it when this instance is to be ended for *reason*; which is logged."""
+        instance = self.at(provider_id)
+        if instance is None or not self.troubles.termination_sticks(instance.number):
+            return False
+        self._emit(self._clock.now(), "termination_stuck", {"server": instance.number, "reason": reason})
+        return True
+
     def present(self) -> list[Instance]:
         """Those that are not gone, by number."""
         return sorted(
@@ -175,6 +187,9 @@ class Instances(ABC):
             and uniform(draw(self._stream, number, 0, BOOT_FAILURE)) < self._fleet.app.boot_failure
         )
         if instance.state == State.GONE:
+            return
+        if not instance.first and self.troubles.launch_sticks(number):
+            self._emit(self._clock.now(), "launch_stuck", {"server": number})
             return
         if not fails:
             instance.process = await self._start(number, instance.role, ready_at)

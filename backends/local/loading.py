@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -17,7 +16,6 @@ class LoadGenerators:
     """One or more processes that share a plan. Their rows go to *recording* as they come."""
 
     def __init__(self, recording: Recording) -> None:
-        self.totals: Mapping[str, Line] = {}
         self._recording = recording
         self._processes: list[RoleProcess] = []
         self._readers: list[asyncio.Task[None]] = []

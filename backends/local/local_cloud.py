@@ -27,6 +27,10 @@ class CloudFace:
         """See core.ports.Cloud."""
         self._instances.terminate(provider_id, self.reasons.pop(provider_id, "asked for"))
 
+    def stuck(self, provider_id: str) -> bool:
+        """Whether nothing comes of it when this instance is to be ended."""
+        return self._instances.stuck(provider_id, self.reasons.get(provider_id, "asked for"))
+
     def list(self) -> tuple[CloudInstance, ...]:
         """See core.ports.Cloud."""
         return tuple(one.listed() for one in self._instances.present())

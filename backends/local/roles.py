@@ -180,12 +180,14 @@ class RoleFactory:
 
     def autoscaler(
         self, start: int, cloud_url: str, allowed: tuple[str, ...], dry_run: bool = False,
-        aws: AwsSettings | None = None,
+        aws: AwsSettings | None = None, by: str = "", apart: str = "", offset: int = 0,
     ) -> AutoscalerSettings:  # fmt: skip
-        """Settings of the autoscaler, which may tell *allowed* hosts of alerts. *aws*: it launches on EC2, and not by the control API at *cloud_url*."""
+        """Settings of the autoscaler, which may tell *allowed* hosts of alerts. *aws*: it launches on EC2, and not by the control API at *cloud_url*. *by*, *apart* and *offset* are
+        of one beside it.
+        """
         return AutoscalerSettings(
             start=start, cloud="local" if aws is None else "aws", cloud_url=cloud_url, aws=aws, dry_run=dry_run,
-            allowed=allowed, **self._common,
+            allowed=allowed, by=by, apart=apart, offset=offset, **self._common,
         )  # fmt: skip
 
     async def dependencies(self, demand: str) -> tuple[RoleProcess, dict[str, str]]:

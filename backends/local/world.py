@@ -85,7 +85,7 @@ class LocalFlight(Flight):
         ):
             if value is not None:
                 raise UsageError(f"{name}: expected --backend aws; nothing else is launched on EC2")
-        check_faults(plan)
+        check_faults(plan, given_registry=bool(self._options.redis_url))
         check_deploys(plan.fleet, bool(self._options.redis_url))
         check_receivers(plan.fleet.alerts, self._options.allowed)
         check_program(plan, self._options.demand)
@@ -116,8 +116,9 @@ class AttachedFlight(Flight):
             )
         if self._options.stop_when:
             raise UsageError("--stop-when: expected a flight with faults; --backend attach strikes nothing")
-        if plan.fleet.faults:
-            names = ", ".join(fault.name for fault in plan.fleet.faults)
+        if plan.fleet.faults or plan.fleet.triggered:
+            waiting = [one.fault for one in plan.fleet.triggered]
+            names = ", ".join(fault.name for fault in (*plan.fleet.faults, *waiting))
             raise UsageError(f"--backend attach: expected a scenario without faults, got {names}")
         refuse_deploys("attach", plan.fleet)
 

@@ -196,7 +196,8 @@ class _Orders:
         self._link = link
 
     def obey(self, command: Mapping[str, Any]) -> None:
-        """``sample``, ``numbers``, and what faults do: ``registry``, ``cut`` (backends.reach), ``link`` (place, wrong, start: backends.proxy.disturbed), ``slow`` (factor)."""
+        """``sample``, ``numbers``, and what faults do: ``registry``, ``cut`` (backends.reach), ``link`` (place, wrong, start: backends.proxy.disturbed), ``slow`` (factor),
+        ``descriptors`` (limit, -1: its own)."""
         if not self._reach.obey(command):
             _hand(self._proxy.loop, lambda: self._carry_out(command))
 
@@ -211,6 +212,8 @@ class _Orders:
                 watch_all(proxy, place)
             case {"command": "slow", "factor": factor}:
                 proxy.disturbed.slow(factor)
+            case {"command": "descriptors", "limit": int(limit)}:
+                proxy.limit_descriptors(limit)
             case {"command": "sample"} if listener is not None:
                 rss = psutil.Process().memory_info().rss
                 self._link.status("second", {**proxy.sample(), "queued": listener.queued(), "rss": rss})

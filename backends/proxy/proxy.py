@@ -34,10 +34,44 @@ class Proxy:
     """What all connections of one proxy share."""
 
     # Slots are read faster than the attributes of an object that has more than thirty.
-    __slots__ = ("_by_row", "_down", "_free_rows", "_idle", "_sampled", "_sharing", "active", "clock", "connections",
-                 "delays", "descriptors", "disturbed", "emit", "fleet", "foreign", "foreign_stream", "has_room", "keepalive_timeout", "limit",
-                 "link", "loop", "needs_affinity", "needs_bits", "requests", "retrying", "sequence", "servers", "share", "spec",
-                 "stopping", "tasks", "unserved", "upstream_timeout", "warn", "went_down")  # fmt: skip
+    __slots__ = (
+        "_by_row",
+        "_down",
+        "_free_rows",
+        "_idle",
+        "_own_limit",
+        "_sampled",
+        "_sharing",
+        "active",
+        "clock",
+        "connections",
+        "delays",
+        "descriptors",
+        "disturbed",
+        "emit",
+        "fleet",
+        "foreign",
+        "foreign_stream",
+        "has_room",
+        "keepalive_timeout",
+        "limit",
+        "link",
+        "loop",
+        "needs_affinity",
+        "needs_bits",
+        "requests",
+        "retrying",
+        "sequence",
+        "servers",
+        "share",
+        "spec",
+        "stopping",
+        "tasks",
+        "unserved",
+        "upstream_timeout",
+        "warn",
+        "went_down",
+    )  # fmt: skip
 
     def __init__(
         self, fleet: FleetSpec, loop: AbstractEventLoop, clock: Clock, emit: Emit,
@@ -83,12 +117,18 @@ class Proxy:
         self.limit = self.spec.max_connections if given else max(2, descriptors - SPARE_DESCRIPTORS)
         if not given and descriptors < 0:
             self.limit = -1
+        self._own_limit = self.limit
         self._sharing = self.spec.overload if given else admission.EVICT
 
     def refresh(self, listed: Listed, share: tuple[int, int] | None) -> None:
         """Take over the registry's lists and the canaries' share, in place of our own setting if there is one."""
         self.servers.update(listed)
         self.share = share or routing.each(self.spec.canary_every)
+
+    def limit_descriptors(self, limit: int) -> None:
+        """From now on it may have so many descriptors, if that is less than its own limit; -1: that alone counts. What is open stays open."""
+        limits = [one for one in (limit, self._own_limit) if one >= 0]
+        self.limit = min(limits, default=-1)
 
     def links_changed(self) -> None:
         """Messages to and from servers take time of their own only where the scenario, or a fault, says so."""

@@ -47,6 +47,7 @@ class KernelPlane:
         self._kernel = Kernel(first_world(plan, CAPACITY))
         self._state = self._kernel.world.state[0]
         self._blocks: Iterator[Block] = plan.blocks(block)
+        self._pressed: dict[int, int] = {}
 
     # What the control plane does to it.
 
@@ -86,6 +87,8 @@ class KernelPlane:
         """See sim.plane.Plane."""
         self._kernel.world = with_apps(self._kernel.world, number)
         start_app(self._kernel.world, number, self.fleet, version)
+        # What else holds memory is among what was lost, but nothing gives it back (free).
+        self._kernel.world.apps[number]["leaked"] = self._pressed.get(number, 0)
 
     def stop(self, number: int) -> int:
         """See sim.plane.Plane."""
@@ -155,10 +158,16 @@ class KernelPlane:
             self._state["signal"] = layout.REACHED
             self._tell()
 
+    def press(self, number: int, size: int) -> None:
+        """See sim.plane.Plane."""
+        before, self._pressed[number] = self._pressed.get(number, 0), size
+        self.leak(number, size - before)
+
     def free(self, number: int, share: float) -> int:
         """See sim.plane.Plane."""
         app = self._kernel.world.apps[number]
-        freed = given_back(int(app["leak"] * app["served"] + app["leaked"]), share)
+        lost = int(app["leak"] * app["served"] + app["leaked"]) - self._pressed.get(number, 0)
+        freed = given_back(lost, share)
         app["leaked"] -= freed
         return freed
 
@@ -169,6 +178,10 @@ class KernelPlane:
         self._kernel.world = self._kernel.world._replace(toxics=toxics)
         self._state["toxics"] = int(toxics["active"].any())
         self._kernel(do.DISTURBED, number)
+
+    def limit_descriptors(self, limit: int) -> None:
+        """See sim.plane.Plane."""
+        self._kernel.world.config[0]["max_connections"] = limit
 
     def disturb_proxy(self, factor: float) -> None:
         """See sim.plane.Plane."""

@@ -1,4 +1,4 @@
-"""Faults of the cloud: boot_failure, slow_boot, capacity_error, api_throttling."""
+"""Faults of the cloud: boot_failure, slow_boot, capacity_error, api_throttling, stuck_launch, stuck_termination, stale_listing."""
 
 from ....core.fault_family import Targets
 from ....core.model import FaultSpec
@@ -9,7 +9,17 @@ from .parts import Parts
 class CloudFaults(FlightFamily):
     """Implements Family: what is in force stands in the troubles, where boots and the local cloud's face look; an autoscaler that launches on EC2 itself is told by the command ``cloud``."""
 
-    types = frozenset({"boot_failure", "slow_boot", "capacity_error", "api_throttling"})
+    types = frozenset(
+        {
+            "boot_failure",
+            "slow_boot",
+            "capacity_error",
+            "api_throttling",
+            "stuck_launch",
+            "stuck_termination",
+            "stale_listing",
+        }
+    )
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts

@@ -13,6 +13,8 @@ from .control import ControlFaults
 from .dependencies import DependencyFaults
 from .family import FlightFamily
 from .links import LinkFaults
+from .lives import LifeFaults
+from .machines import MachineFaults
 from .parts import Parts
 from .proxy import ProxyFaults
 from .registry import RegistryFaults
@@ -20,6 +22,8 @@ from .servers import ServerFaults
 
 FAMILIES: dict[str, type[FlightFamily]] = {
     "servers": ServerFaults,
+    "lives": LifeFaults,
+    "machines": MachineFaults,
     "links": LinkFaults,
     "registry": RegistryFaults,
     "cloud": CloudFaults,
@@ -27,7 +31,7 @@ FAMILIES: dict[str, type[FlightFamily]] = {
     "proxy": ProxyFaults,
     "dependencies": DependencyFaults,
 }
-"""Each family of core.faults: the class that carries out its ``types`` in a flight."""
+"""The classes that carry out their ``types`` in a flight: one for each family of core.faults, and one for servers that end, or should have."""
 
 _STATES = {"app": State.SERVING, "canary": State.CANARY, "standby": State.STANDBY}
 
@@ -40,6 +44,7 @@ class FlightFaults:
         self._families: dict[str, Family] = {name: family(parts) for name, family in FAMILIES.items()}
         self._lasting: dict[str, tuple[FaultSpec, Targets]] = {}
         self._stopped = asyncio.Event()
+        self._begun = [asyncio.Event() for _ in parts.fleet.faults]
         parts.instances.joined = self._joined
 
     async def run(self, seconds_until: Callable[[int], float]) -> None:
@@ -47,7 +52,10 @@ class FlightFaults:
         but what a schedule that was carried out to its end leaves.
         """
         try:
-            await asyncio.gather(*(self._occur(fault, seconds_until) for fault in self._parts.fleet.faults))
+            faults = self._parts.fleet.faults
+            await asyncio.gather(
+                *(self._occur(place, fault, seconds_until) for place, fault in enumerate(faults))
+            )
         except BaseException:
             self.stop()
             raise
@@ -55,12 +63,17 @@ class FlightFaults:
     def stop(self) -> None:
         """End every fault that is in force; no other begins."""
         self._stopped.set()
+        for begun in self._begun:
+            begun.set()
         for fault, targets in [*self._lasting.values()]:
             self._over(fault, targets)
         # What strikes at once may have left them away for some time.
         self._parts.proxy.recall()
+        lives = self._families["lives"]
+        assert isinstance(lives, LifeFaults)
+        lives.stop()
 
-    async def _occur(self, fault: FaultSpec, seconds_until: Callable[[int], float]) -> None:
+    async def _occur(self, place: int, fault: FaultSpec, seconds_until: Callable[[int], float]) -> None:
         async def until(time: int) -> bool:
             """Wait; False if all faults were ended before."""
             try:
@@ -71,12 +84,18 @@ class FlightFaults:
 
         if not await until(fault.at):
             return
+        if place and self._parts.fleet.faults[place - 1].at == fault.at:
+            # Timers for one moment come in any order; faults strike in the scenario's, which says what several make together.
+            await self._begun[place - 1].wait()
+        if self._stopped.is_set():
+            return
         targets = self._targets(fault)
         length = {} if fault.until < 0 else {"until": self._parts.start + fault.until}
         self._parts.emit("fault", {"name": fault.name, "type": fault.type, "targets": [*targets], **length})
         if FAULTS[fault.type].lasts:
             self._lasting[fault.name] = (fault, targets)
         self._family(fault).begin(fault, targets)
+        self._begun[place].set()
         if fault.type == "registry_flush":
             registry = self._families["registry"]
             assert isinstance(registry, RegistryFaults)
@@ -106,7 +125,7 @@ class FlightFaults:
         self._parts.emit("fault_over", {"name": fault.name, "type": fault.type})
 
     def _family(self, fault: FaultSpec) -> Family:
-        return self._families[FAULTS[fault.type].family]
+        return next(self._families[name] for name, family in FAMILIES.items() if fault.type in family.types)
 
     def _targets(self, fault: FaultSpec) -> Targets:
         """As the rehearsal finds them: the server at its address, or some of its role, drawn by its own stream; or who else it hits."""

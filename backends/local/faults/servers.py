@@ -1,19 +1,26 @@
-"""Faults of processes: kill, pause, slow, memory_leak, error."""
+"""Faults of processes: kill, pause, slow, memory_leak, error; and cpu_hog."""
 
 import signal
 from collections import Counter
+from math import prod
 
-from ....core.fault_family import Active, Targets, slowness, worst_error
+from ....core.fault_family import MOST_SLOWNESS, Active, Targets, slowness, worst_error
 from ....core.model import SECOND, FaultSpec
 from ..process import RoleProcess
 from .family import FlightFamily
 from .parts import Parts
 
+LASTING = frozenset({"slow", "error", "cpu_hog"})
+"""What the command ``disturb`` says of a server."""
+
 
 class ServerFaults(FlightFamily):
-    """Implements Family: signals to processes, and the command ``disturb`` (to the proxy ``slow``)."""
+    """Implements Family: signals to processes, and the commands ``disturb`` and ``hog`` (to the proxy ``slow``).
 
-    types = frozenset({"kill", "pause", "slow", "memory_leak", "error"})
+    The cores of a flown server are a model of the scenario's, not of this machine: so is what else holds them.
+    """
+
+    types = frozenset({"kill", "pause", "slow", "memory_leak", "error", "cpu_hog"})
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -27,7 +34,7 @@ class ServerFaults(FlightFamily):
             self._kill(fault, targets)
             return
         self._active.add(fault, targets)
-        if fault.type in ("slow", "error"):
+        if fault.type in LASTING:
             self._apply(targets)
         if fault.type == "pause":
             for number in _numbers(targets):
@@ -36,7 +43,7 @@ class ServerFaults(FlightFamily):
     def end(self, fault: FaultSpec, targets: Targets) -> None:
         """See Family."""
         self._active.remove(fault)
-        if fault.type in ("slow", "error"):
+        if fault.type in LASTING:
             self._apply(targets)
         if fault.type == "pause":
             for number in _numbers(targets):
@@ -81,12 +88,15 @@ class ServerFaults(FlightFamily):
         standing = self._parts.standing
         for target in targets:
             active = self._active.on(target)
-            factor = slowness(one for one in active if one.type == "slow")
+            left = prod((1.0 - one.number("share") for one in active if one.type == "cpu_hog"), start=1.0)
+            factor = min(slowness(one for one in active if one.type == "slow") / left, MOST_SLOWNESS)
             share, status = worst_error(active)
             tell = standing.put if factor != 1.0 or share > 0.0 else standing.lift
             if target == "proxy":
                 tell("proxy", "slow", {"command": "slow", "factor": factor})
             else:
+                hold = standing.put if left < 1.0 else standing.lift
+                hold(target, "hog", {"command": "hog", "share": 1.0 - left})
                 tell(target, "disturb", {"command": "disturb", "factor": factor, "share": share, "status": status})  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from ..process import Line, RoleProcess
 
 Whom = int | str
-"""An app server by number, every process of a role by the role's name (``app``, ``proxy``, ``autoscaler``, ``load``, ``dependencies``)."""
+"""An app server by number, every process of a role by the role's name (``app``, ``proxy``, ``autoscaler``, ``second``, ``load``, ``dependencies``)."""
 
 
 class Standing:
@@ -45,5 +45,7 @@ def _name(whom: Whom) -> str:
 
 
 def _names(process: RoleProcess) -> Iterable[str]:
-    """What a process is called by: its role, and an app server by its number too."""
+    """What a process is called by: its role, and an app server by its number too. An autoscaler beside the fleet's own is not the one that faults of the autoscaler are about."""
+    if process.role == "autoscaler" and process.label != process.role:
+        return ("second",)
     return dict.fromkeys((process.role, process.label if process.role == "app" else process.role))

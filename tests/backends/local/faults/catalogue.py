@@ -3,8 +3,9 @@
 To add a type: put it into a scenario of a group, at a time of its own with two quiet seconds behind it, and add a row.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from windtunnel import Run
@@ -125,7 +126,81 @@ faults:
   - {name: deaf, type: partition, at: 26s, for: 2s, target: {count: all}, stream: downstream}
 """
 
-GROUPS = {"data": DATA, "processes": PROCESSES, "control": CONTROL, "cloud": CLOUD, "links": LINKS}
+MACHINES = """
+scenario: machine-faults
+seed: 5
+duration: 50s
+fleet:
+  app: {initial: 4, min: 4, max: 4, workers: 8, cores: 2, queue: 64, boot_time: {constant: 1s}, memory: {base: 40MiB, per_request: 1MiB, total: 400MiB}}
+  proxy: {upstream_timeout: 800ms, max_connections: 400}
+  registry: {reregister: 1s}
+endpoints:
+  - {path: /, cpu: {constant: 5ms}}
+traffic:
+  - {name: users, stages: [{for: 50s, rate: 60/s}], client: {timeout: 3s, connections: {pool: 50}}}
+autoscaler: {policy: {target_tracking: {metric: requests, target: 1000/s}}, interval: 1s, cooldown: 1s, dead_after: 4s, reconcile_interval: 1s}
+faults:
+  - {name: hogged, type: cpu_hog, at: 2s, for: 2s, target: {count: all}, attributes: {share: 92%}}
+  - {name: pressed, type: memory_pressure, at: 6500ms, for: 3s, target: {count: 1}, attributes: {size: 100MiB}}
+  - {name: few, type: descriptor_limit, at: 12s, for: 2s, attributes: {limit: 1}}
+  - {name: loops, type: crash_loop, at: 16s, for: 4s, target: {count: 1}}
+  - {name: undead, type: zombie, at: 23500ms, for: 3s, target: {count: 1}}
+  - {name: taken, type: spot_interruption, at: 31s, target: {count: 1}, attributes: {notice: 2s}}
+  - {name: behind, type: clock_skew, at: 36500ms, for: 6s, target: {count: 1}, attributes: {by: -1m}}
+  - {name: jumped, type: clock_jump, at: 43500ms, target: {count: 1}, attributes: {by: -1m}}
+"""
+
+SCALERS = """
+scenario: autoscaler-faults
+seed: 5
+duration: 42s
+fleet:
+  app: {initial: 3, min: 3, max: 8, workers: 8, cores: 2, queue: 64, boot_time: {constant: 2s}}
+  proxy: {upstream_timeout: 1s}
+  registry: {reregister: 1s}
+endpoints:
+  - {path: /, cpu: {constant: 5ms}}
+traffic:
+  - {name: users, stages: [{for: 42s, rate: 40/s}], client: {timeout: 3s, connections: {pool: 50}}}
+autoscaler: {policy: {target_tracking: {metric: requests, target: 30/s}}, interval: 1s, cooldown: 2s}
+faults:
+  - {name: hangs, type: autoscaler_pause, at: 3500ms, for: 4s}
+  - {name: second, type: second_autoscaler, at: 11500ms, for: 8s, attributes: {lease: none}}
+  - {name: restarts, type: registry_restart, at: 23500ms, for: 2s}
+  - {name: full, type: disk_full, at: 31500ms, for: 6s}
+"""
+
+PROMISES = """
+scenario: broken-promises
+seed: 5
+duration: 52s
+fleet:
+  app: {initial: 2, min: 2, max: 12, workers: 8, cores: 2, queue: 64, boot_time: {constant: 2s}}
+  proxy: {upstream_timeout: 1s}
+endpoints:
+  - {path: /, cpu: {constant: 5ms}}
+traffic:
+  - name: users
+    arrivals: constant
+    stages: [{for: 4s, rate: 16/s}, {for: 14s, rate: 26/s}, {for: 14s, rate: 46/s}, {for: 20s, rate: 16/s}]
+    client: {timeout: 3s, connections: {pool: 50}}
+autoscaler: {policy: {target_tracking: {metric: requests, target: 10/s}}, interval: 1s, cooldown: 2s, boot_timeout: 6s, drain_grace: 2s, reconcile_interval: 2s}
+faults:
+  - {name: never-up, type: stuck_launch, at: 3500ms, for: 4s}
+  - {name: old-list, type: stale_listing, at: 17500ms, for: 8s, attributes: {lag: 20s}}
+  - {name: lives-on, type: stuck_termination, at: 31500ms, for: 9s}
+"""
+
+GROUPS = {
+    "machines": MACHINES,
+    "scalers": SCALERS,
+    "promises": PROMISES,
+    "data": DATA,
+    "processes": PROCESSES,
+    "control": CONTROL,
+    "cloud": CLOUD,
+    "links": LINKS,
+}
 
 Figure = Callable[[Run, int, int], float]
 """Of a run, between two times (ns)."""
@@ -188,6 +263,21 @@ def turns(run: Run, begin: int, end: int) -> float:
     return float(sum(begin <= row["time_ns"] < end for row in run.decisions.to_pylist()))
 
 
+def turns_between(run: Run, begin: int, end: int) -> float:
+    """Turns of an autoscaler whose turns do not come at whole seconds."""
+    return float(
+        sum(
+            begin <= row["time_ns"] < end and row["time_ns"] % SECOND > 0 for row in run.decisions.to_pylist()
+        )
+    )
+
+
+def memory(run: Run, begin: int, end: int) -> float:
+    """The most memory (MiB) of a server."""
+    rows = [row for row in run.metrics.to_pylist() if begin < row["time_ns"] <= end and row["server"] > 0]
+    return max((row["memory"] for row in rows), default=0) / 2**20
+
+
 def blind_turns(run: Run, begin: int, end: int) -> float:
     """Turns of the autoscaler that could not reach the registry."""
     rows = [row for row in run.decisions.to_pylist() if begin <= row["time_ns"] < end]
@@ -210,12 +300,12 @@ def descriptors(run: Run, begin: int, end: int) -> float:
     return float(max((row["descriptors"] for row in rows), default=0))
 
 
-def _requests(run: Run, begin: int, end: int) -> list[dict[str, int | str]]:
+def _requests(run: Run, begin: int, end: int) -> list[dict[str, Any]]:
     rows = run.requests.select(["time_ns", "latency_ns", "outcome"]).to_pylist()
     return [row for row in rows if begin <= row["time_ns"] < end]
 
 
-def _events(run: Run, begin: int, end: int, name: str, fields: dict[str, str]) -> list[dict[str, int]]:
+def _events(run: Run, begin: int, end: int, name: str, fields: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = [one for one in run.events if one["event"] == name and begin <= one["t"] < end]
     return [one for one in found if all(one[key] == value for key, value in fields.items())]
 
@@ -271,6 +361,21 @@ ROWS = (
     Row("capacity_error", "cloud", "no-capacity", "launch_refused", events("launch_refused"), 4, 1, 2, settles=-1),
     Row("api_throttling", "cloud", "throttled", "seconds between launches", between("launched", "launched"), 7, 1, 1.1, settles=-1),
     Row("slow_boot", "cloud", "slow-boots", "seconds of a boot", between("booting", "ready"), 4, 4, 2.5, settles=-1),
+    Row("cpu_hog", "machines", "hogged", "p50, ms", latency(0.5), 2, 25, _MS, 0.6),
+    Row("memory_pressure", "machines", "pressed", "memory, MiB", memory, 3, 90, 30, settles=1),
+    Row("descriptor_limit", "machines", "few", "connect_failed or refused, %", outcome("connect_failed", "refused"), 2, 40, 40),
+    Row("crash_loop", "machines", "loops", "connect_failed, %", outcome("connect_failed", "upstream_reset"), 3, 6, 10, settles=2),
+    Row("zombie", "machines", "undead", "launched", events("launched"), 4, 1, 0, settles=-1),
+    Row("spot_interruption", "machines", "taken", "servers ended", events("terminated", reason="spot interruption"), 3, 1, 0, settles=1),
+    Row("clock_skew", "machines", "behind", "servers ended", events("terminated", reason="silent"), 6, 1, 0, settles=-1),
+    Row("clock_jump", "machines", "jumped", "servers ended", events("terminated", reason="silent"), 6, 1, 0, settles=-1),
+    Row("autoscaler_pause", "scalers", "hangs", "turns", turns, 4, -1, 0.5, settles=-1),
+    Row("second_autoscaler", "scalers", "second", "turns of the second", turns_between, 8, 3, 4, settles=1),
+    Row("registry_restart", "scalers", "restarts", "seconds unreachable", between("registry_unreachable", "registry_reachable"), 3, 1, 1.5, settles=-1),
+    Row("disk_full", "scalers", "full", "blind turns", blind_turns, 6, 2, 3),
+    Row("stuck_launch", "promises", "never-up", "launch_stuck", events("launch_stuck"), 4, 1, 1, settles=-1),
+    Row("stale_listing", "promises", "old-list", "launched", events("launched"), 8, 2, 3, settles=-1),
+    Row("stuck_termination", "promises", "lives-on", "termination_stuck", events("termination_stuck"), 9, 1, 4, settles=1),
     Row("bandwidth", "links", "narrow", "p50, ms", latency(0.5), 2, 15, _MS, 0.3),
     Row("slicer", "links", "sliced", "p50, ms", latency(0.5), 2, 50, _MS, 0.3),
     Row("timeout", "links", "stopped", "upstream_reset, %", outcome("upstream_reset"), 2, 75, 15),
