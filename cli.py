@@ -51,6 +51,7 @@ from .cli_flight import register as register_roles
 from .cli_fuzz import register as register_fuzz
 from .cli_import import register as register_import
 from .cli_policies import register as register_policies
+from .cli_search import register as register_search
 from .cli_shared import (
     BACKEND,
     DIFFERS,
@@ -82,7 +83,7 @@ from .scenarios.fit import draft
 from .scenarios.problems import Problem, ScenarioError
 from .scenarios.profile import read_profile
 from .scenarios.reference import reference_markdown
-from .scenarios.scenario import Scenario
+from .scenarios.scenario import Scenario, gallery
 from .scenarios.scenario import library as library_scenarios
 from .scenarios.schema import Document
 from .terminal import err, out, print_verdict, progress
@@ -125,9 +126,9 @@ def main() -> None:
 
 @app.command(epilog="Example: windtunnel scenarios")
 def scenarios() -> None:
-    """List the scenarios of the library."""
+    """List the scenarios of the library, and the planted weaknesses of the gallery."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for name, path in library_scenarios().items():
+    for name, path in {**library_scenarios(), **gallery()}.items():
         text = yaml.safe_load(path.read_text(encoding="utf-8")).get("description", "")
         first = " ".join(text.split()).partition(". ")[0].removesuffix(".")
         table.add_row(escape(name), escape(f"{first}."))
@@ -329,6 +330,7 @@ register_builds(app)
 register_deploys(app)
 register_fleet(app)
 register_fuzz(app)
+register_search(app)
 
 
 @app.command(epilog="Example: windtunnel verify runs/monkey --engine simpy")

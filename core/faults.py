@@ -266,6 +266,7 @@ FAULTS: Final[dict[str, FaultType]] = {
         "control", ("autoscaler",),
         does="The autoscaler's process dies; a new one, with empty books, takes over afterwards, when the old one's lease has run out.",
         see="No decision meanwhile; afterwards it adopts what the cloud lists, and knows from registry and samples who serves and who drains.",
+        attributes=(("during", Attribute("word", "`launch`: not at once, but when the cloud has granted its next launch, before that is noted; if none comes in time, not at all", "", ("launch",))),),
     ),
     "second_autoscaler": FaultType(
         "control", ("autoscaler",),

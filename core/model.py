@@ -208,7 +208,8 @@ class SourceSpec:
 @dataclass(frozen=True, slots=True)
 class AutoscalerSpec:
     """The autoscaler around the policy; see docs/scenarios.md for each field. *delay*: how much later than its turn it looks and acts. *affordable*: how
-    many instances the cap on cost pays for at a time. *adopts_orphans*: an instance of ours in nobody's books is taken over, not ended.
+    many instances the cap on cost pays for at a time. *adopts_orphans*: an instance of ours in nobody's books is taken over, not ended; *leaves_orphans*: it is
+    neither, for launches are noted afterwards only. *missing_is_zero*: a server without a usable sample counts as idle.
     """
 
     policy: AnyPolicy
@@ -228,6 +229,8 @@ class AutoscalerSpec:
     victims: str = "youngest"
     adopts_orphans: bool = True
     dry_run: bool = False
+    leaves_orphans: bool = False
+    missing_is_zero: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +295,14 @@ class SloSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class InvariantSpec:
+    """Something of core.invariants that must hold, and its bound (ns or a number; 0: it has none)."""
+
+    name: str
+    bound: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class FleetSpec:
     """The whole fleet and what will happen to it: all that a world needs besides the planned requests. *host_cores*: what all servers' cores and the
     proxy share, -1: each has its own."""
@@ -319,6 +330,7 @@ class FleetSpec:
     slos: tuple[SloSpec, ...] = ()
     alerts: tuple[AlertSpec, ...] = ()
     expects: tuple[ExpectSpec, ...] = ()
+    invariants: tuple[InvariantSpec, ...] = ()
     versions: tuple[VersionSpec, ...] = ()
     """By index; 0 runs at the start. None: there are no deploys."""
     deploys: tuple[DeploySpec, ...] = ()

@@ -2,9 +2,8 @@
 
 Theory of operation
 -------------------
-:meth:`ScalingDriver.turn` is called once an interval with the time. It holds the lease (renewed after a third of its time), reconciles the books with
-what the cloud lists, reads the registry, asks :class:`core.autoscaler.Autoscaler`, and acts through the ports. What differs between
-the worlds is a :class:`World`.
+:meth:`ScalingDriver.turn` is called once an interval with the time. It holds the lease (renewed after a third of its time), reconciles the books with what the cloud
+lists, reads the registry, asks :class:`core.autoscaler.Autoscaler`, and acts through the ports. What differs between the worlds is a :class:`World`.
 
 It may die between any two calls, and a call that failed may have had its effect all the same. Therefore:
 
@@ -82,16 +81,14 @@ class ScalingDriver:
         self._waits = Waits.anew(self.spec.interval, self._seed)
         self._alerts = Alerts(self._alerts.specs)
         self._orphans: tuple[int, ...] = ()
-        self._token = -1
-        self._renew = 0
-        self._reconciled = -1
+        self._token, self._renew, self._reconciled = -1, 0, -1
         self._launching = self._last_number = 0
         self._recalled: dict[int, int] = {}
         self._endings: dict[tuple[str, str], int] = {}
         self._saved: State | None = None
-        self._remembered = NOTHING
-        self._recognised = False
+        self._remembered, self._recognised = NOTHING, False
         self._noted: frozenset[str] = frozenset()
+        self._left: frozenset[int] = frozenset()
 
     # What the world calls.
 
@@ -195,7 +192,9 @@ class ScalingDriver:
         # What a deploy has launched it has noted itself.
         noted = {*self._registry.instances()}
         own = [one for one in listed if one.address not in updating and one.provider_id not in noted]
-        vanished = self.engine.adopt(now, listed, self._unknown(tuple(own)))
+        unknown = self._unknown(tuple(own))
+        listed = tuple(one for one in listed if not (self.spec.leaves_orphans and one.number in unknown))
+        vanished = self.engine.adopt(now, listed, unknown)
         self._last_number = max(self._last_number, self.engine.highest)
         if not self._dry_run:
             for number, since in self._recalled.items():
@@ -234,9 +233,10 @@ class ScalingDriver:
             one.number for one in listed
             if one.provider_id not in self._noted and one.number != self._launching and not self.engine.knows(one.number)
         )  # fmt: skip
-        for number in sorted(found):
+        for number in sorted(found - self._left):
             self._world.emit("orphan_found", {"server": number})
-        self._orphans += tuple(sorted(found))
+        self._orphans += tuple(sorted(found - self._left))
+        self._left = found
         return found
 
     # What is remembered.
@@ -275,7 +275,7 @@ class ScalingDriver:
         numbers = {name: value for name, value in state.items() if isinstance(value, int)}
         self.engine.last_action = max(self.engine.last_action, numbers.get(_LAST_ACTION, NONE))
         self._last_number = max(self._last_number, numbers.get(_LAST_NUMBER, 0))
-        self._launching = self._launching or numbers.get(_LAUNCHING, 0)
+        self._launching = self._launching or (0 if self.spec.leaves_orphans else numbers.get(_LAUNCHING, 0))
         self._waits.launch.recall(numbers.get(_REFUSALS, 0), numbers.get(_LAUNCH_AFTER, NONE))
         self.engine.launch_after = self._waits.launch.after
         self.engine.memory = self.engine.memory or read_memory(state.get(_POLICY, ""))

@@ -6,7 +6,7 @@ from pathlib import Path as FilePath
 
 from ..core.model import SECOND
 from ..core.order import INDEX_BITS
-from . import alerting, custom_metrics, deploying, fault_order
+from . import alerting, custom_metrics, deploying, fault_order, search_checks
 from .access_log import read_access_log
 from .cost import cost_problems
 from .effort import notes as effort_notes
@@ -56,6 +56,7 @@ def check(document: Document, folder: FilePath) -> list[Found]:
         *custom_metrics.check(document),
         *deploying.check(document),
         *cost_problems(document),
+        *search_checks.check(document, folder, check),
     ]
 
 

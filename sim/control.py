@@ -67,6 +67,7 @@ class ControlPlane:
         self._reachable = True
         # Nobody else would read it.
         self._proxy_writes = fleet.needs_proxy
+        self._samples_read = fleet.autoscaler is not None or bool(fleet.deploys)
         self._share = each(fleet.proxy.canary_every)
         plane.lost = self._lost
         plane.proxy_down = self._proxy_down
@@ -275,7 +276,7 @@ class ControlPlane:
             )  # fmt: skip
             if self._remedies is not None and number in samples:
                 self._remedies.look(instance, self._shown(sample).memory)
-            if instance.up >= 0 and self.troubles.writes_samples(number):
+            if self._samples_read and instance.up >= 0 and self.troubles.writes_samples(number):
                 written.append(self._registry_sample(now, instance, self._shown(sample)))
         self.sink.metrics(rows)
         own: list[Callable[[], None]] = []

@@ -71,7 +71,7 @@ class Instances:
         """Those that are not gone, by number."""
         for number in [number for number, one in self._present.items() if one.state == State.GONE]:
             del self._present[number]
-        return sorted(self._present.values(), key=lambda one: one.number)
+        return [one for _, one in sorted(self._present.items())]
 
     def at(self, address: str) -> Instance:
         """The instance at *address* (addresses are never used again)."""

@@ -6,13 +6,13 @@ scenario needs this, the adapters speak to the store itself.
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import redis
 
 from ..backends.registry import RedisRegistry
 from ..core.model import FaultSpec, FleetSpec
-from ..core.ports import ProxyLoad, Sample, Servers
+from ..core.ports import ProxyLoad, Registry, Sample, Servers
 from ..core.tallies import Tallies
 from .memory_redis import MemoryRedis
 
@@ -21,6 +21,32 @@ FULL = "MISCONF Redis is configured to save RDB snapshots, but it's currently un
 
 Written = Callable[[str, tuple[Any, ...], dict[str, Any]], None]
 PROXY, AUTOSCALER = "proxy", "autoscaler"
+
+
+class Store(Protocol):
+    """What the world and its faults need of a registry's store. *full*: of how many faults its disk is full."""
+
+    full: int
+
+    def primary(self) -> Registry:
+        """The registry for whoever never reads from a replica."""
+        ...
+
+    def registry(self, reader: str, apart: str = "") -> Registry:
+        """The registry for *reader*, who may have to read from a replica; *apart*: before the names of a lease and states of its own."""
+        ...
+
+    def flush(self) -> None:
+        """Everything is forgotten."""
+        ...
+
+    def lag(self, fault: FaultSpec) -> None:
+        """Whom *fault* is about reads from its replica from now on."""
+        ...
+
+    def catch_up(self, fault: FaultSpec) -> None:
+        """And no more."""
+        ...
 
 
 class Replica:
@@ -51,6 +77,12 @@ class Replica:
             getattr(self._store, command)(*args, **options)
 
 
+def troubled(fleet: FleetSpec) -> bool:
+    """Whether some fault of *fleet* may befall the store itself."""
+    faults = [*fleet.faults, *(one.fault for one in fleet.triggered)]
+    return any(fault.type in ("stale_registry", "disk_full") for fault in faults)
+
+
 class RegistryStore:
     """The store of a fleet's registry. *client*: what the adapters speak to. *full*: of how many faults its disk is full."""
 
@@ -62,8 +94,11 @@ class RegistryStore:
         self._replicas = {lag: Replica(lag, now, fleet.key_prefix) for lag in sorted(lags)}
         self._stale: list[FaultSpec] = []
         self.full = 0
-        troubled = bool(lags) or any(fault.type == "disk_full" for fault in faults)
-        self.client: Any = _Client(store, self) if troubled else store
+        self.client: Any = _Client(store, self) if troubled(fleet) else store
+
+    def primary(self) -> RedisRegistry:
+        """See Store."""
+        return RedisRegistry(self.client, self._prefix)
 
     def registry(self, reader: str, apart: str = "") -> RedisRegistry:
         """The registry for *reader*, who may have to read from a replica; *apart* as in RedisRegistry."""

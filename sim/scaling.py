@@ -1,6 +1,7 @@
 """The autoscaler in the rehearsal: core.scaling's driver on the timeline, with its deaths, pauses and returns."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from ..core.lifecycle import READY, State
@@ -14,6 +15,10 @@ from ..core.troubles import REGISTRY_TIMEOUT
 from .control import ControlPlane, Process
 
 OWNER = "autoscaler"
+
+
+class _DiedLaunching(Exception):
+    """The process died between a launch and its note of it."""
 
 
 class Scaling:
@@ -36,6 +41,7 @@ class Scaling:
         self._alerts = control.fleet.alerts if alerts else ()
         self._life = 0
         self._down = 0
+        self._armed: list[str] = []
         self._pauses = 0
         self._deciding = False
         self._goes_on = control.timeline.env.event()
@@ -55,8 +61,15 @@ class Scaling:
         self._life += 1
         self._end_pauses()
 
-    def restart(self) -> None:
-        """A new process takes over; it has to wait for the old one's lease to run out."""
+    def crash_at_launch(self, cause: str) -> None:
+        """The process dies at its next launch: the cloud has granted it, and nothing is noted."""
+        self._armed.append(cause)
+
+    def restart(self, cause: str = "") -> None:
+        """A new process takes over; it has to wait for the old one's lease to run out. It never died of a *cause* that still waits for a launch."""
+        if cause in self._armed:
+            self._armed.remove(cause)
+            return
         self._down -= 1
         if not self._down:
             self._driver = self._new_driver()
@@ -115,8 +128,9 @@ class Scaling:
             yield from self._hang()
             if life != self._life:
                 return
-        for _ in steps:
-            pass
+        with suppress(_DiedLaunching):
+            for _ in steps:
+                pass
 
     def _time(self) -> int:
         return self.control.timeline.now() - self.spec.delay
@@ -138,6 +152,11 @@ class Scaling:
     def launched(self, instance: CloudInstance) -> None:
         """See core.scaling_world.World."""
         self.control.boot(self.control.granted(instance))
+        if self._armed:
+            causes, self._armed = self._armed, []
+            for _ in causes:
+                self.crash()
+            raise _DiedLaunching
 
     def terminate(self, number: int, provider_id: str, reason: str) -> None:
         """See core.scaling_world.World."""

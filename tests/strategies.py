@@ -330,6 +330,8 @@ AUTOSCALER = st.fixed_dictionaries(
         "drain_timeout": st.sampled_from(["2s", "3s"]),
         "reconcile_interval": st.sampled_from([None, "2s"]),
         "victims": st.sampled_from(["youngest", "oldest", "least_busy"]),
+        "missing_samples": st.sampled_from(["unknown", "zero"]),
+        "orphans": st.sampled_from(["adopt", "terminate", "leave"]),
     }
 )
 
@@ -417,7 +419,7 @@ FAULT = st.one_of(
 )  # fmt: skip
 OF_DEPENDENCY = st.one_of(lasting("dependency_down"), lasting("dependency_slow", attributes=FACTOR))
 OF_AUTOSCALER = st.one_of(
-    lasting("autoscaler_crash"),
+    lasting("autoscaler_crash", attributes=st.sampled_from([{}, {"during": "launch"}])),
     lasting(
         "second_autoscaler",
         attributes=st.sampled_from([{}, {"lease": "none"}, {"lease": "none", "offset": "100ms"}]),

@@ -20,7 +20,7 @@ from ..live.addresses import split
 from ..load.targets import check_target
 from .attach import Attached
 from .conductor import Conductor
-from .deploy_checks import check_deploys, refuse_deploys
+from .deploy_checks import check_deploys
 from .faults.flying import check_faults
 from .options import FlightOptions
 from .preflight import check_machine, check_program, check_remedy
@@ -120,7 +120,10 @@ class AttachedFlight(Flight):
             waiting = [one.fault for one in plan.fleet.triggered]
             names = ", ".join(fault.name for fault in (*plan.fleet.faults, *waiting))
             raise UsageError(f"--backend attach: expected a scenario without faults, got {names}")
-        refuse_deploys("attach", plan.fleet)
+        if plan.fleet.deploys and not self._options.redis_url:
+            raise UsageError(
+                "--backend attach: expected --redis-url for a scenario with deploys: whoever does them keeps their books there"
+            )
 
     def flying(self, scenario: Scenario) -> "Maker":
         """See Flight."""

@@ -3,14 +3,14 @@
 from ...core.fault_family import Targets
 from ...core.model import FaultSpec
 from ..control import ControlPlane, Process
-from ..registry_store import AUTOSCALER, RegistryStore
+from ..registry_store import AUTOSCALER, Store
 from ..scaling import Scaling
 
 
 class ControlFaults:
     """Implements Family. *scaling*: the fleet's autoscaler, *store*: the registry's."""
 
-    def __init__(self, control: ControlPlane, scaling: Scaling | None, store: RegistryStore) -> None:
+    def __init__(self, control: ControlPlane, scaling: Scaling | None, store: Store) -> None:
         self._control = control
         self._troubles = control.troubles
         self._scaling = scaling
@@ -23,7 +23,10 @@ class ControlFaults:
         """See Family."""
         match fault.type:
             case "autoscaler_crash":
-                self._first.crash()
+                if fault.word("during"):
+                    self._first.crash_at_launch(fault.name)
+                else:
+                    self._first.crash()
             case "autoscaler_pause":
                 self._hanging[fault.name] = self._first.pause(fault.word("caught") == "deciding")
             case "second_autoscaler":
@@ -37,7 +40,7 @@ class ControlFaults:
         """See Family."""
         match fault.type:
             case "autoscaler_crash":
-                self._first.restart()
+                self._first.restart(fault.name)
             case "autoscaler_pause":
                 self._first.resume(self._hanging.pop(fault.name))
             case "second_autoscaler":

@@ -5,13 +5,13 @@ from math import prod
 from ...core.fault_family import Active, Slowness, Targets
 from ...core.model import FaultSpec
 from ..control import ControlPlane
-from ..registry_store import RegistryStore
+from ..registry_store import Store
 
 
 class MachineFaults:
     """Implements Family. *slowness* is shared with whoever else slows servers down."""
 
-    def __init__(self, control: ControlPlane, store: RegistryStore, slowness: Slowness) -> None:
+    def __init__(self, control: ControlPlane, store: Store, slowness: Slowness) -> None:
         self._control = control
         self._plane = control.plane
         self._store = store

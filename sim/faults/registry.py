@@ -3,13 +3,13 @@
 from ...core.fault_family import Targets
 from ...core.model import FaultSpec
 from ..control import ControlPlane
-from ..registry_store import RegistryStore
+from ..registry_store import Store
 
 
 class RegistryFaults:
     """Implements Family."""
 
-    def __init__(self, control: ControlPlane, store: RegistryStore) -> None:
+    def __init__(self, control: ControlPlane, store: Store) -> None:
         self._troubles = control.troubles
         self._store = store
 

@@ -7,7 +7,7 @@ from ...core.model import SECOND, FaultSpec
 from ...core.order import Kind
 from ..control import ControlPlane, Process
 from ..instances import Instance
-from ..registry_store import RegistryStore
+from ..registry_store import Store
 from ..scaling import Scaling
 from .cloud import CloudFaults
 from .conditions import Conditions
@@ -28,7 +28,7 @@ _LOOK = 1 << 31
 class Faults:
     """Drives the families; hears of instances that come up, for faults that hit all of a role."""
 
-    def __init__(self, control: ControlPlane, scaling: Scaling | None, store: RegistryStore) -> None:
+    def __init__(self, control: ControlPlane, scaling: Scaling | None, store: Store) -> None:
         self.control = control
         self._servers = ServerFaults(control)
         self._lives = LifeFaults(control)

@@ -15,7 +15,7 @@ from ...scenarios.plan import BLOCK, Block, Plan
 from ..plane import Emit, ProxySample, ServerSample
 from . import command as do
 from . import layout
-from .begin import disturb_app, first_world, health_key, start_app, with_apps, with_room
+from .begin import WINDOW, disturb_app, first_world, health_key, start_app, with_apps, with_room
 from .compiled import Kernel
 from .window import hand_over, nearly_full
 
@@ -36,7 +36,7 @@ class KernelPlane:
     """Implements sim.plane.Plane."""
 
     def __init__(
-        self, plan: Plan, sink: Sink, emit: Emit, set_now: Callable[[int], None], block: int = BLOCK,
+        self, plan: Plan, sink: Sink, emit: Emit, set_now: Callable[[int], None], block: int = BLOCK, window: int = WINDOW,
     ) -> None:  # fmt: skip
         self.fleet = plan.fleet
         self.sink = sink
@@ -44,9 +44,10 @@ class KernelPlane:
         self.set_now = set_now
         self.lost: Callable[[int], None] = lambda number: None
         self.proxy_down: Callable[[], None] = lambda: None
-        self._kernel = Kernel(first_world(plan, CAPACITY))
+        self._kernel = Kernel(first_world(plan, CAPACITY, window))
         self._state = self._kernel.world.state[0]
         self._blocks: Iterator[Block] = plan.blocks(block)
+        self._settled: tuple[Mapping[int, int], object, int] = ({}, None, 0)
         self._pressed: dict[int, int] = {}
 
     # What the control plane does to it.
@@ -103,9 +104,17 @@ class KernelPlane:
             return
         world, state = self._kernel.world, self._state
         state["share_numerator"], state["share_denominator"] = share
+        if self._settled[1] is world.servers and self._settled == (
+            listed,
+            world.servers,
+            state["table_rows"],
+        ):
+            return
         before = world.servers[: state["table_rows"]]
         servers = table.update(before, listed, self.fleet.app.weight, int(state["now"]))
         if servers is before:
+            # Nothing but this and the proxy's end changes who is in the table.
+            self._settled = (listed, world.servers, int(state["table_rows"]))
             return
         count = len(servers)
         world = with_apps(world, int(servers["id"].max(initial=0)))

@@ -38,6 +38,8 @@ def _refusal_here(fault: FaultSpec, given_registry: bool) -> str:
     """Why *fault*, as it is meant, cannot be flown on this machine, or nothing."""
     if fault.type == "autoscaler_pause" and fault.word("caught") == "deciding":
         return "an autoscaler cannot be caught while it decides; expected caught: between in a flight"
+    if fault.type == "autoscaler_crash" and fault.word("during"):
+        return "a crash during a launch cannot be flown; expected no attribute during"
     if fault.type == "disk_full" and fault.role in SERVERS:
         return f"disk_full of {fault.role} cannot be flown; expected the role registry"
     if given_registry and (

@@ -21,6 +21,29 @@ def test_a_new_autoscaler_waits_for_the_lease_and_adopts() -> None:
     assert times(found, "launched") == [0.0, 1.0, 12.0, 15.0]
 
 
+@pytest.mark.parametrize(("orphans", "left"), [("adopt", []), ("leave", [2])])
+def test_a_crash_during_a_launch_leaves_an_instance_that_a_successor_finds_or_does_not(
+    orphans: str, left: list[int]
+) -> None:
+    crash = fault("autoscaler_crash", "500ms", length="3s", attributes={"during": "launch"})
+    document = growing(crash, orphans=orphans, cooldown="3s")
+    document["traffic"][0]["stages"] = [{"for": "2s", "rate": "350/s"}, {"for": "18s", "rate": "20/s"}]
+    found = run(document)
+    # Granted at 1 s, and the process is dead. The lease, taken at 1 s, runs out at 11 s; then the fleet is too large for its load.
+    assert times(found, "launched")[:2] == [0.0, 1.0]
+    assert [event["server"] for event in happened(found, "orphan_found")] == left
+    assert [event["server"] for event in happened(found, "draining")] == ([] if left else [2])
+
+
+def test_a_crash_during_a_launch_that_never_comes_is_none() -> None:
+    plain = growing(cooldown="3s")
+    crash = fault("autoscaler_crash", "7500ms", length="2s", attributes={"during": "launch"})
+    document = growing(crash, cooldown="3s")
+    for one in (plain, document):
+        one["fleet"]["app"]["max"] = 2
+    assert times(run(document), "launched") == times(run(plain), "launched")
+
+
 def test_a_new_autoscaler_knows_who_drains() -> None:
     document = even(
         "2/s", "40s", endpoints=[{"path": "/", "cpu": {"constant": "1ms"}, "io": {"constant": "6s"}}]
