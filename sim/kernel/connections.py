@@ -8,8 +8,9 @@ from ...core.order import Kind, major_key
 from ...core.outcomes import Outcome
 from ...core.toxics import UPSTREAM, disturbance
 from .agenda import RING_SHIFT, schedule
+from .content import content
 from .layout import World
-from .links import content, opened, travel
+from .links import opened, travel
 from .routine import routine, subroutine
 from .slots import drop_attempt, drop_connection, pending_add, pool_add, take_connection
 

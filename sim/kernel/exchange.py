@@ -6,9 +6,10 @@ from ...core.retries import keeps_content, proxy_retries
 from .agenda import under_way
 from .clients import notice
 from .connections import message_of
+from .content import content
 from .forwarding import current, end_try, forward, leave, route_attempt
 from .layout import World
-from .links import close_is_due, content, try_closes
+from .links import close_is_due, try_closes
 from .proxy import client_close, respond
 from .routine import routine, subroutine
 from .slots import drop_connection, drop_job
