@@ -65,6 +65,7 @@ from .cli_shared import (
     ScenarioArgument,
     SeedsOption,
     SetOption,
+    TraceOption,
     free_directory,
     interruptible,
     prepare,
@@ -224,13 +225,7 @@ def replay(
     cloud: Annotated[str | None, typer.Option(help="moto or memory, instead of the scenario's")] = None,
     json_: Annotated[bool, typer.Option("--json", help="print the summary alone, as JSON")] = False,
     figure: Annotated[bool, typer.Option(help="draw figures/run.png and report.html")] = True,
-    trace: Annotated[
-        bool,
-        typer.Option(
-            "--trace",
-            help="write trace.otlp.jsonl and trace.perfetto.json: every failed request, the slowest, some of the rest",
-        ),
-    ] = False,
+    trace: TraceOption = False,
     junit: JunitOption = None,
     seeds: SeedsOption = 1,
     jobs: JobsOption = 1,
