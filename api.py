@@ -93,7 +93,8 @@ def replay(
     lines = tuple(sink.lines)
     if directory is not None:
         lines = tuple((directory / "events.jsonl").read_text(encoding="ascii").splitlines())
-    events = [json.loads(line) for line in lines] if fleet.expects or fleet.deploys else []
+    told = fleet.expects or fleet.deploys or fleet.invariants
+    events = [json.loads(line) for line in lines] if told else []
     summary = summarise(fleet, sink.table, digest, ended.end, ended.instance_ns, plan.fingerprint, events)
     if ended.generator:
         summary["generator"] = dict(ended.generator)

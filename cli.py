@@ -44,12 +44,14 @@ from .cli_flight import (
     MaxInstancesOption,
     ProxyOption,
     RedisOption,
+    StopWhenOption,
     flight,
 )
 from .cli_flight import register as register_roles
 from .cli_fuzz import register as register_fuzz
 from .cli_import import register as register_import
 from .cli_policies import register as register_policies
+from .cli_search import register as register_search
 from .cli_shared import (
     BACKEND,
     DIFFERS,
@@ -83,7 +85,7 @@ from .scenarios.fit import draft
 from .scenarios.problems import Problem, ScenarioError
 from .scenarios.profile import read_profile
 from .scenarios.reference import reference_markdown
-from .scenarios.scenario import Scenario
+from .scenarios.scenario import Scenario, gallery
 from .scenarios.scenario import library as library_scenarios
 from .scenarios.schema import Document
 from .terminal import err, out, print_verdict, progress
@@ -126,9 +128,9 @@ def main() -> None:
 
 @app.command(epilog="Example: windtunnel scenarios")
 def scenarios() -> None:
-    """List the scenarios of the library."""
+    """List the scenarios of the library, and the planted weaknesses of the gallery."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for name, path in library_scenarios().items():
+    for name, path in {**library_scenarios(), **gallery()}.items():
         text = yaml.safe_load(path.read_text(encoding="utf-8")).get("description", "")
         first = " ".join(text.split()).partition(". ")[0].removesuffix(".")
         table.add_row(escape(name), escape(f"{first}."))
@@ -238,6 +240,7 @@ def replay(
     allow_target: AllowOption = None,
     max_instances: MaxInstancesOption = None,
     max_hours: MaxHoursOption = None,
+    stop_when: StopWhenOption = None,
     dry_run: DryRunOption = False,
 ) -> None:
     """Replay a scenario: rehearse it in virtual time (also over many seeds, with intervals), or fly it. Run directory, verdict, report."""
@@ -247,8 +250,8 @@ def replay(
         check_plain(given, engine != "kernel" or backend != "sim")
         replay_seeds(loaded, seeds, jobs, json_, junit)
     words = FlightWords(
-        proxy, demand, redis_url, load_processes, hold, allow_target, max_instances, max_hours, dry_run
-    )
+        proxy, demand, redis_url, load_processes, hold, allow_target, max_instances, max_hours, stop_when, dry_run,
+    )  # fmt: skip
     words.check(backend)
     warn(loaded)
     if dry_run:
@@ -331,6 +334,7 @@ register_builds(app)
 register_deploys(app)
 register_fleet(app)
 register_fuzz(app)
+register_search(app)
 
 
 @app.command(epilog="Example: windtunnel verify runs/monkey --engine simpy")

@@ -66,7 +66,7 @@ def _milliseconds(ns: float) -> str:
 
 
 def _value(slo: dict[str, Any], value: float | None) -> str:
-    if slo["unit"] in ("delay", "alerts"):
+    if slo["unit"] in ("delay", "alerts", "times"):
         return measured(slo["unit"], value)
     if value is None:
         return "no data"

@@ -29,7 +29,7 @@ from .limits import limited
 from .model import SECOND, AutoscalerSpec
 from .policies.view import LONG_AGO, FleetView, Memory, ServerView
 from .ports import CloudInstance, ProxyLoad, Sample, Servers
-from .readings import load_of, metrics_of
+from .readings import load_of, metrics_of, metrics_of_silence
 from .scaling_decision import Action, Decision, Drain, Launch, Promote, Terminate
 from .victims import in_order
 
@@ -290,7 +290,7 @@ class Autoscaler:
             sample = samples.get(address)
             usable = sample is not None and self._fresh(now, sample)
             sampled = -1 if sample is None or sample.time is None else sample.time
-            metrics = metrics_of(sample) if usable and sample else None
+            metrics = metrics_of(sample) if usable and sample else self._of_silence()
             since, number = ready.get(address, (LONG_AGO, 0))
             views.append(ServerView(address, metrics, since, sampled, number))
         boots = [self._known[one.number].since for one in self._booting(ended)]
@@ -304,6 +304,9 @@ class Autoscaler:
             now, tuple(views), booting, standby, self.last_action, self.spec.minimum, self.spec.maximum,
             draining=len(self.draining()), proxy=load, others=others, launch_after=self.launch_after,
         )  # fmt: skip
+
+    def _of_silence(self) -> dict[str, float] | None:
+        return metrics_of_silence() if self.spec.missing_is_zero else None
 
     def _standby(
         self, now: int, servers: Servers, samples: Mapping[str, Sample], ended: set[str]

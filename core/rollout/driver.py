@@ -139,6 +139,11 @@ class DeployDriver:
             RestartRegistry: world.restart_registry,
         }
 
+    @property
+    def under_way(self) -> bool:
+        """Whether a deploy has begun and not ended."""
+        return bool(self._board.running())
+
     def turn(self, now: int) -> None:
         """A turn at *now* (ns). Raises RegistryError: what was under way is observed, and asked for again, at a later one."""
         self._world.reach()

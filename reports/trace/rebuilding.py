@@ -37,8 +37,14 @@ _START, _PROXY, _ROUTED, _ARRIVED, _STARTED, _CPU, _SERVED, _END = range(len(_MO
 _STATIONS = (CONNECTION, PROXY_STATION, UPSTREAM, QUEUE, CPU, WAITS, ANSWER)
 """Between each moment and the next."""
 
-_AT_SERVER_FAILED = {Outcome.APP_ERROR, Outcome.QUEUE_FULL, Outcome.UPSTREAM_RESET}
-_UPSTREAM_FAILED = {*_AT_SERVER_FAILED, Outcome.CONNECT_FAILED, Outcome.UPSTREAM_TIMEOUT}
+_AT_SERVER_FAILED = {Outcome.APP_ERROR, Outcome.QUEUE_FULL}
+"""What is the server's own; a reset may have been the link's as well."""
+_UPSTREAM_FAILED = {
+    *_AT_SERVER_FAILED,
+    Outcome.CONNECT_FAILED,
+    Outcome.UPSTREAM_RESET,
+    Outcome.UPSTREAM_TIMEOUT,
+}
 _SERVED_OUTCOMES = {Outcome.OK, Outcome.UNREAD, Outcome.APP_ERROR}
 _CUT_BY_PROXY = {Outcome.REFUSED, Outcome.EVICTED}
 

@@ -169,6 +169,17 @@ def test_an_orphan_is_ended_unless_it_registers_soon() -> None:
     assert ended.actions == (Terminate(9, "i-9", "s9", "orphan"),)
 
 
+@pytest.mark.parametrize(("zero", "actions"), [(False, ()), (True, (Drain(2, "s2"),))])
+def test_who_reads_a_missing_sample_as_zero_takes_its_server_for_idle(
+    zero: bool, actions: tuple[Any, ...]
+) -> None:
+    books = Autoscaler(AutoscalerSpec(Threshold(requests_low=50), minimum=1, missing_is_zero=zero))
+    books.adopt(0, (instance(1), instance(2)))
+    servers = Servers(("s1", "s2"))
+    silent = {**said(20 * SECOND, 10, 1), **said(10 * SECOND, 400, 2)}
+    assert books.tick(20 * SECOND, servers, silent).actions == actions
+
+
 def test_refused_terminations_wait_and_what_is_to_end_counts_no_more() -> None:
     books = Autoscaler(AutoscalerSpec(TRACK, minimum=1, dead_after=5 * SECOND))
     books.adopt(0, (instance(1), instance(2)))
