@@ -34,6 +34,7 @@ from .guardian import Guardian
 from .instances import Emit, Instance, Instances, Start
 from .loading import LoadGenerators
 from .local_cloud import CloudFace, LocalInstances
+from .observed import metric_rows
 from .options import Figures, FlightOptions
 from .ports import port_row
 from .process import Line, RoleProcess
@@ -366,19 +367,8 @@ class Conductor:
     # Samples and figures.
 
     def _sample(self, time: int) -> None:
-        said = self._proxy_second
         down = self._proxy.process.returncode is not None
-        rows: list[tuple[int, ...]] = [
-            (time, 0, int(State.GONE if down else State.SERVING), said.get("requests", 0), said.get("in_flight", 0),
-             said.get("queued", 0), said.get("memory", 0), said.get("cpu_ns", 0), said.get("connections", 0),
-             said.get("descriptors", 0))
-        ]  # fmt: skip
-        for instance in self._instances.present():
-            one = instance.second or {}
-            rows.append(
-                (time, instance.number, int(instance.state), one.get("requests", 0), one.get("in_flight", 0),
-                 one.get("queued", 0), one.get("memory", 0), one.get("cpu_ns", 0), 0, 0)
-            )  # fmt: skip
+        rows = metric_rows(time, self._proxy_second, down, self._instances.present())
         self.recording.metrics(rows)
         self.recording.flush(self.clock.now())
         if self.options.watch is not None:

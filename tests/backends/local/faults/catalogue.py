@@ -210,7 +210,7 @@ def latency(share: float) -> Figure:
     """A quantile of the latency (ms) of requests that begin meanwhile."""
 
     def figure(run: Run, begin: int, end: int) -> float:
-        found = [row["latency_ns"] for row in _requests(run, begin, end)]
+        found = [float(row["latency_ns"]) for row in _requests(run, begin, end)]
         return float(np.quantile(found, share)) / 1e6
 
     return figure

@@ -56,7 +56,7 @@ def test_nothing_is_left_of_a_fault(tmp_path: Path, redis_server: RedisServer, n
 
         until(struck, "the fault", PATIENCE)
         family = psutil.Process(conductor.pid).children(recursive=True)
-        assert len(family) >= 6
+        assert len(family) >= 5
         if name == "pause":
             assert psutil.STATUS_STOPPED in {process.status() for process in family}
         conductor.send_signal(signal.SIGKILL)
