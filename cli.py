@@ -67,6 +67,7 @@ from .cli_shared import (
     ScenarioArgument,
     SeedsOption,
     SetOption,
+    TraceOption,
     free_directory,
     interruptible,
     prepare,
@@ -210,13 +211,6 @@ def fit(
     print(draft(access_log, metrics_csv), end="")
 
 
-TraceOption = Annotated[
-    bool,
-    typer.Option(
-        "--trace",
-        help="write trace.otlp.jsonl and trace.perfetto.json: every failed request, the slowest, some of the rest",
-    ),
-]
 RegistryOption = Annotated[str | None, typer.Option(help="fakeredis or memory, instead of the scenario's")]
 
 
