@@ -331,10 +331,9 @@ def respond(w: World, a: int, outcome: int, status: int) -> None:
     else:
         if unread:
             connection["unread"] += size
-        last = connection["mode"] == PER_REQUEST or closes(w, a)
         connection["busy"] = -1
         drop_attempt(w, a)
-        if last:
+        if connection["mode"] == PER_REQUEST or closes(w, a):
             release(w, c)
             drop_connection(w, c)
         elif connection["inbox_head"] >= 0:
