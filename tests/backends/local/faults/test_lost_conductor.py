@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from windtunnel.backends.local.faults.flying import OWN_REGISTRY
 from windtunnel.backends.local.faults.schedule import FAMILIES
 from windtunnel.core.faults import FAULTS
 
@@ -25,8 +26,11 @@ traffic: [{name: users, stages: [{for: 120s, rate: 20/s}], client: {timeout: 3s,
 autoscaler: {policy: {target_tracking: {metric: requests, target: 100/s}}, cooldown: 1s}
 """
 
-SETTINGS = {"factor": "{factor: 5}", "rate": "{rate: 1MiB}", "latency": "{latency: 50ms}"}
-TYPES = sorted(set().union(*(family.types for family in FAMILIES.values())))
+SETTINGS = {
+    "factor": "{factor: 5}", "rate": "{rate: 1MiB}", "latency": "{latency: 50ms}", "share": "{share: 50%}", "size": "{size: 1MiB}", "limit": "{limit: 50}", "by": "{by: -1s}",
+    "lag": "{lag: 5s}",
+}  # fmt: skip
+TYPES = sorted(set().union(*(family.types for family in FAMILIES.values())) - OWN_REGISTRY)
 
 
 def fault(name: str) -> str:
