@@ -44,6 +44,13 @@ ProfileOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="what was measured of a machine, for which the rehearsal is to stand"),
 ]
+TraceOption = Annotated[
+    bool,
+    typer.Option(
+        "--trace",
+        help="write trace.otlp.jsonl and trace.perfetto.json: every failed request, the slowest, some of the rest",
+    ),
+]
 JobsOption = Annotated[int, typer.Option(min=1, help="processes at once, with --seeds")]
 
 

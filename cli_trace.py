@@ -60,7 +60,7 @@ def trace(
     sample: Annotated[
         float | None,
         typer.Option(
-            min=0, max=1, metavar="SHARE", help="the share of requests, besides all failed and the slowest 1%, in a file; default as many as make 2,000"
+            min=0, max=1, metavar="SHARE", help="the share of requests, besides all failed and the slowest, in a file; default as many as make 2,000"
         ),
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="print the list, or the request's spans, as JSON")] = False,

@@ -68,5 +68,6 @@ POINTS: Mapping[str, tuple[Service, str]] = {
     "terminate_refused": (CLOUD, "refused"),
     "list_refused": (CLOUD, "refused"),
     "orphan_found": (AUTOSCALER, ""),
+    "faults_stopped": (CHAOS, ""),
 }
 """Whose they are, and what is wrong."""

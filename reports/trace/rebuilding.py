@@ -37,8 +37,15 @@ _START, _PROXY, _ROUTED, _ARRIVED, _STARTED, _CPU, _SERVED, _END = range(len(_MO
 _STATIONS = (CONNECTION, PROXY_STATION, UPSTREAM, QUEUE, CPU, WAITS, ANSWER)
 """Between each moment and the next."""
 
-_AT_SERVER_FAILED = {Outcome.APP_ERROR, Outcome.QUEUE_FULL, Outcome.UPSTREAM_RESET}
-_UPSTREAM_FAILED = {*_AT_SERVER_FAILED, Outcome.CONNECT_FAILED, Outcome.UPSTREAM_TIMEOUT}
+_AT_SERVER_FAILED = {Outcome.APP_ERROR, Outcome.QUEUE_FULL}
+"""What is the server's own; a reset may have been the link's as well."""
+_UPSTREAM_FAILED = {
+    *_AT_SERVER_FAILED,
+    Outcome.CONNECT_FAILED,
+    Outcome.UPSTREAM_RESET,
+    Outcome.UPSTREAM_TIMEOUT,
+}
+_SERVED_OUTCOMES = {Outcome.OK, Outcome.UNREAD, Outcome.APP_ERROR}
 _CUT_BY_PROXY = {Outcome.REFUSED, Outcome.EVICTED}
 
 Versions = Callable[[int, int], str]
@@ -58,7 +65,7 @@ class Rebuilder:
 
     def traces(self, block: Block) -> Iterator[tuple[int, Trace]]:
         """(row in the block, trace) of each of its requests."""
-        keys = self.keys(block.requests)
+        keys = self.keys(block.requests).tolist()
         moments, reached = _moments(block)
         times, hits = moments.T.tolist(), reached.T.tolist()
         requests = {name: column.tolist() for name, column in block.requests.items()}
@@ -80,13 +87,13 @@ class Rebuilder:
             yield row, Trace(tuple(made.spans))
 
     def keys(self, requests: dict[str, Any]) -> Any:
-        """What the ids of these requests are made of: rows of three (see Ids.requests)."""
+        """What the ids of these requests are made of: an array with rows of three (see Ids.requests)."""
         keys = np.zeros((len(requests["source"]), 3), dtype=np.int64)
         for number, source in enumerate(self._fleet.sources):
             chosen = np.flatnonzero(requests["source"] == number)
             if len(chosen):
                 keys[chosen] = np.stack(self._ids.requests(source.name, requests["index"][chosen]), axis=1)
-        return keys.tolist()
+        return keys
 
     def _server(self, server: int, time: int) -> Service:
         version = self._versions(server, time)
@@ -256,12 +263,18 @@ class _Made:
             inner = _PROXY if station == ANSWER else moment
             owner = max(place for place in parents if place <= inner)
             service = services[max(place for place in services if place <= inner)]
-            kind, name = self._named(station, row)
+            kind, name = self._named(station, row, innermost=moment == max(parents))
             span = self._add(row["attempt"], LEAF + station, parents[owner], name, kind, service, start, end)
             if station == WAITS and self._endpoint.calls:
                 span.attributes["windtunnel.calls"] = self._calls()
 
-    def _named(self, station: int, row: dict[str, int]) -> tuple[int, str]:
+    def _named(self, station: int, row: dict[str, int], innermost: bool) -> tuple[int, str]:
+        """Kind and name of a stretch. One that is *innermost* of what was recorded holds all that foreign proxies and programs do not tell, if there was an answer."""
+        answered = innermost and Outcome(row["outcome"]) in _SERVED_OUTCOMES
+        if station == CONNECTION and answered:
+            return INTERNAL, "proxy and server, not recorded"
+        if station == UPSTREAM and answered:
+            return INTERNAL, "server, not recorded"
         if station == UPSTREAM and row["tries"] > 1:
             return INTERNAL, f"{plural(row['tries'] - 1, 'failed try', 'failed tries')}, then to the server"
         if station == WAITS and self._endpoint.calls:

@@ -18,8 +18,8 @@ _REASONS = ("", ERROR, SLOW, SHARE)
 
 MOST_OF_THE_REST = 2_000
 """Without a share of its own, so many of the requests that neither failed nor were slow are kept, or all if they are fewer."""
-SLOWEST = 0.01
-"""The share of the requests that counts as slow."""
+SLOWEST, MOST_SLOW = 0.01, 2_000
+"""The share of the requests that counts as slow, and how many it is at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def choose(parts: Iterable[Facts], share: float | None = None, slowest: float = 
     total = len(request)
     failed = ~np.isin(outcome, list(GOOD))
     reasons = np.where(failed, _REASONS.index(ERROR), 0).astype(np.int8)
-    slow = _slowest(latency, int(np.ceil(slowest * total)) if slowest > 0 else 0)
+    slow = _slowest(latency, min(int(np.ceil(slowest * total)), MOST_SLOW))
     reasons[slow & ~failed] = _REASONS.index(SLOW)
     rest = np.flatnonzero(reasons == 0)
     if share is None:

@@ -67,7 +67,8 @@ class Traces:
     def named(self, trace: str) -> int:
         """The number of the request whose trace's id begins with these hex digits; -1: there is none. The first one of several."""
         for part in self.rows.requests("request", "source", "index"):
-            for number, key in zip(part["request"].tolist(), self._rebuilder.keys(part), strict=True):
+            keys = self._rebuilder.keys(part).tolist()
+            for number, key in zip(part["request"].tolist(), keys, strict=True):
                 if trace_key(*key).trace.startswith(trace):
                     return int(number)
         return -1
@@ -79,7 +80,7 @@ class Traces:
     def _facts(self, window: tuple[int, int] | None) -> Iterator[Facts]:
         for part in self.rows.requests("request", "source", "index", "time_ns", "latency_ns", "outcome"):
             chosen = within(part, window)
-            low = np.array([key[1] for key in self._rebuilder.keys(chosen)], dtype=np.int64)
+            low = self._rebuilder.keys(chosen)[:, 1]
             yield Facts(chosen["request"], chosen["latency_ns"], chosen["outcome"], randomness(low))
 
 
