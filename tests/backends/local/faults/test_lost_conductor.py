@@ -37,7 +37,7 @@ SETTINGS = {
     "offset": "2s",
 }
 """Of whatever has no default, by unit."""
-TYPES = sorted(set().union(*(family.types for family in FAMILIES.values())) - OWN_REGISTRY)
+TYPES = sorted(set().union(*(family.types for family in FAMILIES.values())))
 
 
 def fault(name: str) -> str:
