@@ -44,12 +44,14 @@ from .cli_flight import (
     MaxInstancesOption,
     ProxyOption,
     RedisOption,
+    StopWhenOption,
     flight,
 )
 from .cli_flight import register as register_roles
 from .cli_fuzz import register as register_fuzz
 from .cli_import import register as register_import
 from .cli_policies import register as register_policies
+from .cli_search import register as register_search
 from .cli_shared import (
     BACKEND,
     DIFFERS,
@@ -70,6 +72,7 @@ from .cli_shared import (
     prepare,
     warn,
 )
+from .cli_trace import register as register_trace
 from .core.errors import BackendFailure, UsageError
 from .core.ports import CloudError, RegistryError
 from .reports.junit import cases_of_run, write_junit
@@ -81,7 +84,7 @@ from .scenarios.fit import draft
 from .scenarios.problems import Problem, ScenarioError
 from .scenarios.profile import read_profile
 from .scenarios.reference import reference_markdown
-from .scenarios.scenario import Scenario
+from .scenarios.scenario import Scenario, gallery
 from .scenarios.scenario import library as library_scenarios
 from .scenarios.schema import Document
 from .terminal import err, out, print_verdict, progress
@@ -124,9 +127,9 @@ def main() -> None:
 
 @app.command(epilog="Example: windtunnel scenarios")
 def scenarios() -> None:
-    """List the scenarios of the library."""
+    """List the scenarios of the library, and the planted weaknesses of the gallery."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for name, path in library_scenarios().items():
+    for name, path in {**library_scenarios(), **gallery()}.items():
         text = yaml.safe_load(path.read_text(encoding="utf-8")).get("description", "")
         first = " ".join(text.split()).partition(". ")[0].removesuffix(".")
         table.add_row(escape(name), escape(f"{first}."))
@@ -223,6 +226,13 @@ def replay(
     cloud: Annotated[str | None, typer.Option(help="moto or memory, instead of the scenario's")] = None,
     json_: Annotated[bool, typer.Option("--json", help="print the summary alone, as JSON")] = False,
     figure: Annotated[bool, typer.Option(help="draw figures/run.png and report.html")] = True,
+    trace: Annotated[
+        bool,
+        typer.Option(
+            "--trace",
+            help="write trace.otlp.jsonl and trace.perfetto.json: every failed request, the slowest, some of the rest",
+        ),
+    ] = False,
     junit: JunitOption = None,
     seeds: SeedsOption = 1,
     jobs: JobsOption = 1,
@@ -235,17 +245,18 @@ def replay(
     allow_target: AllowOption = None,
     max_instances: MaxInstancesOption = None,
     max_hours: MaxHoursOption = None,
+    stop_when: StopWhenOption = None,
     dry_run: DryRunOption = False,
 ) -> None:
     """Replay a scenario: rehearse it in virtual time (also over many seeds, with intervals), or fly it. Run directory, verdict, report."""
     loaded = _load(scenario, set_ or [], seed, profile)
     if seeds > 1:
-        given = {"--out": out_, "--registry": registry, "--cloud": cloud}
+        given = {"--out": out_, "--registry": registry, "--cloud": cloud, "--trace": trace or None}
         check_plain(given, engine != "kernel" or backend != "sim")
         replay_seeds(loaded, seeds, jobs, json_, junit)
     words = FlightWords(
-        proxy, demand, redis_url, load_processes, hold, allow_target, max_instances, max_hours, dry_run
-    )
+        proxy, demand, redis_url, load_processes, hold, allow_target, max_instances, max_hours, stop_when, dry_run,
+    )  # fmt: skip
     words.check(backend)
     warn(loaded)
     if dry_run:
@@ -260,7 +271,7 @@ def replay(
     ):
         run = replay_scenario(
             loaded, out=directory, engine=engine, backend=backend, registry=registry, cloud=cloud,
-            progress=on_second, figure=figure, flight=options,
+            progress=on_second, figure=figure, flight=options, trace=trace,
         )  # fmt: skip
     again = _command(scenario, set_ or [], run, backend, profile)
     _show(run, loaded, directory, json_, junit, again, started)
@@ -321,12 +332,14 @@ register_compare(app)
 register_policies(app)
 register_calibrate(app)
 register_explain(app)
+register_trace(app)
 register_backtest(app)
 register_import(app)
 register_builds(app)
 register_deploys(app)
 register_fleet(app)
 register_fuzz(app)
+register_search(app)
 
 
 @app.command(epilog="Example: windtunnel verify runs/monkey --engine simpy")

@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import wraps
@@ -25,6 +25,13 @@ def _end_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _begin(prepare: Callable[[Any], None] | None, what: Any) -> None:
+    """A worker's first steps."""
+    _end_with_parent()
+    if prepare is not None:
+        prepare(what)
 
 
 @contextmanager
@@ -53,26 +60,49 @@ def frugal(work: Callable[[Task], Done]) -> Callable[[Task], Done]:
     return done
 
 
-def in_processes(work: Callable[[Task], Done], tasks: Sequence[Task], jobs: int) -> Iterator[Done]:
-    """*work* of each of *tasks*, in their order; one job works in this process. An interrupt ends the processes too."""
-    if jobs == 1:
-        yield from map(work, tasks)
-        return
-    pool = ProcessPoolExecutor(
-        jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent
-    )
-    workers: dict[int, Any] = {}
-    try:
+class Workers:
+    """Processes that stay while there is work, each prepared once by ``prepare(what)``; one job works in this process.
+
+    Inside ``with``; an exception, an interrupt too, ends the processes at once.
+    """
+
+    def __init__(self, jobs: int, prepare: Callable[[Any], None] | None = None, what: Any = None) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+        self._running: dict[int, Any] = {}
+        if jobs > 1:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(
+                jobs, mp_context=context, initializer=_begin, initargs=(prepare, what)
+            )
+        elif prepare is not None:
+            prepare(what)
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if self._pool is None:
+            return
+        if kind is not None:
+            for worker in self._running.values():
+                worker.terminate()
+        # Waited for: the pool's thread and the interpreter's exit would otherwise close one pipe against each other.
+        self._pool.shutdown(cancel_futures=kind is not None)
+
+    def map(self, work: Callable[[Task], Done], tasks: Iterable[Task]) -> Iterator[Done]:
+        """*work* of each of *tasks*, in their order."""
+        if self._pool is None:
+            yield from map(work, tasks)
+            return
         with _interrupts_held_back():
-            futures = [pool.submit(work, task) for task in tasks]
-        workers = dict(pool._processes or {})
+            futures = [self._pool.submit(work, task) for task in tasks]
+        self._running = dict(self._pool._processes or {})
         for future in futures:
             yield future.result()
-            workers = dict(pool._processes or {})
-    except BaseException:
-        for worker in workers.values():
-            worker.terminate()
-        # Waited for: the pool's thread and the interpreter's exit would otherwise close one pipe against each other.
-        pool.shutdown(cancel_futures=True)
-        raise
-    pool.shutdown()
+            self._running = dict(self._pool._processes or {})
+
+
+def in_processes(work: Callable[[Task], Done], tasks: Sequence[Task], jobs: int) -> Iterator[Done]:
+    """*work* of each of *tasks*, in their order; one job works in this process. An interrupt ends the processes too."""
+    with Workers(jobs) as workers:
+        yield from workers.map(work, tasks)

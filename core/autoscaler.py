@@ -29,8 +29,7 @@ from .limits import limited
 from .model import SECOND, AutoscalerSpec
 from .policies.view import LONG_AGO, FleetView, Memory, ServerView
 from .ports import CloudInstance, ProxyLoad, Sample, Servers
-from .readings import load_of, metrics_of
-from .refusals import wait
+from .readings import load_of, metrics_of, metrics_of_silence
 from .scaling_decision import Action, Decision, Drain, Launch, Promote, Terminate
 from .victims import in_order
 
@@ -70,8 +69,6 @@ class Autoscaler:
     """What the policy remembers."""
     highest: int = 0
     """The greatest instance number that was ever in the books."""
-    refusals: int = 0
-    """How many launches the cloud has refused in a row."""
     launch_after: int = -1
     """Until then (ns) nothing is launched."""
     end_after: int = -1
@@ -106,7 +103,7 @@ class Autoscaler:
 
     def launched(self, now: int, instance: CloudInstance) -> None:
         """A launch succeeded."""
-        self.refusals, self.launch_after, self._before = 0, -1, now
+        self.launch_after, self._before = -1, now
         self._enter(instance, now)
         self._known[instance.number].watched = True
 
@@ -114,10 +111,9 @@ class Autoscaler:
         self._known[instance.number] = _Known(instance, BOOTING, since)
         self.highest = max(self.highest, instance.number)
 
-    def launch_failed(self, now: int, number: int, draws: int) -> None:
-        """The launch of *number* was refused: the next one waits, with jitter from the stream *draws*. If no action of this turn succeeded, no cooldown runs."""
-        self.refusals += 1
-        self.launch_after = now + wait(self.spec.interval, self.refusals, number, draws)
+    def launch_failed(self, until: int) -> None:
+        """A launch was refused: the next one waits *until* then (ns). If no action of this turn succeeded, no cooldown runs."""
+        self.launch_after = until
         self.last_action = self._before
 
     def drained(self, now: int, number: int) -> None:
@@ -294,7 +290,7 @@ class Autoscaler:
             sample = samples.get(address)
             usable = sample is not None and self._fresh(now, sample)
             sampled = -1 if sample is None or sample.time is None else sample.time
-            metrics = metrics_of(sample) if usable and sample else None
+            metrics = metrics_of(sample) if usable and sample else self._of_silence()
             since, number = ready.get(address, (LONG_AGO, 0))
             views.append(ServerView(address, metrics, since, sampled, number))
         boots = [self._known[one.number].since for one in self._booting(ended)]
@@ -308,6 +304,9 @@ class Autoscaler:
             now, tuple(views), booting, standby, self.last_action, self.spec.minimum, self.spec.maximum,
             draining=len(self.draining()), proxy=load, others=others, launch_after=self.launch_after,
         )  # fmt: skip
+
+    def _of_silence(self) -> dict[str, float] | None:
+        return metrics_of_silence() if self.spec.missing_is_zero else None
 
     def _standby(
         self, now: int, servers: Servers, samples: Mapping[str, Sample], ended: set[str]

@@ -208,7 +208,8 @@ class SourceSpec:
 @dataclass(frozen=True, slots=True)
 class AutoscalerSpec:
     """The autoscaler around the policy; see docs/scenarios.md for each field. *delay*: how much later than its turn it looks and acts. *affordable*: how
-    many instances the cap on cost pays for at a time. *adopts_orphans*: an instance of ours in nobody's books is taken over, not ended.
+    many instances the cap on cost pays for at a time. *adopts_orphans*: an instance of ours in nobody's books is taken over, not ended; *leaves_orphans*: it is
+    neither, for launches are noted afterwards only. *missing_is_zero*: a server without a usable sample counts as idle.
     """
 
     policy: AnyPolicy
@@ -228,6 +229,8 @@ class AutoscalerSpec:
     victims: str = "youngest"
     adopts_orphans: bool = True
     dry_run: bool = False
+    leaves_orphans: bool = False
+    missing_is_zero: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +265,22 @@ class FaultSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class TriggeredFault:
+    """A fault that begins when something happens, perhaps again and again: its occurrences are *fault* with other names, times and streams.
+
+    Either while a condition holds (*condition*, one of core.faults.CONDITIONS, of the fault *of* if it is about one), not before ``fault.at``; or *delay* ns after each
+    occurrence of the fault *after*. *length*: how long it lasts at most, -1: as long as the condition holds, or to the end.
+    """
+
+    fault: FaultSpec
+    condition: str = ""
+    of: str = ""
+    after: str = ""
+    delay: int = 0
+    length: int = NONE
+
+
+@dataclass(frozen=True, slots=True)
 class SloSpec:
     """An objective: *indicator* strictly below (or above) *bound* among requests planned in [start, end)."""
 
@@ -273,6 +292,14 @@ class SloSpec:
     end: int
     sources: tuple[int, ...]
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class InvariantSpec:
+    """Something of core.invariants that must hold, and its bound (ns or a number; 0: it has none)."""
+
+    name: str
+    bound: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,9 +326,11 @@ class FleetSpec:
     sources: tuple[SourceSpec, ...] = ()
     autoscaler: AutoscalerSpec | None = None
     faults: tuple[FaultSpec, ...] = ()
+    triggered: tuple[TriggeredFault, ...] = ()
     slos: tuple[SloSpec, ...] = ()
     alerts: tuple[AlertSpec, ...] = ()
     expects: tuple[ExpectSpec, ...] = ()
+    invariants: tuple[InvariantSpec, ...] = ()
     versions: tuple[VersionSpec, ...] = ()
     """By index; 0 runs at the start. None: there are no deploys."""
     deploys: tuple[DeploySpec, ...] = ()

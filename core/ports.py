@@ -143,14 +143,6 @@ class Registry(Protocol):
         """What the proxy wrote last, if it has ever written any."""
         ...
 
-    def save_rollout(self, role: str, text: str) -> None:
-        """Keep the state of the deploy of *role*."""
-        ...
-
-    def load_rollout(self, role: str) -> str:
-        """What was kept last; empty: nothing."""
-        ...
-
     def next_number(self, above: int = 0) -> int:
         """A fresh instance number, from 1; *above* the last one known, should the registry have forgotten."""
         ...

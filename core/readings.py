@@ -14,6 +14,11 @@ def metrics_of(sample: Sample) -> dict[str, float]:
     }
 
 
+def metrics_of_silence() -> dict[str, float]:
+    """What whoever takes a missing key for 0 reads of a server without a sample."""
+    return dict.fromkeys(("requests", "memory", "cpu", "in_flight"), 0.0)
+
+
 def load_of(proxy: ProxyLoad) -> dict[str, float]:
     """The proxy's figures."""
     return {

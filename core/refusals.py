@@ -16,7 +16,7 @@ UNCERTAIN = frozenset(
 _JITTER = 0.5
 
 
-def stream(seed: int, what: str = "launch") -> int:
+def stream(seed: int, what: str) -> int:
     """The key of the jitter's draws for refusals of *what*, under a run's *seed*."""
     return key(seed, f"{what} refusals")
 
@@ -50,3 +50,21 @@ class Backoff:
     def granted(self) -> None:
         """One succeeded."""
         self.refusals, self.after = 0, -1
+
+    def recall(self, refusals: int, after: int) -> None:
+        """What somebody else knew before; what is known already stays."""
+        self.refusals, self.after = max(self.refusals, refusals), max(self.after, after)
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Those of an autoscaler: for launches, ends and the list."""
+
+    launch: Backoff
+    end: Backoff
+    list: Backoff
+
+    @classmethod
+    def anew(cls, interval: int, seed: int) -> "Waits":
+        """Nothing has been refused yet."""
+        return cls(*(Backoff(interval, stream(seed, what)) for what in ("launch", "end", "list")))

@@ -2,9 +2,8 @@
 
 Theory of operation
 -------------------
-:meth:`ScalingDriver.turn` is called once an interval with the time. It holds the lease (renewed after a third of its time), reconciles the books with
-what the cloud lists, reads the registry, asks :class:`core.autoscaler.Autoscaler`, and acts through the ports. What differs between
-the worlds is a :class:`World`.
+:meth:`ScalingDriver.turn` is called once an interval with the time. It holds the lease (renewed after a third of its time), reconciles the books with what the cloud
+lists, reads the registry, asks :class:`core.autoscaler.Autoscaler`, and acts through the ports. What differs between the worlds is a :class:`World`.
 
 It may die between any two calls, and a call that failed may have had its effect all the same. Therefore:
 
@@ -19,15 +18,16 @@ It may die between any two calls, and a call that failed may have had its effect
 """
 
 import zlib
+from collections.abc import Iterator
 
 from .alerts import FIRED, Alerts, AlertSpec
 from .autoscaler import Autoscaler
-from .limits import HINDRANCES
+from .decision_log import DecisionLog
 from .model import NONE, SECOND, AutoscalerSpec
 from .policies.memory import read_memory, write_memory
 from .policies.view import NOTHING
 from .ports import Cloud, CloudError, CloudInstance, Registry, RegistryError, Servers, State
-from .refusals import UNCERTAIN, Backoff, stream
+from .refusals import UNCERTAIN, Waits
 from .scaling_decision import NO_LEASE, REFUSED, UNREACHABLE, Decision, Drain, Launch, Promote, Terminate
 from .scaling_world import World
 
@@ -68,48 +68,49 @@ class ScalingDriver:
         self._owner = owner
         self._launches = launches
         self._run = zlib.crc32(launches.encode())
-        self._draws = stream(seed)
-        self._ends, self._lists = (Backoff(spec.interval, stream(seed, what)) for what in ("end", "list"))
+        self._seed = seed
         self._dry_run = dry_run or spec.dry_run
         self._lease = max(LEASE_TTL, 3 * spec.interval)
         self._needs_proxy = spec.policy.needs_proxy or any(alert.when.needs_proxy for alert in alerts)
-        self._reason = ""
-        self._proposed: tuple[object, ...] = ()
+        self._log = DecisionLog(world.emit)
         self._begin_anew()
 
     def _begin_anew(self) -> None:
         """Know nothing, as after a start."""
         self.engine = Autoscaler(self.spec)
+        self._waits = Waits.anew(self.spec.interval, self._seed)
         self._alerts = Alerts(self._alerts.specs)
         self._orphans: tuple[int, ...] = ()
-        self._token = -1
-        self._renew = 0
-        self._reconciled = -1
+        self._token, self._renew, self._reconciled = -1, 0, -1
         self._launching = self._last_number = 0
         self._recalled: dict[int, int] = {}
         self._endings: dict[tuple[str, str], int] = {}
         self._saved: State | None = None
-        self._remembered = NOTHING
-        self._recognised = False
+        self._remembered, self._recognised = NOTHING, False
         self._noted: frozenset[str] = frozenset()
+        self._left: frozenset[int] = frozenset()
 
     # What the world calls.
 
     def turn(self, now: int) -> Decision:
         """Observe, decide, act, at *now* (ns). Without lease, registry or cloud it decides nothing, and the reason says so."""
+        return [*self.steps(now)][-1]
+
+    def steps(self, now: int) -> Iterator[Decision]:
+        """The turn in steps, for a process that may hang in its middle: what is decided comes before anything of it is carried out, what became of it comes last."""
         try:
-            return self._turn(now)
+            yield from self._turn(now)
         except _Fenced:
             self._begin_anew()
-            return self._nothing(now, NO_LEASE)
+            yield self._nothing(now, NO_LEASE)
         except RegistryError as error:
             # Whatever was under way may have had its effect, and a registry that comes back may have lost everything.
             self._renew = now
             self._reconciled = -1
             self._saved = None
-            return self.unreachable(now, str(error))
+            yield self.unreachable(now, str(error))
         except CloudError as error:
-            return self._hold(now, REFUSED, str(error))
+            yield self._hold(now, REFUSED, str(error))
 
     def unreachable(self, now: int, error: str) -> Decision:
         """The registry cannot be reached at *now*: nobody's silence means anything."""
@@ -123,16 +124,18 @@ class ScalingDriver:
 
     # A turn.
 
-    def _turn(self, now: int) -> Decision:
+    def _turn(self, now: int) -> Iterator[Decision]:
         if not self._dry_run and now >= self._renew and not self._acquire(now):
             # What fires by then is in the registry.
             self._alerts = Alerts(self._alerts.specs)
-            return self._nothing(now, NO_LEASE)
+            yield self._nothing(now, NO_LEASE)
+            return
         due = self._reconciled < 0 or now - self._reconciled >= self.spec.reconcile_interval
-        if due and now >= self._lists.after:
+        if due and now >= self._waits.list.after:
             self._reconcile(now)
         if self._reconciled < 0:
-            return self._hold(now, REFUSED, "its list is not asked for again yet")
+            yield self._hold(now, REFUSED, "its list is not asked for again yet")
+            return
         servers = self._without_the_ended(now, self._registry.servers())
         updating = self._registry.updating()
         addresses = {*servers.serving, *servers.canary, *servers.standby, *updating, *self.engine.watched()}
@@ -144,18 +147,17 @@ class ScalingDriver:
             for event, fields in self._alerts.judge(decision.view, self._orphans):
                 self._world.emit("alert" if event == FIRED else "alert_over", fields)
             self._orphans = ()
+        yield decision
         if self._dry_run:
-            self._log_proposal(decision)
+            self._log.proposed(decision, self.engine.last_action)
         else:
             self._act(now, decision)
-        return decision
+        yield decision
 
     def _hold(self, now: int, reason: str, error: str) -> Decision:
         """Without registry or cloud the autoscaler does nothing, and says so once."""
         self._alerts.blind()
-        if self._reason != reason:
-            self._reason = reason
-            self._world.emit("decision", {"reason": reason, "error": error})
+        self._log.held(reason, error)
         return self._nothing(now, reason)
 
     def _nothing(self, now: int, reason: str) -> Decision:
@@ -190,7 +192,9 @@ class ScalingDriver:
         # What a deploy has launched it has noted itself.
         noted = {*self._registry.instances()}
         own = [one for one in listed if one.address not in updating and one.provider_id not in noted]
-        vanished = self.engine.adopt(now, listed, self._unknown(tuple(own)))
+        unknown = self._unknown(tuple(own))
+        listed = tuple(one for one in listed if not (self.spec.leaves_orphans and one.number in unknown))
+        vanished = self.engine.adopt(now, listed, unknown)
         self._last_number = max(self._last_number, self.engine.highest)
         if not self._dry_run:
             for number, since in self._recalled.items():
@@ -213,12 +217,12 @@ class ScalingDriver:
         try:
             listed = self._cloud.list()
         except CloudError as error:
-            self._lists.refused(now)
+            self._waits.list.refused(now)
             self._world.emit("list_refused", {"code": error.code})
             if self._reconciled < 0:
                 raise
             return None
-        self._lists.granted()
+        self._waits.list.granted()
         return listed
 
     def _unknown(self, listed: tuple[CloudInstance, ...]) -> frozenset[int]:
@@ -229,26 +233,11 @@ class ScalingDriver:
             one.number for one in listed
             if one.provider_id not in self._noted and one.number != self._launching and not self.engine.knows(one.number)
         )  # fmt: skip
-        for number in sorted(found):
+        for number in sorted(found - self._left):
             self._world.emit("orphan_found", {"server": number})
-        self._orphans += tuple(sorted(found))
+        self._orphans += tuple(sorted(found - self._left))
+        self._left = found
         return found
-
-    def _log(self, decision: Decision) -> None:
-        """A line for each decision that does something, or that something begins to prevent."""
-        # Of a combined policy the part comes first: "panic: unknown".
-        hinders = decision.reason.rpartition(": ")[2] in HINDRANCES
-        news = hinders and decision.reason != self._reason
-        self._reason = decision.reason
-        if decision.actions or news:
-            fields = {"desired": decision.desired, "actual": decision.actual, "reason": decision.reason}
-            self._world.emit("decision", {**fields, "actions": len(decision.actions)})
-
-    def _log_proposal(self, decision: Decision) -> None:
-        """Nothing is carried out in a dry run, so that some is proposed at each tick: a line when it is another than before."""
-        before, self._proposed = self._proposed, (self.engine.last_action, decision.actions)
-        if self._proposed != before or not decision.actions:
-            self._log(decision)
 
     # What is remembered.
 
@@ -260,8 +249,8 @@ class ScalingDriver:
             state[_LAUNCHING] = self._launching
         if books := self.engine.provider_ids():
             state[_NOTED] = " ".join(books)
-        if self.engine.refusals:
-            state[_REFUSALS], state[_LAUNCH_AFTER] = self.engine.refusals, self.engine.launch_after
+        if self._waits.launch.refusals:
+            state[_REFUSALS], state[_LAUNCH_AFTER] = self._waits.launch.refusals, self._waits.launch.after
         if self._remembered:
             state[_POLICY] = write_memory(self._remembered)
         for number, since in self.engine.draining().items():
@@ -286,9 +275,9 @@ class ScalingDriver:
         numbers = {name: value for name, value in state.items() if isinstance(value, int)}
         self.engine.last_action = max(self.engine.last_action, numbers.get(_LAST_ACTION, NONE))
         self._last_number = max(self._last_number, numbers.get(_LAST_NUMBER, 0))
-        self._launching = self._launching or numbers.get(_LAUNCHING, 0)
-        self.engine.refusals = max(self.engine.refusals, numbers.get(_REFUSALS, 0))
-        self.engine.launch_after = max(self.engine.launch_after, numbers.get(_LAUNCH_AFTER, NONE))
+        self._launching = self._launching or (0 if self.spec.leaves_orphans else numbers.get(_LAUNCHING, 0))
+        self._waits.launch.recall(numbers.get(_REFUSALS, 0), numbers.get(_LAUNCH_AFTER, NONE))
+        self.engine.launch_after = self._waits.launch.after
         self.engine.memory = self.engine.memory or read_memory(state.get(_POLICY, ""))
         self._alerts.recall(numbers)
         for name, value in numbers.items():
@@ -329,7 +318,7 @@ class ScalingDriver:
         if decision.actions:
             self._remembered = self.engine.memory
         self._save(now)
-        self._log(decision)
+        self._log.decided(decision)
         refused: set[type] = set()
         for action in decision.actions:
             if type(action) in refused:
@@ -358,7 +347,7 @@ class ScalingDriver:
         try:
             instance = self._cloud.launch(number, "serving", f"{self._launches}-{number}")
         except CloudError as error:
-            self.engine.launch_failed(now, number, self._draws)
+            self.engine.launch_failed(self._waits.launch.refused(now, number))
             if error.code in UNCERTAIN:
                 self._reconciled = -1
             else:
@@ -366,6 +355,7 @@ class ScalingDriver:
             self._world.emit("launch_refused", {"code": error.code})
             return False
         self._launching = 0
+        self._waits.launch.granted()
         self.engine.launched(now, instance)
         self._drop_endings()
         self._world.launched(instance)
@@ -377,10 +367,10 @@ class ScalingDriver:
         try:
             self._world.terminate(action.number, action.provider_id, action.reason)
         except CloudError as error:
-            self.engine.end_after = self._ends.refused(now, action.number)
+            self.engine.end_after = self._waits.end.refused(now, action.number)
             self._world.emit("terminate_refused", {"server": action.number, "code": error.code})
             return False
-        self._ends.granted()
+        self._waits.end.granted()
         self.engine.terminated(action.number)
         self._bury(action.provider_id, action.address)
         return True

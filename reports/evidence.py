@@ -33,11 +33,12 @@ class Evidence:
         """The evidence of *run*; a partial one gets a summary and objectives that end where it does."""
         if not run.partial:
             return cls(run, fleet)
-        end = _last_moment(run)
+        end = last_moment(run)
         fleet = replace(fleet, slos=tuple(_cut(slo, end) for slo in fleet.slos))
         # What was to come within a time that is not recorded has neither come nor failed to.
         expects = tuple(one for one in fleet.expects if one.start + one.within <= end)
-        fleet = replace(fleet, expects=expects)
+        # Nor does what must hold of a whole run say anything of a part.
+        fleet = replace(fleet, expects=expects, invariants=())
         fingerprint = str(run.events[0].get("scenario_hash", "")) if run.events else ""
         paid = paid_ns(lifelines(run.events, end))
         summary = summarise(fleet, run.table, "", end, paid, fingerprint, run.events)
@@ -125,7 +126,7 @@ def _cut(slo: SloSpec, end: int) -> SloSpec:
     return replace(slo, start=min(slo.start, end), end=min(slo.end, end))
 
 
-def _last_moment(run: Run) -> int:
+def last_moment(run: Run) -> int:
     """The last thing recorded of a run that was cut off."""
     times = [int(event["t"]) for event in run.events[-1:]]
     for name in ("requests", "metrics"):

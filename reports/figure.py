@@ -7,11 +7,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from ..core.model import FleetSpec
 from . import panels_events, panels_fleet, panels_proxy, panels_traffic
 from .drawing import inline_svg, look, save, sheet, time_axis
 from .evidence import Evidence
-from .run import Run
 
 Panel = Callable[[Any, Evidence], None]
 Height = float | Callable[[Evidence], float]
@@ -75,11 +73,6 @@ def draw(evidence: Evidence, name: str, title: str = "") -> Figure:
         for axis in axes:
             axis.set_xlim(0, evidence.seconds)
     return figure
-
-
-def draw_figure(run: Run, fleet: FleetSpec, path: Path) -> None:
-    """Draw the overview of *run* to *path* (PNG, SVG or PDF by its suffix)."""
-    save_picture(Evidence.of(run, fleet), OVERVIEW, path)
 
 
 def save_picture(evidence: Evidence, name: str, path: Path) -> None:

@@ -12,6 +12,7 @@ from ..core.outcomes import NAMES, Outcome
 from ..core.rollout.outcome import Outcome as DeployOutcome
 from ..core.rollout.outcome import outcomes
 from ..core.slo import Verdict, judge, percentile, unit_of
+from .invariants import judged, row_of
 from .tables import STATES, Reader, codes, numbers
 
 PERCENTILES = (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999))
@@ -28,7 +29,7 @@ def summarise(
     fingerprint: str,
     events: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """The contents of summary.json. *events* are needed for what is expected of alerts."""
+    """The contents of summary.json. *events* are needed for invariants and what is expected of alerts."""
     requests = table("requests", ("time_ns", "latency_ns", "source", "outcome"))
     time, latency = numbers(requests, "time_ns"), numbers(requests, "latency_ns")
     source = codes(requests, "source", [spec.name for spec in fleet.sources])
@@ -36,6 +37,7 @@ def summarise(
     verdicts = [judge(slo, time, source, latency, outcome) for slo in fleet.slos]
     expected = [judge_expectation(one, _fired(one.alert, events)) for one in fleet.expects]
     ends = outcomes(fleet.deploys, events)
+    invariants = judged(fleet, table, events, end)
     readers = [n for n, spec in enumerate(fleet.sources) if spec.client.mode != FLOOD]
     answered = np.sort(latency[(outcome == Outcome.OK) & np.isin(source, readers)])
     return {
@@ -45,13 +47,15 @@ def summarise(
         "digest": digest,
         "passed": all(one.held for one in verdicts)
         and all(one.held for one in expected)
-        and all(one.held for one in ends),
+        and all(one.held for one in ends)
+        and all(one.held for one in invariants),
         "duration_ns": fleet.duration,
         "end_ns": end,
         "slo": [
             *(_slo(verdict) for verdict in verdicts),
             *(_expected(verdict) for verdict in expected),
             *(_ended(one) for one in ends if one.spec.expect),
+            *(row_of(one, end) for one in invariants),
         ],
         **({"deploys": [_deploy(one) for one in ends]} if ends else {}),
         "planned": len(time),

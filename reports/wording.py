@@ -46,14 +46,14 @@ def times(value: float) -> str:
 
 
 def measured(unit: str, value: float | None) -> str:
-    """A value of an objective, by the unit in summary.json (``ns``, ``1``, ``1/s``; of alerts ``delay`` in ns, and ``alerts``)."""
+    """A value of an objective, by the unit in summary.json (``ns``, ``1``, ``1/s``; of alerts and invariants ``delay`` in ns, ``alerts``, ``times``)."""
     if unit == "delay":
         return "never" if value is None else duration(value)
     if value is None:
         return "no data"
     if unit == "ns":
         return f"{value / 1e6:,.2f} ms"
-    if unit == "alerts":
+    if unit in ("alerts", "times"):
         return plural(round(value), "time")
     return share(value) if unit == "1" else f"{value:,.1f}/s"
 

@@ -98,6 +98,11 @@ def _expectations(document: Document) -> Iterator[Found]:
                     ("expect", index, "of"),
                     f"expected a fault at a given time, got {expectation.of!r}, which comes at random",
                 )
+            elif fault.at is None or fault.while_ is not None:
+                yield (
+                    ("expect", index, "of"),
+                    f"expected a fault at a given time, got {expectation.of!r}, which waits for something",
+                )
             else:
                 moment = fault.at or 0
         if moment is not None and moment >= document.duration:

@@ -21,7 +21,7 @@ from ..core.routing import ALGORITHMS
 from .alerting import alert_specs, expect_specs
 from .cost import affordable
 from .deploying import deploy_specs, version_specs
-from .fault_timeline import fault_timeline
+from .fault_timeline import fault_timeline, triggered_faults
 from .plan import Plan, Program
 from .profile import on_machine
 from .scenario import Scenario
@@ -32,8 +32,8 @@ DEFAULT_DRAIN = 30 * SECOND
 """How long a run drains when some client has no timeout."""
 
 
-def compile_plan(scenario: Scenario) -> Plan:
-    """The plan of *scenario* under its seed."""
+def compile_plan(scenario: Scenario, fingerprint: str | None = None) -> Plan:
+    """The plan of *scenario* under its seed; *fingerprint*: its hash, or something in its place where nobody looks at it."""
     document = scenario.document
     traffic = Sources(scenario)
     for number, entry in enumerate(document.traffic):
@@ -43,7 +43,9 @@ def compile_plan(scenario: Scenario) -> Plan:
     if document.fleet.app.command is not None:
         directory = (scenario.folder / (document.fleet.app.directory or "")).resolve()
         program = Program(tuple(document.fleet.app.command), directory)
-    return Plan(fleet, tuple(traffic.open), tuple(traffic.mixes), scenario.fingerprint(), program)
+    return Plan(
+        fleet, tuple(traffic.open), tuple(traffic.mixes), fingerprint or scenario.fingerprint(), program
+    )
 
 
 def _fleet(document: Document, traffic: Sources) -> FleetSpec:
@@ -69,9 +71,11 @@ def _fleet(document: Document, traffic: Sources) -> FleetSpec:
         sources=tuple(traffic.sources),
         autoscaler=_autoscaler(document),
         faults=fault_timeline(document),
+        triggered=triggered_faults(document),
         slos=tuple(_slo(slo, document, traffic) for slo in document.slo),
         alerts=alert_specs(document),
         expects=expect_specs(document),
+        invariants=() if document.invariants is None else document.invariants.specs(),
         versions=version_specs(document),
         deploys=deploy_specs(document),
         header_sets=tuple(traffic.header_sets),
@@ -170,7 +174,9 @@ def _autoscaler(document: Document) -> AutoscalerSpec | None:
         trust_foreign=scaler.foreign == "trust",
         affordable=or_none(affordable(document)),
         victims=scaler.victims,
-        adopts_orphans=scaler.orphans == "adopt",
+        adopts_orphans=scaler.orphans != "terminate",
+        leaves_orphans=scaler.orphans == "leave",
+        missing_is_zero=scaler.missing_samples == "zero",
         dry_run=scaler.dry_run,
     )
 

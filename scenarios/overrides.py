@@ -19,7 +19,7 @@ def apply_overrides(source: Source, overrides: Sequence[str]) -> None:
             if not separator or not path_text.strip():
                 raise ValueError("expected path=value, such as fleet.app.max=20")
             value = read_yaml(value_text, f"--set {text}").data if value_text.strip() else None
-            _assign(source, _parse(path_text.strip()), value)
+            _assign(source, parse_path(path_text.strip()), value)
         except ScenarioError as error:
             found = error.problems[0].message.replace("a scenario, got an empty file", "a value, got none")
             problems.append(Problem(f"--set {text}", 0, 0, (), found))
@@ -29,7 +29,8 @@ def apply_overrides(source: Source, overrides: Sequence[str]) -> None:
         raise ScenarioError(problems)
 
 
-def _parse(text: str) -> list[str | int]:
+def parse_path(text: str) -> list[str | int]:
+    """The parts of ``traffic[0].client.timeout``. Raises ValueError."""
     parts: list[str | int] = []
     for piece in text.split("."):
         match = _PART.match(piece)
@@ -40,7 +41,8 @@ def _parse(text: str) -> list[str | int]:
     return parts
 
 
-def _index(container: list[Any], part: str | int) -> int:
+def index_of(container: list[Any], part: str | int) -> int:
+    """The place of an element, by its place, its name or its path. Raises ValueError."""
     if isinstance(part, int):
         if part >= len(container):
             raise ValueError(f"expected an index below {len(container)}, got {part}")
@@ -60,7 +62,7 @@ def _assign(source: Source, parts: list[str | int], value: Any) -> None:
     for position, part in enumerate(parts):
         last = position == len(parts) - 1
         if isinstance(container, list):
-            step: str | int = _index(container, part)
+            step: str | int = index_of(container, part)
         elif isinstance(part, int):
             raise ValueError(f"expected a key, got the index {part}")
         else:

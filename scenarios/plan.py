@@ -133,8 +133,18 @@ class Plan:
                  "address": f.address}
                 for f in self.fleet.faults
             ],
+            **self._triggered(),
             "rows_hash": digest.hexdigest(),
         }  # fmt: skip
+
+    def _triggered(self) -> dict[str, Any]:
+        """Faults whose times nobody knows yet, if there are any."""
+        found = [
+            {"name": one.fault.name, "type": one.fault.type, "role": one.fault.role, "while": f"{one.condition} {one.of}".strip(),
+             "after": one.after, "delay_ns": one.delay}
+            for one in self.fleet.triggered
+        ]  # fmt: skip
+        return {"triggered_faults": found} if found else {}
 
     def summary_json(self) -> str:
         """:meth:`summary` as text."""

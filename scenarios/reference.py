@@ -7,7 +7,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from ..core.faults import FAULTS
+from ..core.faults import FAULTS, Attribute
 from .schema import Document
 from .schema_base import Distribution, SizeDistribution, StageRate
 from .units import format_duration
@@ -117,7 +117,15 @@ def _default(field: FieldInfo) -> str:
     return f"`{value}`" if value not in ("", [], {}) else "empty"
 
 
-UNITS = {"factor": "number", "count": "whole number", "status": "500 to 599", "word": "word"}
+UNITS = {
+    "bytes": "size",
+    "factor": "number",
+    "share": "percentage",
+    "offset": "duration with a sign",
+    "count": "whole number",
+    "status": "500 to 599",
+    "word": "word",
+}
 """Units of a fault's attributes in words."""
 
 
@@ -136,12 +144,19 @@ def faults_markdown() -> str:
             takes += ["`stream`"] * fault.stream
             takes += [
                 f"`{key}` ({UNITS.get(attribute.unit, attribute.unit)}: {attribute.meaning}"
-                + ("" if attribute.default in (None, "") else f"; {attribute.default:g} if omitted")
+                + ("" if attribute.default in (None, "") else f"; {_value_omitted(attribute)} if omitted")
                 + ")"
                 for key, attribute in fault.attributes
             ]
             lines += [f"Takes {', '.join(takes)}.", ""]
     return "\n".join(lines)
+
+
+def _value_omitted(attribute: Attribute) -> str:
+    value = attribute.default
+    if isinstance(value, str):
+        return f"`{value}`"
+    return format_duration(int(value)) if attribute.unit == "duration" and value else f"{value:g}"
 
 
 def library_markdown(scenarios: Mapping[str, Document]) -> str:

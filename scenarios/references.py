@@ -6,7 +6,7 @@ from pathlib import Path as FilePath
 
 from ..core.model import SECOND
 from ..core.order import INDEX_BITS
-from . import alerting, custom_metrics, deploying
+from . import alerting, custom_metrics, deploying, fault_order, search_checks
 from .access_log import read_access_log
 from .cost import cost_problems
 from .effort import notes as effort_notes
@@ -16,6 +16,7 @@ from .problems import Path, nearest
 from .rate_file import RateFileError, read_rates
 from .schema import Document
 from .schema_base import StageRate
+from .schema_faults import parse_attributes
 from .schema_policy_simple import SimplePolicy
 from .schema_policy_step import StepPolicy
 from .schema_policy_target_tracking_aws import TargetTrackingAwsPolicy
@@ -48,12 +49,14 @@ def check(document: Document, folder: FilePath) -> list[Found]:
         *_source_names(document, folder),
         *_slos(document),
         *_faults(document),
+        *fault_order.check(document),
         *_autoscaler(document),
         *_duplicates("alerts", [a.name for a in document.alerts], "name"),
         *alerting.check(document),
         *custom_metrics.check(document),
         *deploying.check(document),
         *cost_problems(document),
+        *search_checks.check(document, folder, check),
     ]
 
 
@@ -166,7 +169,7 @@ def _slos(document: Document) -> Iterator[Found]:
 def _faults(document: Document) -> Iterator[Found]:
     known = [d.name for d in document.fleet.dependencies]
     cached = [d.name for d in document.fleet.dependencies if d.cache]
-    numbered = [f.name for f in document.faults if f.every is not None]
+    numbered = [f.name for f in document.faults if f.repeats or f.after is not None]
     for index, fault in enumerate(document.faults):
         where = ("faults", index)
         stem, _, tail = fault.name.rpartition("#")
@@ -188,6 +191,10 @@ def _faults(document: Document) -> Iterator[Found]:
                 yield (*where, "type"), f"expected a cache to flush: dependency {name or known[0]!r} has none"
         if fault.role == "autoscaler" and document.autoscaler is None:
             yield (*where, "type"), f"expected an autoscaler for {fault.type}: the scenario has none"
+        if fault.type == "second_autoscaler" and document.autoscaler is not None:
+            offset = parse_attributes(fault.type, fault.attributes)["offset"]
+            if float(offset) >= document.autoscaler.interval:
+                yield (*where, "attributes", "offset"), "expected less than autoscaler.interval"
         peer = fault.attributes.get("from")
         peers = {"proxy": ("clients", "registry"), "autoscaler": ("registry",)}.get(
             fault.role, ("proxy", "registry")

@@ -20,15 +20,21 @@ from .validation import validate
 from .yaml_source import read_yaml
 
 LIBRARY = Path(__file__).parent / "library"
+PLANTED = Path(__file__).parent / "gallery"
 SIZE_LIMIT = 4 * 2**20
 
-_SINCE = ("victims", "orphans", "dry_run")
+_SINCE = ("victims", "orphans", "dry_run", "missing_samples")
 """Settings of the autoscaler that came later: by default they are as if they were not."""
 
 
 def library() -> dict[str, Path]:
     """The scenarios that windtunnel ships, by name."""
     return {path.stem: path for path in sorted(LIBRARY.glob("*.yaml"))}
+
+
+def gallery() -> dict[str, Path]:
+    """The planted weaknesses that windtunnel ships, by name: ``gallery/retry-storm``."""
+    return {f"gallery/{path.stem}": path for path in sorted(PLANTED.glob("*.yaml"))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +129,15 @@ class Scenario:
     def fingerprint(self) -> str:
         """A hash of all that can change a result.
 
-        Not in it: the seed, which is stated beside it, what is only told of a profile's machine, and which backends stand for Redis and EC2 (or the account to fly on), for those must not change anything,
+        Not in it: the seed, which is stated beside it, what a search may vary and what must hold besides objectives, what is only told of a profile's machine, and which backends stand for Redis and EC2 (or the account to fly on), for those must not change anything,
         programs of the user's own, which a rehearsal does not run, who is told of alerts, what to think of samples without a time, which it does not have,
         and what an instance costs where nothing looks at it.
         Files count by their (unpacked) content, not by their name.
         """
         data = self.resolved()
         del data["seed"]
-        data.pop("description", None)
+        for told in ("description", "search", "invariants"):
+            data.pop(told, None)
         if self.document.profile is not None:
             for told in self.document.profile.told():
                 data["profile"].pop(told, None)
@@ -176,7 +183,7 @@ def _hash_file(path: Path) -> str:
 
 def _find(name: str | Path) -> Path:
     path = Path(name)
-    known = library()
+    known = {**library(), **gallery()}
     if path.exists() and path.is_file():
         return path
     if str(name) in known:
@@ -185,5 +192,5 @@ def _find(name: str | Path) -> Path:
         kind = "a directory" if path.is_dir() else "something that is no ordinary file"
         raise ScenarioError([Problem(str(name), 0, 0, (), f"expected a scenario file, got {kind}")])
     hint = nearest(str(name), known)
-    message = f"no such file, and no scenario of the library has that name{hint or '; known are ' + ', '.join(known)}"
+    message = f"no such file, and no scenario of the library has that name{hint or '; known are ' + ', '.join(library())}"
     raise ScenarioError([Problem(str(name), 0, 0, (), message)])

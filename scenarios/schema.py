@@ -17,7 +17,9 @@ from .schema_base import Model, Name
 from .schema_deploys import Deploy, Version
 from .schema_faults import Fault
 from .schema_fleet import Endpoint, Fleet
+from .schema_invariants import Invariants
 from .schema_policies import Policy
+from .schema_search import Search
 from .schema_traffic import Traffic
 from .units import (
     Duration,
@@ -65,9 +67,13 @@ class AutoscalerModel(Model):
         gt=0,
         description="cap on cost per hour, in the currency of `fleet.cloud.instance_cost`: nothing is launched that would exceed it, counting what boots, drains, stands by or serves as a canary; omitted: none",
     )
-    orphans: Literal["adopt", "terminate"] = Field(
+    orphans: Literal["adopt", "terminate", "leave"] = Field(
         "adopt",
-        description="instances with our tag that nobody noted: `adopt` counts one as booting and ends it after `boot_timeout` unless it registers, `terminate` ends it after 30s unless it registers",
+        description="instances with our tag that nobody noted: `adopt` counts one as booting and ends it after `boot_timeout` unless it registers, `terminate` ends it after 30s unless it registers, `leave` does nothing with it, and notes launches only afterwards, as the classic fleet",
+    )
+    missing_samples: Literal["unknown", "zero"] = Field(
+        "unknown",
+        description="a server without a usable sample: `unknown` (never idle), or `zero`, as for who reads a missing key as 0: idle",
     )
     dry_run: bool = Field(False, description="decide and record it, but launch, drain and terminate nothing")
     reconcile_interval: Duration = Field(
@@ -166,4 +172,10 @@ class Document(Model):
     )
     expect: list[Expectation] = Field(
         [], description="what is expected of alerts; what does not come true makes the exit code 3"
+    )
+    invariants: Invariants | None = Field(
+        None, description="what must hold besides the objectives; omitted: nothing"
+    )
+    search: Search | None = Field(
+        None, description="what `windtunnel search` may vary and is to break; it changes no replay"
     )

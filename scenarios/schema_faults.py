@@ -7,15 +7,19 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from ..core.faults import FAULTS, SERVERS, Attribute, FaultType
+from ..core.faults import CONDITIONS, FAULTS, SERVERS, Attribute, FaultType
 from .schema_base import FieldError, Model, Name, Positive
-from .units import Duration, Share, parse_duration, parse_rate, parse_size, show
+from .units import Duration, Share, parse_duration, parse_offset, parse_rate, parse_share, parse_size, show
 
 Type = Literal[
-    "kill", "pause", "slow", "memory_leak", "error", "latency", "loss", "partition", "registry_down",
+    "kill", "pause", "slow", "memory_leak", "error", "latency", "loss", "partition",
+    "bandwidth", "slicer", "timeout", "reset", "slow_close", "limit_data", "registry_down",
     "registry_slow", "registry_flush", "boot_failure", "slow_boot", "capacity_error", "api_throttling",
     "autoscaler_crash", "monitor_silent", "monitor_stuck", "proxy_restart", "dependency_down",
     "dependency_slow", "cache_flush",
+    "second_autoscaler", "autoscaler_pause", "crash_loop", "zombie", "spot_interruption", "cpu_hog",
+    "memory_pressure", "disk_full", "descriptor_limit", "clock_skew", "clock_jump", "registry_restart",
+    "stale_registry", "stuck_launch", "stuck_termination", "stale_listing",
 ]  # fmt: skip
 Role = Literal["app", "canary", "standby", "proxy", "autoscaler", "registry", "cloud", "dependency"]
 assert set(Type.__args__) == set(FAULTS)  # type: ignore[attr-defined]
@@ -41,29 +45,46 @@ class Target(Model):
 
 
 class Fault(Model):
-    """A fault: once (`at`), or at random again and again (`every`). docs/faults.md has a section for each type."""
+    """A fault: once (`at`), at random again and again (`every`), while something holds (`while`), or after another one (`after`).
+
+    docs/faults.md has a section for each type.
+    """
 
     name: Name = Field(description="name, unique")
     type: Type = Field(description="what happens: see docs/faults.md")
-    at: Duration | None = Field(None, description="when; with `every`: not before")
+    at: Duration | None = Field(None, description="when; with `every` or `while`: not before")
     every: Duration | None = Field(
         None, gt=0, description="at random, from the seed, with this mean time between two beginnings"
     )
+    while_: str | None = Field(
+        None,
+        alias="while",
+        description="again and again, whenever this holds, and over when it holds no more, looked at each second: at_maximum, at_minimum, booting, draining, deploying, proxy_down, or `fault NAME` (that one is in force)",
+    )
+    after: Name | None = Field(None, description="each time the fault of this name is over")
+    delay: Duration = Field(0, description="with `after`: so much later")
     for_: Duration | None = Field(
         None,
         alias="for",
         gt=0,
-        description="how long; omitted: to the end; not with types that strike at once",
+        description="how long, with `while` at most; omitted: to the end; not with types that strike at once",
     )
     target: Target = Field(default_factory=Target, description="whom")
     stream: Literal["upstream", "downstream"] | None = Field(
         None,
-        description="latency, loss: only messages towards the server (`upstream`) or towards the client; omitted: both",
+        description="links: only messages towards the server (`upstream`) or towards the client; omitted: both",
     )
     toxicity: Share | None = Field(
         None, description="share of what is hit, where the type has one; omitted: 100%"
     )
     attributes: dict[str, Any] = Field({}, description="settings of the type")
+
+    @field_validator("while_")
+    @classmethod
+    def _known(cls, value: str | None) -> str | None:
+        if value is not None:
+            condition_of(value)
+        return value
 
     @field_validator("attributes")
     @classmethod
@@ -77,8 +98,7 @@ class Fault(Model):
     @model_validator(mode="after")
     def _fits_the_type(self) -> Self:
         fault = FAULTS[self.type]
-        if self.at is None and self.every is None:
-            raise FieldError("expected at or every, got neither", without=(("at",), ("every",)))
+        self._check_when()
         if self.every is not None and (self.for_ or 0) >= self.every:
             raise FieldError("expected every above for: one is over before the next begins", at=("every",))
         if self.every is not None and self.for_ is None and fault.lasts:
@@ -90,6 +110,8 @@ class Fault(Model):
             raise FieldError(f"expected no toxicity with type {self.type}", at=("toxicity",))
         if self.stream is not None and not fault.stream:
             raise FieldError(f"expected no stream with type {self.type}", at=("stream",))
+        if self.stream is not None and self.type == "partition" and self._from_registry():
+            raise FieldError("expected no stream with a partition from the registry", at=("stream",))
         _check_target(self.type, fault, self.target)
         if not self.attributes:
             try:
@@ -98,10 +120,52 @@ class Fault(Model):
                 raise FieldError(str(error), at=("type",), without=(("attributes",),)) from None
         return self
 
+    def _check_when(self) -> None:
+        given = [
+            name
+            for name, value in (("every", self.every), ("while", self.while_), ("after", self.after))
+            if value is not None
+        ]
+        if self.at is None and not given:
+            fields = (("at",), ("every",), ("while",), ("after",))
+            raise FieldError("expected at, every, while or after, got none", without=fields)
+        if len(given) > 1:
+            raise FieldError(
+                f"expected one of every, while and after, got {' and '.join(given)}", at=(given[1],)
+            )
+        if self.after is not None and self.at is not None:
+            raise FieldError("expected no at beside after: it begins when the other is over", at=("at",))
+        if self.delay and self.after is None:
+            raise FieldError("expected after beside delay", at=("delay",), without=(("after",),))
+
+    @property
+    def condition(self) -> tuple[str, str]:
+        """What it waits for (core.faults.CONDITIONS) and the fault that this is about; both empty if nothing."""
+        return ("", "") if self.while_ is None else condition_of(self.while_)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it has occurrences with numbers."""
+        return self.every is not None or self.while_ is not None
+
+    def _from_registry(self) -> bool:
+        return "registry" in (self.attributes.get("from"), {"autoscaler": "registry"}.get(self.role))
+
     @property
     def role(self) -> str:
         """Whom it hits."""
         return self.target.role or FAULTS[self.type].roles[0]
+
+
+def condition_of(text: str) -> tuple[str, str]:
+    """The condition, and the fault that it is about, if any. Raises ValueError."""
+    word, _, name = text.partition(" ")
+    if word == "fault" and name.strip():
+        return word, name.strip()
+    if text not in CONDITIONS or text == "fault":
+        known = ", ".join(one for one in CONDITIONS if one != "fault")
+        raise ValueError(f"expected one of {known}, or `fault NAME`, got {show(text)}")
+    return text, ""
 
 
 def _check_target(name: str, fault: FaultType, target: Target) -> None:
@@ -166,15 +230,39 @@ def _count(value: Any) -> float:
     return float(value)
 
 
+def _bytes(value: Any) -> float:
+    size = parse_size(value)
+    if size <= 0:
+        raise ValueError(f"expected a size above 0, got {show(value)}")
+    return float(size)
+
+
 def _status(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int) or not 500 <= value <= 599:
         raise ValueError(f"expected a status from 500 to 599, got {show(value)}")
     return float(value)
 
 
+def _share(value: Any) -> float:
+    share = parse_share(value)
+    if not 0 < share < 1:
+        raise ValueError(f"expected a percentage above 0% and below 100%, got {show(value)}")
+    return share
+
+
+def _offset(value: Any) -> float:
+    by = parse_offset(value)
+    if by == 0:
+        raise ValueError("expected a duration other than 0, with or without a minus sign")
+    return by
+
+
 _PARSERS: dict[str, Callable[[Any], float]] = {
     "duration": parse_duration,
+    "offset": _offset,
+    "share": _share,
     "size": parse_size,
+    "bytes": _bytes,
     "rate": _rate,
     "factor": _factor,
     "count": _count,

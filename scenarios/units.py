@@ -73,6 +73,17 @@ def parse_duration(value: Any) -> int:
     return _whole(total, "duration", value)
 
 
+def parse_offset(value: Any) -> int:
+    """Nanoseconds of a duration with a sign before it, ``-30s`` or ``+1m``; without one it is positive."""
+    if isinstance(value, str) and value[:1] in ("-", "+") and value[1:2] not in ("-", "+"):
+        length = parse_duration(value[1:])
+        return -length if value[0] == "-" else length
+    try:
+        return parse_duration(value)
+    except ValueError:
+        raise ValueError(f"expected a duration such as 30s or -1m, got {show(value)}") from None
+
+
 def parse_rate(value: Any) -> float:
     """Events per second of ``20/s``, ``300/m``; a bare 0 is 0."""
     if _is_zero(value):

@@ -43,6 +43,7 @@ class AppServer:
         self.requests = 0
         self.disturb(1.0, 0.0, 0)
         self.leaked = 0
+        self.pressed = 0
         self.pauses = 0
         self._paused_at = self._frozen = 0
         self._parked: list[tuple[Kind, Job, int]] = []
@@ -56,7 +57,7 @@ class AppServer:
         used = rules.memory_used(
             memory.base, memory.each, len(self.jobs), self.bodies, memory.leak, self.served
         )
-        return used + self.leaked
+        return used + self.leaked + self.pressed
 
     def arrive(self, job: Job) -> None:
         """A request arrives: it is served, waits, or is turned away."""
@@ -214,6 +215,12 @@ class AppServer:
     def leak(self, size: int) -> None:
         """So many bytes are lost."""
         self.leaked += size
+        if rules.out_of_memory(self.memory, self.spec.memory.total):
+            self.plane.out_of_memory(self)
+
+    def press(self, size: int) -> None:
+        """Something else holds so many bytes from now on."""
+        self.pressed = size
         if rules.out_of_memory(self.memory, self.spec.memory.total):
             self.plane.out_of_memory(self)
 

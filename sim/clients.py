@@ -12,9 +12,10 @@ from ..core.network import link_delay
 from ..core.order import Kind, lane, request_number
 from ..core.outcomes import Outcome, retryable
 from ..core.retries import backoff
-from ..core.toxics import disturbance, healthy
+from ..core.toxics import UPSTREAM, disturbance
 from ..scenarios.plan import COLUMNS, Plan
 from .entities import PENDING, Attempt, Connection, Request
+from .links import CLIENTS, Links
 from .recorder import Recorder
 from .timeline import Timeline
 
@@ -46,7 +47,7 @@ class Clients:
         self.plan = plan
         self.sources = plan.fleet.sources
         self.link: Link = plan.fleet.client_link
-        self.toxics = healthy(1)
+        self.links: Links
         self.timeline = timeline
         self.recorder = recorder
         self.pools = [Pool(source) for source in self.sources]
@@ -203,6 +204,7 @@ class Clients:
         mode = connection.client.mode
         if mode == PER_REQUEST:
             connection.client_closed = True
+            self.links.closed(connection)
         elif mode == POOL and not connection.client_closed:
             self._release(connection)
         self._finish(attempt, outcome, status)
@@ -222,7 +224,7 @@ class Clients:
     def _delay(self, stream: int, index: int, attempt: int, purpose: int) -> int:
         delay = link_delay(self.link.latency, self.link.jitter, stream, index, attempt, purpose)
         now = self.timeline.now()
-        return delay + disturbance(self.toxics, 0, now, stream, index, attempt, purpose)
+        return delay + disturbance(self.links.toxics, CLIENTS, now, stream, index, attempt, purpose)
 
     def _connect(self, attempt: Attempt) -> Connection:
         self._connections += 1
@@ -236,7 +238,7 @@ class Clients:
         return connection
 
     def _syn(self, connection: Connection, arrival: int) -> None:
-        connection.inbound_until = max(connection.inbound_until, arrival)
+        connection.until[UPSTREAM] = max(connection.until[UPSTREAM], arrival)
         origin = connection.origin
         self.timeline.at(
             arrival, Kind.SYN, connection.id, origin.number, origin.lane, self.proxy.syn, connection
@@ -263,6 +265,7 @@ class Clients:
         connection.established = True
         if connection.client_closed:
             return
+        self.links.opened(connection)
         outbox, connection.outbox = connection.outbox, []
         for attempt in outbox:
             self._transmit(connection, attempt)
@@ -271,7 +274,11 @@ class Clients:
         attempt.connection = connection
         connection.pending[attempt] = None
         arrival = self.timeline.now() + self.delay(attempt, draws.REQUEST_LATENCY)
-        arrival = connection.inbound_until = max(arrival, connection.inbound_until)
+        arrival = self.links.travel(
+            connection, attempt, UPSTREAM, draws.REQUEST_LATENCY, attempt.request.body, arrival
+        )
+        if arrival < 0:
+            return
         self.timeline.at(
             arrival, Kind.REQUEST, connection.id, attempt.request.number, attempt.lane,
             self.proxy.request, connection, attempt,
@@ -291,7 +298,7 @@ class Clients:
         """The client closes; the proxy learns of it one message later."""
         origin = connection.origin
         arrival = self.timeline.now() + self.connection_delay(connection, draws.CLOSE_LATENCY)
-        arrival = connection.inbound_until = max(arrival, connection.inbound_until)
+        arrival = connection.until[UPSTREAM] = max(arrival, connection.until[UPSTREAM])
         self.timeline.at(
             arrival, Kind.CLIENT_CLOSE, connection.id, origin.number, origin.lane,
             self.proxy.client_close, connection,
@@ -311,6 +318,7 @@ class Clients:
     def _lost(self, connection: Connection) -> None:
         """A connection less: who waited for one may open another."""
         connection.client_closed = True
+        self.links.closed(connection)
         pool = self.pools[connection.source]
         pool.open -= 1
         while connection.client.mode == POOL and pool.waiting:

@@ -19,12 +19,12 @@ from ..core.ports import Cloud, CloudInstance, ProxyLoad, Registry, RegistryErro
 from ..core.routing import each
 from ..core.table import CANARY, SERVING
 from ..core.tallies import tallies_of
+from ..core.troubles import REGISTRY_TIMEOUT, TroubledCloud, Troubles
 from .embedded_cloud import number_of
 from .instances import Instance, Instances
 from .plane import Plane, ServerSample
 from .remedies import Remedies
 from .timeline import Timeline
-from .troubles import REGISTRY_TIMEOUT, TroubledCloud, Troubles
 
 Process = Generator[simpy.Event, Any, None]
 
@@ -47,6 +47,8 @@ class ControlPlane:
         self.timeline = timeline
         self.plane = plane
         self.registry = registry
+        self.lists = registry
+        """Where the proxy reads."""
         self.troubles = Troubles()
         self.cloud = TroubledCloud(cloud, self.troubles, timeline.now)
         self.sink = sink
@@ -54,6 +56,8 @@ class ControlPlane:
         self.finished = timeline.env.event()
         self.each_second: Callable[[int], None] = lambda now: None
         self.joined: Callable[[Instance], None] = lambda instance: None
+        self.deploying: Callable[[], bool] = lambda: False
+        """Whether a deploy is under way."""
         self.releases: dict[str, int] = dict.fromkeys(ROLE_STATES, 0)
         """The version (index) of instances that are launched in a role from now on."""
         self._frozen: dict[int, ServerSample] = {}
@@ -63,6 +67,7 @@ class ControlPlane:
         self._reachable = True
         # Nobody else would read it.
         self._proxy_writes = fleet.needs_proxy
+        self._samples_read = fleet.autoscaler is not None or bool(fleet.deploys)
         self._share = each(fleet.proxy.canary_every)
         plane.lost = self._lost
         plane.proxy_down = self._proxy_down
@@ -104,7 +109,10 @@ class ControlPlane:
         return instance
 
     def boot(self, instance: Instance) -> None:
-        """Let an instance boot."""
+        """Let an instance boot, if it ever does."""
+        if self.troubles.launch_sticks(instance.number):
+            self.emit("launch_stuck", {"server": instance.number})
+            return
         self.timeline.env.process(self._boot(instance))
 
     def _boot(self, instance: Instance) -> Process:
@@ -134,7 +142,7 @@ class ControlPlane:
         instance.become(ROLE_STATES[instance.cloud.role])
         instance.ready = self.timeline.now()
         self.start(instance)
-        if not self._register(instance):
+        if not self.register(instance):
             self.timeline.env.process(self._register_later(instance))
         self.emit("ready", {"server": instance.number, "role": instance.cloud.role})
         self.joined(instance)
@@ -143,6 +151,7 @@ class ControlPlane:
         """A process of the instance's version is up, whether or not the registry lists it."""
         instance.up = self.timeline.now()
         instance.life += 1
+        instance.restarts += 1
         self.plane.boot(instance.number, instance.version)
         after = self.fleet.version(instance.version).crash_after
         if after >= 0:
@@ -157,8 +166,8 @@ class ControlPlane:
             instance.become(State.FAILED)
             self.emit("crashed", {"server": instance.number, "lost": lost})
 
-    def _register(self, instance: Instance) -> bool:
-        """The instance puts itself into its role's list; False if it cannot reach the registry."""
+    def register(self, instance: Instance) -> bool:
+        """The instance puts itself into its role's list; False if it cannot."""
         try:
             self.troubles.reach_registry(instance.number)
             self.registry.register(instance.address, _ROLES[instance.state])
@@ -172,7 +181,7 @@ class ControlPlane:
             yield self.timeline.until(self.timeline.now() + SECOND, Kind.READY, LATER + instance.number)
             if not instance.is_in(*READY):
                 return
-            if self.troubles.registers(instance.number) and self._register(instance):
+            if self.troubles.joins(instance.number) and self.register(instance):
                 return
 
     def _heartbeats(self) -> Process:
@@ -188,12 +197,24 @@ class ControlPlane:
                 continue
             listed = {*servers.serving, *servers.canary, *servers.standby}
             for instance in self.instances.in_state(*sorted(READY)):
-                if instance.address not in listed and self.troubles.registers(instance.number):
-                    self._register(instance)
+                if instance.address not in listed and self.troubles.joins(instance.number):
+                    self.register(instance)
 
     def terminate(self, number: int, provider_id: str, reason: str) -> None:
         """End an instance, whatever it is doing; the registry is the autoscaler's to tidy. Raises CloudError."""
-        self.cloud.terminate(provider_id)
+        sticks = self.troubles.termination_sticks(number)
+        self.cloud.terminate(provider_id, sticks)
+        if sticks:
+            self.emit("termination_stuck", {"server": number, "reason": reason})
+        else:
+            self._gone(number, reason)
+
+    def reclaim(self, number: int, reason: str) -> None:
+        """The cloud ends an instance of its own accord."""
+        self.cloud.reclaim(self.instances.by_number[number].cloud.provider_id)
+        self._gone(number, reason)
+
+    def _gone(self, number: int, reason: str) -> None:
         instance = self.instances.by_number[number]
         if instance.is_in(State.GONE):
             return
@@ -201,6 +222,18 @@ class ControlPlane:
         instance.become(State.GONE)
         instance.gone = self.timeline.now()
         self.emit("terminated", {"server": number, "reason": reason, "lost": lost})
+
+    def reboot(self, instance: Instance) -> None:
+        """A process has come in place of one that ended on an instance that went on; what hung there hangs."""
+        self.plane.boot(instance.number, instance.version)
+        for _ in range(self.troubles.paused.get(instance.number, 0)):
+            self.plane.pause(instance.number)
+        self.emit("restarted", {"server": instance.number})
+
+    def until_writable(self, number: int, kind: Kind, entity: int) -> Process:
+        """Wait until a process can begin on an instance whose disk may be full; it is tried each second."""
+        while self.troubles.full.get(number):
+            yield self.timeline.until(self.timeline.now() + SECOND, kind, entity)
 
     def _lost(self, number: int) -> None:
         """An instance died by itself. Nobody tells the registry."""
@@ -235,13 +268,15 @@ class ControlPlane:
         for instance in self.instances.present():
             number = instance.number
             sample = samples.get(number) or ServerSample(number, 0, 0, 0, 0, 0)
+            cpu = self.troubles.hogs.seen(number, sample.cpu_ns, self.fleet.app.cores, now)
+            sample = sample if cpu == sample.cpu_ns else sample._replace(cpu_ns=cpu)
             rows.append(
                 (now, number, int(instance.state), sample.requests, sample.in_flight, sample.queued,
                  sample.memory, sample.cpu_ns, 0, 0)
             )  # fmt: skip
             if self._remedies is not None and number in samples:
                 self._remedies.look(instance, self._shown(sample).memory)
-            if instance.up >= 0 and self.troubles.writes_samples(number):
+            if self._samples_read and instance.up >= 0 and self.troubles.writes_samples(number):
                 written.append(self._registry_sample(now, instance, self._shown(sample)))
         self.sink.metrics(rows)
         own: list[Callable[[], None]] = []
@@ -287,7 +322,7 @@ class ControlPlane:
         cpu = sample.cpu_ns / (SECOND * app.cores)
         return Sample(
             instance.cloud.address,
-            now,
+            self.troubles.clock(instance.number, now),
             sample.requests,
             memory,
             cpu,
@@ -311,9 +346,9 @@ class ControlPlane:
         """The proxy reads the lists; when it cannot, it keeps the table that it has."""
         try:
             self.troubles.reach_registry("proxy")
-            servers = self.registry.servers()
+            servers = self.lists.servers()
             # Without versions nobody would set another.
-            share = self.registry.canary_share() if self.fleet.needs_tallies else None
+            share = self.lists.canary_share() if self.fleet.needs_tallies else None
         except RegistryError as error:
             self._unreachable(error)
             return

@@ -6,10 +6,11 @@ The control plane knows it by its face (sim.plane) alone; sim.kernel has the sam
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..core import draws, toxics
+from ..core import draws
 from ..core.order import Kind
 from ..core.outcomes import Outcome
 from ..core.ports import Sink
+from ..core.toxics import DOWNSTREAM
 from ..scenarios.plan import BLOCK, Plan
 from .appserver import AppServer
 from .clients import Clients
@@ -44,8 +45,8 @@ class DataPlane:
         self.forwarding = self.proxy.forwarding
         self.servers: dict[int, AppServer] = {}
         self._disturbed: dict[int, tuple[float, float, int]] = {}
-        self.toxics = toxics.healthy(1)
-        self.clients.toxics = self.forwarding.toxics = self.toxics
+        self._pressed: dict[int, int] = {}
+        self.links = self.clients.links = self.proxy.links
         self.dependencies = [
             Dependency(number, spec, timeline) for number, spec in enumerate(fleet.dependencies)
         ]
@@ -74,6 +75,7 @@ class DataPlane:
         server = self.servers[number] = AppServer(number, spec, self.timeline, self, build)
         if number in self._disturbed:
             server.disturb(*self._disturbed[number])
+        server.pressed = self._pressed.get(number, 0)
 
     def stop(self, number: int) -> int:
         """See sim.plane.Plane."""
@@ -130,14 +132,23 @@ class DataPlane:
         if self.servers[number].alive:
             self.servers[number].leak(size)
 
+    def press(self, number: int, size: int) -> None:
+        """See sim.plane.Plane."""
+        self._pressed[number] = size
+        if self.servers[number].alive:
+            self.servers[number].press(size)
+
     def free(self, number: int, share: float) -> int:
         """See sim.plane.Plane."""
         return self.servers[number].free(share)
 
     def disturb_link(self, number: int, toxic: Sequence[Mapping[str, float]]) -> None:
         """See sim.plane.Plane."""
-        self.toxics = toxics.with_link(self.toxics, number, toxic)
-        self.clients.toxics = self.forwarding.toxics = self.toxics
+        self.links.disturb(number, toxic)
+
+    def limit_descriptors(self, limit: int) -> None:
+        """See sim.plane.Plane."""
+        self.proxy.limit = limit
 
     def disturb_proxy(self, factor: float) -> None:
         """See sim.plane.Plane."""
@@ -209,10 +220,15 @@ class DataPlane:
     def answer(self, job: Job, outcome: int, status: int) -> None:
         """An app server's answer leaves for the proxy."""
         time = self.timeline.now() + self.forwarding.delay(job, draws.ANSWER_LATENCY)
-        self.timeline.at(
-            time, Kind.ANSWER, job.server, job.number, job.lane,
-            self.forwarding.answer, job, outcome, status,
-        )  # fmt: skip
+        size = job.answer_size(outcome)
+        time, cut = self.links.travel_try(job, DOWNSTREAM, draws.ANSWER_LATENCY, size, time)
+        kind = Kind.ANSWER
+        if cut:
+            kind, outcome, status = Kind.UPSTREAM_FAILURE, UPSTREAM_RESET, 502
+        if time >= 0:
+            self.timeline.at(
+                time, kind, job.server, job.number, job.lane, self.forwarding.answer, job, outcome, status
+            )
 
     def _fail(self, job: Job, outcome: int) -> None:
         time = self.timeline.now() + self.forwarding.delay(job, draws.ANSWER_LATENCY)

@@ -42,6 +42,11 @@ class Deploys:
                 self._driver.turn(timeline.now())
             turn += 1
 
+    @property
+    def under_way(self) -> bool:
+        """Whether a deploy has begun and not ended."""
+        return self._driver.under_way
+
     # The driver's world.
 
     def emit(self, name: str, fields: Mapping[str, Any]) -> None:

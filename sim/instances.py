@@ -24,6 +24,14 @@ class Instance:
     life: int = 0
     """Another number with each process, and when one is ended for an update: what was planned for the one before is void."""
 
+    restarts: int = 0
+    """Another number whenever a process begins there, or is ended to be begun again."""
+
+    def restarting(self) -> int:
+        """The process has been ended to be begun again, by whoever was told :attr:`restarts` as it is by then: nobody has come in between."""
+        self.restarts += 1
+        return self.restarts
+
     @property
     def number(self) -> int:
         """Our number."""
@@ -63,7 +71,7 @@ class Instances:
         """Those that are not gone, by number."""
         for number in [number for number, one in self._present.items() if one.state == State.GONE]:
             del self._present[number]
-        return sorted(self._present.values(), key=lambda one: one.number)
+        return [one for _, one in sorted(self._present.items())]
 
     def at(self, address: str) -> Instance:
         """The instance at *address* (addresses are never used again)."""

@@ -96,12 +96,20 @@ class Plane(Protocol):
         """The application on instance *number* loses so many bytes, and perhaps dies of it."""
         ...
 
+    def press(self, number: int, size: int) -> None:
+        """Something else on the machine of instance *number* holds so many bytes of its memory from now on, whichever process is up there; which perhaps dies of it."""
+        ...
+
     def free(self, number: int, share: float) -> int:
         """The application on instance *number*, which is up, gives back this share of what it has leaked; in bytes."""
         ...
 
     def disturb_link(self, number: int, toxic: Sequence[Mapping[str, float]]) -> None:
         """What is wrong with a link from now on, towards the server and back: fields of core.toxics.TOXIC; 0 is the clients' link."""
+        ...
+
+    def limit_descriptors(self, limit: int) -> None:
+        """The proxy may have so many descriptors from now on, -1: any number. What is open stays open."""
         ...
 
     def disturb_proxy(self, factor: float) -> None:

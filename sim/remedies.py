@@ -52,14 +52,11 @@ class Remedies:
                 yield from self._restart(instance, away)
 
     def _restart(self, instance: Instance, away: int) -> "Process":
-        control, number, up = self._control, instance.number, instance.up
+        control, number = self._control, instance.number
         lost = control.plane.stop(number)
+        turn = instance.restarting()
         control.emit("restarting", {"server": number, "lost": lost})
         yield control.timeline.until(control.timeline.now() + away, Kind.MONITOR, _BACK + number)
-        if not instance.is_in(*ALIVE) or instance.up != up:
-            # Gone, or a deploy has begun another process there.
-            return
-        control.plane.boot(number, instance.version)
-        for _ in range(control.troubles.paused.get(number, 0)):
-            control.plane.pause(number)
-        control.emit("restarted", {"server": number})
+        yield from control.until_writable(number, Kind.MONITOR, _BACK + number)
+        if instance.is_in(*ALIVE) and instance.restarts == turn:
+            control.reboot(instance)

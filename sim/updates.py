@@ -44,6 +44,7 @@ class Updates:
     def _exchange(self, instance: Instance, time: int) -> Process:
         control, life = self.control, instance.life
         yield control.timeline.until(time, Kind.READY, 4 * LATER + instance.number)
+        yield from control.until_writable(instance.number, Kind.READY, 4 * LATER + instance.number)
         if instance.life != life or not instance.is_in(State.UPDATING):
             return
         control.start(instance)

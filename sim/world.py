@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..backends.registry import RedisRegistry
 from ..core.errors import UsageError
 from ..core.events import FORMAT
 from ..core.model import FleetSpec
@@ -22,6 +21,7 @@ from .embedded_redis import virtual_redis
 from .faults.schedule import Faults
 from .memory_redis import MemoryRedis
 from .plane import Plane
+from .registry_store import AUTOSCALER, PROXY, RegistryStore, Store
 from .scaling import Scaling
 from .timeline import Timeline
 
@@ -99,26 +99,9 @@ class Simulation:
             provider = stack.enter_context(_cloud(self.cloud, fleet, timeline))
             stack.enter_context(_few_collections())
 
-            sink.event(0, "run", {"scenario": fleet.name, "scenario_hash": plan.fingerprint, "seed": fleet.seed,
-                                  "duration": fleet.duration, "format": FORMAT})  # fmt: skip
             plane = self._plane(plan, timeline, sink, block)
-            registry = RedisRegistry(redis, fleet.key_prefix)
-            control = ControlPlane(fleet, timeline, plane, registry, provider, sink)
-            if progress is not None:
-                control.each_second = lambda now: progress(now, fleet.duration)
-            scaling = None if fleet.autoscaler is None else Scaling(fleet.autoscaler, control)
-            faults = Faults(control, scaling, redis.flushall)
-            control.begin()
-            faults.begin()
-            if scaling is not None:
-                timeline.env.process(scaling.process())
-            if fleet.deploys:
-                timeline.env.process(Deploys(control, scaling).process())
-            plane.begin()
-            timeline.run(control.finished, plane.advance)
-            plane.end()
-            end = timeline.now()
-            return Ended(end, control.instances.paid_ns(end))
+            store = RegistryStore(redis, fleet, timeline.now)
+            return conduct(plan, timeline, plane, store, provider, sink, progress=progress)
 
     def _plane(self, plan: Plan, timeline: Timeline, sink: Sink, block: int) -> Plane:
         if self.engine == "simpy":
@@ -126,6 +109,36 @@ class Simulation:
         from .kernel.plane import KernelPlane
 
         return KernelPlane(plan, sink, sink.event, timeline.set_now, block)
+
+
+def conduct(
+    plan: Plan, timeline: Timeline, plane: Plane, store: Store, cloud: Cloud, sink: Sink,
+    *, scaling: type[Scaling] = Scaling, progress: Progress | None = None,
+) -> Ended:  # fmt: skip
+    """Let everything that *plan* says happen to *plane* and what surrounds it. *store*: the registry's."""
+    fleet = plan.fleet
+    sink.event(0, "run", {"scenario": fleet.name, "scenario_hash": plan.fingerprint, "seed": fleet.seed,
+                          "duration": fleet.duration, "format": FORMAT})  # fmt: skip
+    control = ControlPlane(fleet, timeline, plane, store.primary(), cloud, sink)
+    control.lists = store.registry(PROXY)
+    if progress is not None:
+        control.each_second = lambda now: progress(now, fleet.duration)
+    reader = store.registry(AUTOSCALER)
+    scaler = None if fleet.autoscaler is None else scaling(fleet.autoscaler, control, reader)
+    deploys = Deploys(control, scaler) if fleet.deploys else None
+    faults = Faults(control, scaler, store)
+    control.begin()
+    faults.begin()
+    if scaler is not None:
+        timeline.env.process(scaler.process())
+    if deploys is not None:
+        control.deploying = lambda: deploys.under_way
+        timeline.env.process(deploys.process())
+    plane.begin()
+    timeline.run(control.finished, plane.advance)
+    plane.end()
+    end = timeline.now()
+    return Ended(end, control.instances.paid_ns(end))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 from windtunnel.core.distributions import constant
+from windtunnel.core.faults import FAULTS
 from windtunnel.core.model import NONE, Memory, VersionSpec
 
 MS = "ms"
@@ -329,6 +330,8 @@ AUTOSCALER = st.fixed_dictionaries(
         "drain_timeout": st.sampled_from(["2s", "3s"]),
         "reconcile_interval": st.sampled_from([None, "2s"]),
         "victims": st.sampled_from(["youngest", "oldest", "least_busy"]),
+        "missing_samples": st.sampled_from(["unknown", "zero"]),
+        "orphans": st.sampled_from(["adopt", "terminate", "leave"]),
     }
 )
 
@@ -358,16 +361,36 @@ def at_once(kind: str, **more: st.SearchStrategy[Any]) -> st.SearchStrategy[dict
     return st.fixed_dictionaries({"type": st.just(kind), "at": durations(0, 3000), **more})
 
 
+OFFSET = st.sampled_from(["-2s", "300ms", "1h"]).map(lambda by: {"by": by})
 LATENCY = st.sampled_from([{"latency": "30ms"}, {"latency": "200ms", "jitter": "150ms"}])
+LINK: dict[str, Any] = {"target": st.one_of(SERVERS, PROXY_TARGET), "stream": STREAM}
+STRUCK = {"target": LINK["target"], "toxicity": TOXICITY}
+SOON = st.sampled_from([0, "20ms", "300ms"])
+LINK_FAULT = st.one_of(
+    lasting("latency", **LINK, toxicity=TOXICITY, attributes=LATENCY),
+    lasting("loss", **LINK, toxicity=TOXICITY),
+    lasting("partition", **LINK),
+    lasting("bandwidth", **LINK, attributes=st.sampled_from(["5KB", "100KB", "20MB"]).map(lambda rate: {"rate": rate})),
+    lasting(
+        "slicer", **LINK, toxicity=TOXICITY,
+        attributes=st.sampled_from([{"average_size": "100B", "delay": "3ms"}, {"average_size": "1MB", "delay": "7ms"}]),
+    ),
+    lasting("timeout", **LINK, toxicity=TOXICITY, attributes=SOON.map(lambda time: {"timeout": time})),
+    lasting("reset", **STRUCK, attributes=SOON.map(lambda time: {"timeout": time})),
+    lasting("slow_close", **STRUCK, attributes=st.sampled_from([{"delay": "30ms"}, {"delay": "2s"}])),
+    lasting(
+        "limit_data", **LINK, toxicity=TOXICITY,
+        attributes=st.sampled_from(["500B", "2KB", "2MB"]).map(lambda size: {"bytes": size}),
+    ),
+)  # fmt: skip
+"""What goes wrong with links."""
 FAULT = st.one_of(
     KILL,
+    LINK_FAULT,
     lasting("pause", target=SERVERS),
     lasting("slow", target=st.one_of(SERVERS, PROXY_TARGET), attributes=FACTOR),
     lasting("memory_leak", target=SERVERS, attributes=st.just({"rate": "20MiB"})),
     lasting("error", target=SERVERS, toxicity=TOXICITY, attributes=st.sampled_from([{}, {"status": 503}])),
-    lasting("latency", target=st.one_of(SERVERS, PROXY_TARGET), toxicity=TOXICITY, stream=STREAM, attributes=LATENCY),
-    lasting("loss", target=st.one_of(SERVERS, PROXY_TARGET), toxicity=TOXICITY, stream=STREAM),
-    lasting("partition", target=st.one_of(SERVERS, PROXY_TARGET)),
     lasting("partition", target=st.one_of(SERVERS, PROXY_TARGET), attributes=st.just({"from": "registry"})),
     lasting("registry_down"),
     lasting("registry_slow", attributes=st.sampled_from([{"latency": "80ms"}, {"latency": "3s"}])),
@@ -379,9 +402,54 @@ FAULT = st.one_of(
     lasting("monitor_silent", target=SERVERS),
     lasting("monitor_stuck", target=SERVERS),
     at_once("proxy_restart", attributes=st.sampled_from([{}, {"after": "200ms"}])),
+    lasting("crash_loop", target=SERVERS, attributes=st.sampled_from([{}, {"lives": "300ms", "restart": "120ms"}, {"restart": 0}])),
+    lasting("zombie", target=SERVERS),
+    at_once("spot_interruption", target=SERVERS, attributes=st.builds(lambda notice, handler: {"notice": notice, "handler": handler}, durations(0, 2000), st.sampled_from(["drain", "none"]))),
+    lasting("cpu_hog", target=st.one_of(SERVERS, PROXY_TARGET), attributes=st.sampled_from([{"share": "30%"}, {"share": "95%"}])),
+    lasting("memory_pressure", target=SERVERS, attributes=st.sampled_from([{"size": "20MiB"}, {"size": "45MiB"}, {"size": "70MiB"}])),
+    lasting("disk_full", target=st.one_of(SERVERS, st.just({"role": "registry"}))),
+    lasting("descriptor_limit", attributes=st.sampled_from([{"limit": 1}, {"limit": 6}, {"limit": 40}])),
+    lasting("clock_skew", target=SERVERS, attributes=OFFSET),
+    at_once("clock_jump", target=SERVERS, attributes=OFFSET),
+    lasting("registry_restart"),
+    lasting("stale_registry", attributes=st.builds(lambda lag, reader: {"lag": lag, "reader": reader}, durations(0, 2500), st.sampled_from(["both", "proxy", "autoscaler"]))),
+    lasting("stuck_launch", toxicity=TOXICITY),
+    lasting("stuck_termination", toxicity=TOXICITY),
+    lasting("stale_listing", attributes=st.sampled_from([{"lag": "400ms"}, {"lag": "2s"}])),
 )  # fmt: skip
 OF_DEPENDENCY = st.one_of(lasting("dependency_down"), lasting("dependency_slow", attributes=FACTOR))
-OF_AUTOSCALER = lasting("autoscaler_crash")
+OF_AUTOSCALER = st.one_of(
+    lasting("autoscaler_crash", attributes=st.sampled_from([{}, {"during": "launch"}])),
+    lasting(
+        "second_autoscaler",
+        attributes=st.sampled_from([{}, {"lease": "none"}, {"lease": "none", "offset": "100ms"}]),
+    ),
+    lasting("autoscaler_pause", attributes=st.sampled_from([{}, {"caught": "deciding"}])),
+    lasting("clock_skew", target=st.just({"role": "autoscaler"}), attributes=OFFSET),
+    at_once("clock_jump", target=st.just({"role": "autoscaler"}), attributes=OFFSET),
+)
+
+
+def waiting(fault: dict[str, Any], name: str, before: list[dict[str, Any]], choice: int) -> dict[str, Any]:
+    """*fault*, or one like it that waits for something: for one of those *before* it, if it can."""
+    made: dict[str, Any] = {"name": name, **fault}
+    if choice == 0:
+        return made
+    if choice == 1:
+        made["while"] = "booting"
+    elif choice == 2:
+        made["while"] = "draining"
+    else:
+        other = before[choice % len(before)] if before else {}
+        if not other:
+            return made
+        lasts = FAULTS[other["type"]].lasts
+        if choice % 2 and lasts:
+            made["while"] = f"fault {other['name']}"
+        elif not lasts or other.get("for") or "while" in other:
+            made["after"] = other["name"]
+            made.pop("at", None)
+    return made
 
 
 PROFILE = st.one_of(
@@ -435,7 +503,11 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     kinds = [FAULT, *([OF_DEPENDENCY] if dependency else []), *([OF_AUTOSCALER] if autoscaler else [])]
     if dependency and dependency["cache"]:
         kinds.append(at_once("cache_flush"))
-    faults = draw(st.lists(st.one_of(kinds), max_size=4))
+    waiters: list[dict[str, Any]] = []
+    for n, fault in enumerate(draw(st.lists(st.one_of(kinds), max_size=4))):
+        waiters.append(
+            waiting(fault, f"fault{n}", waiters, draw(st.sampled_from([0, 0, 0, 1, 2, 3, 4, 5, 6])))
+        )
     endpoints = [
         {"path": "/", "weight": 3, "cpu": draw(distributions()), "response_size": "600B",
          "calls": draw(st.sampled_from([[], ["db"], ["db", "db"]])) if dependency else []},
@@ -461,7 +533,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
         "endpoints": endpoints,
         "traffic": [{"name": f"source{n}", **source, "body": draw(BODY)} for n, source in enumerate(sources)],
         "autoscaler": autoscaler,
-        "faults": [{"name": f"fault{n}", **fault} for n, fault in enumerate(faults)],
+        "faults": waiters,
         "versions": DEPLOYED,
         "deploys": [
             {"name": f"deploy{n}", **deploy} for n, deploy in enumerate(draw(st.lists(DEPLOY, max_size=2)))
@@ -510,6 +582,18 @@ def busy_documents(draw: st.DrawFn) -> dict[str, Any]:
     steady = {"name": "steady", "stages": [{"for": "4s", "rate": rate}], "client": draw(CLIENT)}
     document.update(duration="4s", traffic=[without_none(steady), *document["traffic"][:1]])
     return document
+
+
+@st.composite
+def linked_documents(draw: st.DrawFn) -> dict[str, Any]:
+    """Few servers over bad links with something to carry: what :func:`busy_documents` says, where the proxy's limits may stay."""
+    document = draw(st.one_of(busy_documents(), documents()))
+    for endpoint in document["endpoints"]:
+        endpoint["response_size"] = draw(st.sampled_from(["0B", "600B", "40KB"]))
+    faults = draw(st.lists(LINK_FAULT, min_size=1, max_size=4))
+    document["faults"] = [{"name": f"link{n}", **fault} for n, fault in enumerate(faults)]
+    made: dict[str, Any] = without_none(document)
+    return made
 
 
 MIB = 1 << 20

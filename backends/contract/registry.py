@@ -78,16 +78,6 @@ def deploys_are_told(registry: Registry, raw: Any, advance: Advance) -> None:
     assert registry.updating() == ()
 
 
-def rollouts_are_kept(registry: Registry, raw: Any, advance: Advance) -> None:
-    """A role's deploy is text of ours; nothing before the first, and each role has its own."""
-    assert registry.load_rollout("app") == ""
-    registry.save_rollout("app", '{"state":"queued"}')
-    registry.save_rollout("app", '{"state":"promoted","why":"ü"}')
-    assert registry.load_rollout("app") == '{"state":"promoted","why":"ü"}'
-    assert registry.load_rollout("proxy") == ""
-    assert raw.get("windtunnel:rollout:app") == registry.load_rollout("app")
-
-
 def the_canaries_share_is_a_fraction(registry: Registry, raw: Any, advance: Advance) -> None:
     """It is kept as text; what is no fraction from 0 to 1 is neither written nor read."""
     assert registry.canary_share() is None
@@ -236,7 +226,6 @@ CHECKS: tuple[Check, ...] = (
     samples_come_back,
     the_proxys_sample_comes_back,
     deploys_are_told,
-    rollouts_are_kept,
     the_canaries_share_is_a_fraction,
     tallies_come_back,
     forgetting_deletes_everything,

@@ -71,5 +71,5 @@ def _bound(text: str) -> Bound:
         elif int(text) > 0:
             return Bound(int(text))
     except ValueError:
-        pass
+        pass  # No number: told below, as are those out of range.
     raise UsageError(f"--max-unavailable {text}: expected a number above 0, or a share such as 25%")

@@ -6,7 +6,7 @@ playbooks: ``app`` (serving and standby servers), ``canary``, ``proxy``, ``redis
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ...core.ports import Registry
@@ -81,11 +81,6 @@ def ec2_inventory(client: Any, fleet: str, public: bool = False, port: int = 80)
                 variables.update({"app_number": int(number)} if number.isdigit() else {})
             found[item["InstanceId"]] = (role, variables)
     return inventory_of(found)
-
-
-def hosts_in(inventory: Inventory, group: str) -> Sequence[str]:
-    """Names in a group."""
-    return tuple(inventory.get(group, {}).get("hosts", ()))
 
 
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:_-]*")

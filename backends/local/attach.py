@@ -20,7 +20,7 @@ from ...scenarios.plan import Plan
 from ..connection import redis_client
 from ..deploy.registry_url import registry_url
 from ..live.addresses import split
-from ..live.clock import LiveClock
+from ..live.clock import EPOCH, LiveClock
 from ..registry import RedisRegistry
 from .followed_deploys import FollowedDeploys, Look
 from .instances import STATES
@@ -92,7 +92,7 @@ class Attached:
             self._recording.close(end)
             await self._load.read_all()
         self._recording.end(end)
-        return end, self._instance_ns, self._load.lateness()
+        return end, self._instance_ns, self._load.lateness(EPOCH + self.start)
 
     def _registry(self) -> RedisRegistry | None:
         """That of the fleet, if one was named; the scenario's deploys are followed in it."""

@@ -384,6 +384,10 @@ class ClientConnection(asyncio.Protocol):
         if not self._lingering:
             self._end(True)
 
+    def under_way(self) -> Exchange | None:
+        """The request that is under way."""
+        return self._exchange
+
     def is_idle(self) -> bool:
         """Whether no request is under way."""
         return self._exchange is None

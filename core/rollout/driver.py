@@ -1,7 +1,7 @@
 """Drives the deploys of a fleet, turn by turn, in rehearsal and flight alike.
 
-A turn is what a build server does each second: it looks at the lists, the samples and the instances, lets every deploy under way have its turn, keeps their state in the
-registry, and has carried out what they ask for. While it cannot reach the registry it does nothing. What differs between the worlds is a :class:`World`.
+A turn is what a build server does each second: it looks at the lists, the samples and the instances, lets every deploy under way have its turn, names in the registry
+whom they have in hand, and has carried out what they ask for. It lives as long as its world; one that may die and be followed by another keeps its books in the registry (backends/deploy). While it cannot reach the registry it does nothing. What differs between the worlds is a :class:`World`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -126,8 +126,7 @@ class DeployDriver:
         self._homes: dict[int, str] = {}
         self._keys: dict[str, int] = {}
         self._healthy: dict[int, int] = {}
-        self._wanted: dict[str, str] = {}
-        self._saved: dict[str, str] = {}
+        self._settled = True
         self._there: dict[str, Present] = {}
         self._carriers: dict[type, Callable[[Any, DeploySpec], None]] = {
             Drain: lambda command, spec: world.drain(self._number(command.address)),
@@ -140,6 +139,11 @@ class DeployDriver:
             RestartRegistry: world.restart_registry,
         }
 
+    @property
+    def under_way(self) -> bool:
+        """Whether a deploy has begun and not ended."""
+        return bool(self._board.running())
+
     def turn(self, now: int) -> None:
         """A turn at *now* (ns). Raises RegistryError: what was under way is observed, and asked for again, at a later one."""
         self._world.reach()
@@ -149,8 +153,9 @@ class DeployDriver:
             for name in superseded:
                 self._world.emit("deploy_superseded", {"deploy": name, "by": spec.name})
         running = self._board.running()
-        if not running and not self._wanted:
+        if not running and self._settled:
             return
+        self._settled = False
         updating: set[str] = set()
         asked: list[tuple[DeploySpec, Command]] = []
         if running:
@@ -161,30 +166,20 @@ class DeployDriver:
                 updating.update(answer.updating)
                 self._note(rollout, answer)
                 asked += [(rollout.spec, command) for command in answer.commands]
-        self._keep()
         if tuple(sorted(updating)) != self._registry.updating():
             self._registry.set_updating(sorted(updating))
         for spec, command in asked:
             self._world.reach()
             self._carriers[type(command)](command, spec)
-        if not self._board.running():
-            self._wanted.clear()
-            self._saved.clear()
+        # Only now: a registry that was away has to hear it at a later turn.
+        self._settled = not self._board.running()
 
     def _note(self, rollout: Rollout, answer: Turn) -> None:
-        """What comes of a turn but for its commands: the state to be kept, its events, and what others launch from now on."""
-        self._wanted[rollout.spec.role] = rollout.save()
+        """What comes of a turn but for its commands: its events, and what others launch from now on."""
         for name, fields in answer.events:
             self._world.emit(name, fields)
         for home, version in answer.launches.items():
             self._world.release(home, self._indices[version])
-
-    def _keep(self) -> None:
-        """All that must be known is in the registry before anything is carried out."""
-        for role, text in self._wanted.items():
-            if self._saved.get(role) != text:
-                self._registry.save_rollout(role, text)
-                self._saved[role] = text
 
     # Looking.
 

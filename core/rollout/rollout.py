@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from . import exchanging, replacing, steps
-from .books import ABORT, DRAINING, INSTALLING, LOST, PROMOTE, REGISTERING, Books, Hand, read_books
+from .books import ABORT, DRAINING, INSTALLING, LOST, PROMOTE, REGISTERING, Books, Hand
 from .commands import CANARIES, SERVING, STANDBY, Observed, SetWeight, Turn
 from .moment import NOBODY, Moment
 from .spec import CANARY, CANARY_STEPS, PROXY, REDIS, DeploySpec
@@ -32,11 +32,6 @@ class Rollout:
         if inherited is not None and books.homes:
             _inherit(books, inherited)
         return cls(spec, books)
-
-    @classmethod
-    def load(cls, spec: DeploySpec, text: str) -> "Rollout":
-        """Go on where :meth:`save` was called. Raises ValueError for what it has not written."""
-        return cls(spec, read_books(text))
 
     def save(self) -> str:
         """All that a successor must know, as JSON."""

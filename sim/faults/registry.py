@@ -1,32 +1,39 @@
-"""Faults of the registry: registry_down, registry_slow, registry_flush."""
+"""Faults of the registry: registry_down, registry_slow, registry_flush, registry_restart, stale_registry."""
 
-from collections.abc import Callable
-from typing import Any
-
+from ...core.fault_family import Targets
 from ...core.model import FaultSpec
 from ..control import ControlPlane
-from .family import Targets
+from ..registry_store import Store
 
 
 class RegistryFaults:
     """Implements Family."""
 
-    def __init__(self, control: ControlPlane, flush: Callable[[], Any]) -> None:
+    def __init__(self, control: ControlPlane, store: Store) -> None:
         self._troubles = control.troubles
-        self._flush = flush
+        self._store = store
 
     def begin(self, fault: FaultSpec, targets: Targets) -> None:
         """See Family."""
-        if fault.type == "registry_flush":
-            self._flush()
-        elif fault.type == "registry_down":
-            self._troubles.registry_down += 1
-        else:
-            self._troubles.registry_latency += int(fault.number("latency"))
+        match fault.type:
+            case "registry_flush":
+                self._store.flush()
+            case "registry_restart":
+                self._troubles.registry_down += 1
+                self._store.flush()
+            case "registry_down":
+                self._troubles.registry_down += 1
+            case "stale_registry":
+                self._store.lag(fault)
+            case _:
+                self._troubles.registry_latency += int(fault.number("latency"))
 
     def end(self, fault: FaultSpec, targets: Targets) -> None:
         """See Family."""
-        if fault.type == "registry_down":
-            self._troubles.registry_down -= 1
-        else:
-            self._troubles.registry_latency -= int(fault.number("latency"))
+        match fault.type:
+            case "registry_down" | "registry_restart":
+                self._troubles.registry_down -= 1
+            case "stale_registry":
+                self._store.catch_up(fault)
+            case _:
+                self._troubles.registry_latency -= int(fault.number("latency"))

@@ -1,9 +1,9 @@
 """Faults of processes: kill, pause, slow, memory_leak, error."""
 
+from ...core.fault_family import Active, Slowness, Targets, worst_error
 from ...core.lifecycle import State
 from ...core.model import SECOND, FaultSpec
 from ..control import ControlPlane
-from .family import Active, Targets, slowness
 
 
 class ServerFaults:
@@ -13,6 +13,8 @@ class ServerFaults:
         self._control = control
         self._plane = control.plane
         self._active = Active()
+        self.slowness = Slowness(self._apply)
+        """Of servers and proxy, by all causes."""
         self._hanging: dict[tuple[str, int], int] = {}
 
     def begin(self, fault: FaultSpec, targets: Targets) -> None:
@@ -21,7 +23,7 @@ class ServerFaults:
             self._kill(fault, targets)
             return
         self._active.add(fault, targets)
-        self._apply(fault, targets)
+        self._apply_all(targets)
         if fault.type == "pause":
             for number in _numbers(targets):
                 self._plane.pause(number)
@@ -31,7 +33,7 @@ class ServerFaults:
     def end(self, fault: FaultSpec, targets: Targets) -> None:
         """See Family."""
         self._active.remove(fault)
-        self._apply(fault, targets)
+        self._apply_all(targets)
         if fault.type == "pause":
             for number in _numbers(targets):
                 # A process that has come in its place never hung.
@@ -57,17 +59,19 @@ class ServerFaults:
             instance.become(State.FAILED)
             self._control.emit("killed", {"server": number, "lost": lost})
 
-    def _apply(self, fault: FaultSpec, targets: Targets) -> None:
-        """Slowness multiplies; of several that make errors the worst counts."""
+    def _apply_all(self, targets: Targets) -> None:
         for target in targets:
-            factor = slowness(one for one in self._active.on(target) if one.type == "slow")
-            if target == "proxy":
-                self._plane.disturb_proxy(factor)
-                continue
-            errors = [one for one in self._active.on(target) if one.type == "error"]
-            worst = max(errors, key=lambda one: one.toxicity, default=None)
-            share, status = (worst.toxicity, int(worst.number("status"))) if worst else (0.0, 0)
-            self._plane.disturb_server(int(target), factor, share, status)
+            self._apply(target)
+
+    def _apply(self, target: int | str) -> None:
+        """Slowness multiplies; of several that make errors the worst counts."""
+        active = self._active.on(target)
+        factor = self.slowness.of(target, (one for one in active if one.type == "slow"))
+        if target == "proxy":
+            self._plane.disturb_proxy(factor)
+            return
+        share, status = worst_error(active)
+        self._plane.disturb_server(int(target), factor, share, status)
 
 
 def _numbers(targets: Targets) -> list[int]:

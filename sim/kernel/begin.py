@@ -30,8 +30,8 @@ SMALLEST_RING = 1024
 APP_LISTS = ("queue_head", "queue_tail", "run_head", "run_tail", "jobs_head", "parked_head")
 
 
-def first_world(plan: Plan, capacity: int) -> World:
-    """The world before anything has happened, with *capacity* slots of each kind."""
+def first_world(plan: Plan, capacity: int, window: int = WINDOW) -> World:
+    """The world before anything has happened, with *capacity* slots of each kind, and a *window* of so many rows."""
     fleet = plan.fleet
     state = np.zeros(1, layout.STATE)
     for name in ("front_ref", "loop_head", "queue_head", "queue_tail"):
@@ -67,8 +67,8 @@ def first_world(plan: Plan, capacity: int) -> World:
         block_endpoint=np.zeros(1, np.int64),
         block_cpu=np.zeros(1, np.int64),
         block_io=np.zeros(1, np.int64),
-        window_requests=np.zeros(WINDOW, REQUEST_ROW),
-        window_attempts=np.zeros(WINDOW, ATTEMPT_ROW),
+        window_requests=np.zeros(window, REQUEST_ROW),
+        window_attempts=np.zeros(window, ATTEMPT_ROW),
         late_requests=np.zeros(0, REQUEST_ROW),
         late_attempts=np.zeros(0, ATTEMPT_ROW),
         log=np.zeros(256, layout.LOG),
@@ -102,7 +102,7 @@ def with_room(w: World) -> World:
         return with_capacity(w, 2 * capacity)
     if state["timers_full"]:
         return with_rings(w)
-    if len(w.heap) - 2 * capacity - state["heap_size"] < 16:
+    if len(w.heap) - 2 * capacity - state["heap_size"] < 24:
         return w._replace(heap=_longer(w.heap, 2 * len(w.heap)))
     late = max(state["late_requests"], state["late_attempts"])
     if len(w.late_attempts) - capacity - late < 16:
@@ -140,6 +140,8 @@ def with_rings(w: World) -> World:
 
 def with_apps(w: World, numbers: int) -> World:
     """The same world with rows for instances up to *numbers*."""
+    if 0 < numbers < len(w.apps):
+        return w
     fresh = np.zeros(max(numbers + 1 - len(w.apps), 0), layout.APP)
     for name in ("slot", *APP_LISTS):
         fresh[name] = -1

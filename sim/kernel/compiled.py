@@ -32,8 +32,8 @@ Command = Callable[[Any, int, int, int, int], int]
 SOURCES = (Path(__file__).parents[2] / "core", Path(__file__).parent)
 CONTROL_PLANE = frozenset(
     {
-        "alerts.py", "autoscaler.py", "backtest.py", "custom.py", "limits.py", "records.py", "readings.py", "refusals.py",
-        "scaling.py", "scaling_decision.py", "scaling_world.py", "victims.py",
+        "alerts.py", "autoscaler.py", "backtest.py", "custom.py", "fault_family.py", "faults.py", "invariants.py", "limits.py", "records.py", "readings.py",
+        "refusals.py", "scaling.py", "scaling_decision.py", "scaling_world.py", "troubles.py", "victims.py",
     }
 )  # fmt: skip
 """Plain Python that changes often and that nothing compiled calls. (So are the policies, in a folder of their own.)"""
@@ -91,7 +91,8 @@ class Kernel:
 
     def __init__(self, world: World) -> None:
         self._entry = _compiled_entry()
-        self.world = world
+        self._world = world
+        self._addresses = _addresses(world)
 
     @property
     def world(self) -> World:
@@ -101,8 +102,9 @@ class Kernel:
     @world.setter
     def world(self, world: World) -> None:
         """Exchange it."""
-        self._world = world
-        self._addresses = _addresses(world)
+        if world is not self._world:
+            self._addresses = _addresses(world, self._world, self._addresses)
+            self._world = world
 
     def close(self) -> None:
         """Let go of the world; no command can follow."""
@@ -113,14 +115,15 @@ class Kernel:
         return int(self._entry(self._addresses, what, one, two, three))
 
 
-def _addresses(world: World) -> Any:
+def _addresses(world: World, before: World | None = None, known: Any = None) -> Any:
+    """The table of *world*; that of the world *before* it, *known*, is brought up to date."""
     import numba
 
     if numba.config.DISABLE_JIT:
         return world
     from .world_type import addresses_of
 
-    return addresses_of(world)
+    return addresses_of(world, before, known)
 
 
 @cache

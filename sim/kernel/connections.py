@@ -6,9 +6,10 @@ from ...core.model import POOL, SECOND
 from ...core.network import link_delay
 from ...core.order import Kind, major_key
 from ...core.outcomes import Outcome
-from ...core.toxics import disturbance
+from ...core.toxics import UPSTREAM, disturbance
 from .agenda import RING_SHIFT, schedule
 from .layout import World
+from .links import content, opened, travel
 from .routine import routine, subroutine
 from .slots import drop_attempt, drop_connection, pending_add, pool_add, take_connection
 
@@ -141,6 +142,8 @@ def connected(w: World, c: int) -> None:
     connection["established"] = 1
     if connection["client_closed"] == 1:
         return
+    if w.state[0]["toxics"] == 1:
+        opened(w, c)
     a = connection["outbox_head"]
     connection["outbox_head"] = -1
     while a >= 0:
@@ -161,9 +164,15 @@ def transmit(w: World, c: int, a: int) -> None:
 def send_request(w: World, c: int, a: int) -> None:
     """The request's bytes are on their way."""
     connection, attempt = w.connections[c], w.attempts[a]
-    arrival = w.state[0]["now"] + delay(w, a, REQUEST_LATENCY)
-    arrival = max(arrival, connection["inbound_until"])
-    connection["inbound_until"] = arrival
+    s = w.state[0]
+    arrival = s["now"] + delay(w, a, REQUEST_LATENCY)
+    if s["toxics"] == 1:
+        arrival = travel(w, c, a, UPSTREAM, REQUEST_LATENCY, content(w, a), arrival)
+        if arrival < 0:
+            return
+    else:
+        arrival = max(arrival, connection["inbound_until"])
+        connection["inbound_until"] = arrival
     connection["refs"] += 1
     attempt["refs"] += 1
     schedule(w, arrival, major_key(REQUEST, connection["id"]), attempt["minor"], a)

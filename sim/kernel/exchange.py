@@ -4,17 +4,21 @@ from ...core import table
 from ...core.outcomes import Outcome
 from ...core.retries import keeps_content, proxy_retries
 from .agenda import under_way
-from .forwarding import content, current, end_try, forward, leave, route_attempt
+from .clients import notice
+from .forwarding import current, end_try, forward, leave, route_attempt
 from .layout import World
-from .proxy import respond
+from .links import close_is_due, content, try_closes
+from .proxy import client_close, respond
 from .routine import routine, subroutine
-from .slots import drop_job
+from .slots import drop_connection, drop_job
 
 OK = int(Outcome.OK)
 NO_SERVER = int(Outcome.NO_SERVER)
 SHED = int(Outcome.SHED)
 UPSTREAM_TIMEOUT = int(Outcome.UPSTREAM_TIMEOUT)
 CONNECT_FAILED = int(Outcome.CONNECT_FAILED)
+UPSTREAM_RESET = int(Outcome.UPSTREAM_RESET)
+REFUSED = int(Outcome.REFUSED)
 SERVING = table.SERVING
 
 
@@ -51,6 +55,25 @@ def upstream_timed_out(w: World, a: int, minor: int) -> None:
         return
     end_try(w, a, True)
     settle(w, a, UPSTREAM_TIMEOUT, 504)
+
+
+@subroutine
+def try_closed(w: World, a: int, minor: int) -> None:
+    """The link may close the upstream connection now."""
+    if under_way(w, a, minor) and 0 <= try_closes(w, a) <= w.state[0]["now"]:
+        end_try(w, a, True)
+        settle(w, a, UPSTREAM_RESET, 502)
+
+
+@subroutine
+def link_closed(w: World, c: int, id: int) -> None:
+    """The link may close a client's connection now: both ends know."""
+    if not close_is_due(w, c, id):
+        return
+    w.connections[c]["refs"] += 1
+    client_close(w, c)
+    notice(w, c, REFUSED)
+    drop_connection(w, c)
 
 
 @subroutine

@@ -28,6 +28,7 @@ STATE = _row(
     # Proxy.
     "down descriptors connections requests unserved cpu_free loop_head loop_tail queue_head queue_tail queue_length "
     "active retrying sequence share_numerator share_denominator last_serving last_canary table_rows toxics "
+    "lingering lingering_connections process "
     # What the control plane must hear.
     "log_rows signal capacity"
 )
@@ -66,7 +67,9 @@ ATTEMPT = _row(
 CONNECTION = _row(
     "id stream index number minor source mode syn_sent refs outbox_head pending_head pending_tail slot busy inbox_head idle_since "
     "syn_tries established client_closed accepted unread stalled proxy_closed gone inbound_until outbound_until idle "
-    "outbox_tail inbox_tail queued next older newer"
+    "outbox_tail inbox_tail queued next older newer "
+    # Over bad links: these hold for the connection whose id is ``counted``, ``opened`` for one that was established then.
+    "opened counted full carried_up carried_down limited_up limited_down"
 )
 JOB = _row(
     "attempt tries stream index number minor endpoint cpu io call server start outcome status entry refs next older newer error frozen parked left body"

@@ -15,7 +15,7 @@ from ...scenarios.plan import BLOCK, Block, Plan
 from ..plane import Emit, ProxySample, ServerSample
 from . import command as do
 from . import layout
-from .begin import disturb_app, first_world, health_key, start_app, with_apps, with_room
+from .begin import WINDOW, disturb_app, first_world, health_key, start_app, with_apps, with_room
 from .compiled import Kernel
 from .window import hand_over, nearly_full
 
@@ -36,7 +36,7 @@ class KernelPlane:
     """Implements sim.plane.Plane."""
 
     def __init__(
-        self, plan: Plan, sink: Sink, emit: Emit, set_now: Callable[[int], None], block: int = BLOCK,
+        self, plan: Plan, sink: Sink, emit: Emit, set_now: Callable[[int], None], block: int = BLOCK, window: int = WINDOW,
     ) -> None:  # fmt: skip
         self.fleet = plan.fleet
         self.sink = sink
@@ -44,9 +44,11 @@ class KernelPlane:
         self.set_now = set_now
         self.lost: Callable[[int], None] = lambda number: None
         self.proxy_down: Callable[[], None] = lambda: None
-        self._kernel = Kernel(first_world(plan, CAPACITY))
+        self._kernel = Kernel(first_world(plan, CAPACITY, window))
         self._state = self._kernel.world.state[0]
         self._blocks: Iterator[Block] = plan.blocks(block)
+        self._settled: tuple[Mapping[int, int], object, int] = ({}, None, 0)
+        self._pressed: dict[int, int] = {}
 
     # What the control plane does to it.
 
@@ -86,6 +88,8 @@ class KernelPlane:
         """See sim.plane.Plane."""
         self._kernel.world = with_apps(self._kernel.world, number)
         start_app(self._kernel.world, number, self.fleet, version)
+        # What else holds memory is among what was lost, but nothing gives it back (free).
+        self._kernel.world.apps[number]["leaked"] = self._pressed.get(number, 0)
 
     def stop(self, number: int) -> int:
         """See sim.plane.Plane."""
@@ -100,9 +104,17 @@ class KernelPlane:
             return
         world, state = self._kernel.world, self._state
         state["share_numerator"], state["share_denominator"] = share
+        if self._settled[1] is world.servers and self._settled == (
+            listed,
+            world.servers,
+            state["table_rows"],
+        ):
+            return
         before = world.servers[: state["table_rows"]]
         servers = table.update(before, listed, self.fleet.app.weight, int(state["now"]))
         if servers is before:
+            # Nothing but this and the proxy's end changes who is in the table.
+            self._settled = (listed, world.servers, int(state["table_rows"]))
             return
         count = len(servers)
         world = with_apps(world, int(servers["id"].max(initial=0)))
@@ -155,18 +167,30 @@ class KernelPlane:
             self._state["signal"] = layout.REACHED
             self._tell()
 
+    def press(self, number: int, size: int) -> None:
+        """See sim.plane.Plane."""
+        before, self._pressed[number] = self._pressed.get(number, 0), size
+        self.leak(number, size - before)
+
     def free(self, number: int, share: float) -> int:
         """See sim.plane.Plane."""
         app = self._kernel.world.apps[number]
-        freed = given_back(int(app["leak"] * app["served"] + app["leaked"]), share)
+        lost = int(app["leak"] * app["served"] + app["leaked"]) - self._pressed.get(number, 0)
+        freed = given_back(lost, share)
         app["leaked"] -= freed
         return freed
 
     def disturb_link(self, number: int, toxic: Sequence[Mapping[str, float]]) -> None:
         """See sim.plane.Plane."""
+        self._make_room()
         toxics = with_link(self._kernel.world.toxics, number, toxic)
         self._kernel.world = self._kernel.world._replace(toxics=toxics)
         self._state["toxics"] = int(toxics["active"].any())
+        self._kernel(do.DISTURBED, number)
+
+    def limit_descriptors(self, limit: int) -> None:
+        """See sim.plane.Plane."""
+        self._kernel.world.config[0]["max_connections"] = limit
 
     def disturb_proxy(self, factor: float) -> None:
         """See sim.plane.Plane."""

@@ -168,7 +168,13 @@ def world_at(typing_context: Any, addresses: Any) -> Any:
     return _WORLD(addresses), generate
 
 
-def addresses_of(w: World) -> npt.NDArray[np.int64]:
-    """The table of *w*: address and length of each array. The arrays must outlive it."""
-    words = [word for rows in w for word in (rows.ctypes.data, len(rows))]
-    return np.array(words, dtype=np.int64)
+def addresses_of(
+    w: World, before: World | None = None, known: npt.NDArray[np.int64] | None = None
+) -> npt.NDArray[np.int64]:
+    """The table of *w*: address and length of each array. The arrays must outlive it. *known*, the table of the world *before*, is brought up to date."""
+    if before is None or known is None:
+        return np.array([word for rows in w for word in (rows.ctypes.data, len(rows))], dtype=np.int64)
+    for place, (rows, old) in enumerate(zip(w, before, strict=True)):
+        if rows is not old:
+            known[2 * place], known[2 * place + 1] = rows.ctypes.data, len(rows)
+    return known

@@ -77,13 +77,17 @@ def test_the_cap_counts_what_drains_stands_by_and_boots() -> None:
 
 
 def test_waits_double_up_to_a_minute_and_jitter_takes_up_to_a_half() -> None:
-    draws = stream(7)
+    draws = stream(7, "launch")
     for refusals in range(1, 40):
         full = min(SECOND << (refusals - 1), LONGEST)
         waits = [wait(SECOND, refusals, number, draws) for number in range(50)]
         assert all(full / 2 <= one <= full for one in waits)
         assert len(set(waits)) > 40, "they differ"
-    assert wait(SECOND, 3, 9, draws) == wait(SECOND, 3, 9, stream(7)) != wait(SECOND, 3, 9, stream(8))
+    assert (
+        wait(SECOND, 3, 9, draws)
+        == wait(SECOND, 3, 9, stream(7, "launch"))
+        != wait(SECOND, 3, 9, stream(8, "launch"))
+    )
     assert wait(90 * SECOND, 9, 1, draws) > 44 * SECOND, "an interval is never too long"
     assert wait(SECOND, 10**9, 1, draws) <= LONGEST
 
@@ -91,13 +95,12 @@ def test_waits_double_up_to_a_minute_and_jitter_takes_up_to_a_half() -> None:
 def test_refusals_delay_launches_and_nothing_else() -> None:
     books = Autoscaler(AutoscalerSpec(TRACK, cooldown=10 * SECOND))
     books.adopt(0, (instance(1), instance(2)))
-    both, draws = Servers(("s1", "s2")), stream(1)
+    both, waits = Servers(("s1", "s2")), Backoff(SECOND, stream(1, "launch"))
     for number in range(3, 7):
         books.last_action = -1
         books.launch_after = -1
         assert Launch() in books.tick(SECOND, both, said(SECOND, 200, 1, 2)).actions
-        books.launch_failed(SECOND, number, draws)
-    assert books.refusals == 4
+        books.launch_failed(waits.refused(SECOND, number))
     assert books.launch_after > 5 * SECOND
     assert books.last_action == -1, "nothing was done"
     held = books.tick(2 * SECOND, both, said(2 * SECOND, 200, 1, 2))
@@ -111,9 +114,9 @@ def test_refusals_delay_launches_and_nothing_else() -> None:
     books.last_action = -1
     assert Launch() in books.tick(again, both, said(again, 200, 1, 2)).actions
     books.launched(again, instance(7))
-    assert (books.refusals, books.launch_after, books.last_action) == (0, -1, again)
-    books.launch_failed(again, 8, draws)
-    assert (books.refusals, books.last_action) == (1, again), "one of two came: the cooldown runs"
+    assert (books.launch_after, books.last_action) == (-1, again)
+    books.launch_failed(waits.refused(again, 8))
+    assert books.last_action == again, "one of two came: the cooldown runs"
 
 
 @pytest.mark.parametrize(
@@ -164,6 +167,17 @@ def test_an_orphan_is_ended_unless_it_registers_soon() -> None:
     now = found + ORPHAN_GRACE
     ended = books.tick(now, servers, said(now, 5, 1, 2, 8))
     assert ended.actions == (Terminate(9, "i-9", "s9", "orphan"),)
+
+
+@pytest.mark.parametrize(("zero", "actions"), [(False, ()), (True, (Drain(2, "s2"),))])
+def test_who_reads_a_missing_sample_as_zero_takes_its_server_for_idle(
+    zero: bool, actions: tuple[Any, ...]
+) -> None:
+    books = Autoscaler(AutoscalerSpec(Threshold(requests_low=50), minimum=1, missing_is_zero=zero))
+    books.adopt(0, (instance(1), instance(2)))
+    servers = Servers(("s1", "s2"))
+    silent = {**said(20 * SECOND, 10, 1), **said(10 * SECOND, 400, 2)}
+    assert books.tick(20 * SECOND, servers, silent).actions == actions
 
 
 def test_refused_terminations_wait_and_what_is_to_end_counts_no_more() -> None:

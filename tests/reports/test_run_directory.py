@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 from windtunnel import Run, RunError, Scenario, replay, verify
 from windtunnel.core.columns import ATTEMPT_ROW, ATTEMPTS, METRICS, REQUEST_ROW, REQUESTS
-from windtunnel.reports.figure import draw_figure
+from windtunnel.reports.evidence import Evidence
+from windtunnel.reports.figure import OVERVIEW, save_picture
 from windtunnel.reports.sink import DirectorySink, MemorySink
 from windtunnel.reports.tables import names_of
 from windtunnel.scenarios.build import compile_plan
@@ -227,13 +228,15 @@ def test_figures_of_any_run(tmp_path: Path, suffix: str, document: str) -> None:
     scenario = Scenario.load("total-outage", ["duration=3s", document])
     run = replay(scenario, **TWINS)
     path = tmp_path / f"figure.{suffix}"
-    draw_figure(run, compile_plan(scenario).fleet, path)
+    save_picture(Evidence.of(run, compile_plan(scenario).fleet), OVERVIEW, path)
     assert path.stat().st_size > 5000
 
 
 def test_figure_without_any_request(tmp_path: Path) -> None:
     scenario = Scenario.parse("{scenario: none, duration: 2s}")
-    draw_figure(replay(scenario, **TWINS), compile_plan(scenario).fleet, tmp_path / "empty.png")
+    save_picture(
+        Evidence.of(replay(scenario, **TWINS), compile_plan(scenario).fleet), OVERVIEW, tmp_path / "empty.png"
+    )
     assert (tmp_path / "empty.png").exists()
 
 

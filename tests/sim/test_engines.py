@@ -15,7 +15,14 @@ from windtunnel.core.model import VersionSpec
 from windtunnel.scenarios.build import compile_plan
 from windtunnel.sim.kernel.plane import KernelPlane
 from windtunnel.tests.sim.deploying import Step, carried_out, deploying
-from windtunnel.tests.strategies import STEPS, VERSIONS, busy_documents, documents, large_documents
+from windtunnel.tests.strategies import (
+    STEPS,
+    VERSIONS,
+    busy_documents,
+    documents,
+    large_documents,
+    linked_documents,
+)
 from windtunnel.tests.support import DAY, SHORT, TWINS, needs_traffic, scenario
 
 RANDOM = settings(
@@ -74,6 +81,19 @@ def test_engines_agree_on_deploys_at_length(
     document: dict[str, Any], seed: int, versions: tuple[VersionSpec, ...], steps: list[Step]
 ) -> None:
     assert_same_deploys(document, seed, versions, steps)
+
+
+@given(linked_documents(), st.integers(0, 1000))
+@settings(RANDOM, max_examples=30)
+def test_engines_agree_on_bad_links(document: dict[str, Any], seed: int) -> None:
+    assert_same(scenario(document, seed))
+
+
+@pytest.mark.long
+@given(linked_documents(), st.integers(0, 2**62))
+@settings(RANDOM, max_examples=250)
+def test_engines_agree_on_bad_links_at_length(document: dict[str, Any], seed: int) -> None:
+    assert_same(scenario(document, seed))
 
 
 @pytest.mark.long

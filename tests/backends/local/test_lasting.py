@@ -17,8 +17,11 @@ HOUR = 3_600_000_000_000
 SERVES = """echo '{"t": 5, "status": "up"}'; exec sleep 60"""
 
 
-def flown(work: Callable[[Lasting, list[str]], Awaitable[None]]) -> None:
+def flown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, work: Callable[[Lasting, list[str]], Awaitable[None]]
+) -> None:
     """*work* with a role that is up and kept; what it is told of ends and returns."""
+    pretend(monkeypatch, tmp_path, SERVES)
 
     async def run() -> None:
         told: list[str] = []
@@ -43,8 +46,6 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def test_one_that_is_away_can_be_called_back_sooner(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    pretend(monkeypatch, tmp_path, SERVES)
-
     async def work(role: Lasting, told: list[str]) -> None:
         assert role.is_up
         role.strike(-1)
@@ -60,14 +61,12 @@ def test_one_that_is_away_can_be_called_back_sooner(monkeypatch: pytest.MonkeyPa
         role.replace(1)
         await until(lambda: told == ["ended", "back"] * 2)
 
-    flown(work)
+    flown(monkeypatch, tmp_path, work)
 
 
 def test_another_process_takes_over_and_nobody_calls_that_an_end(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    pretend(monkeypatch, tmp_path, SERVES)
-
     async def work(role: Lasting, told: list[str]) -> None:
         old = role.process
         await role.succeed()
@@ -80,14 +79,12 @@ def test_another_process_takes_over_and_nobody_calls_that_an_end(
         role.strike(1)
         await until(lambda: told == ["ended", "back"])
 
-    flown(work)
+    flown(monkeypatch, tmp_path, work)
 
 
 def test_one_that_does_not_come_up_takes_nothing_over(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    pretend(monkeypatch, tmp_path, SERVES)
-
     async def work(role: Lasting, told: list[str]) -> None:
         old = role.process
         Path(sys.executable).write_text("#!/bin/sh\nexit 3\n")
@@ -97,4 +94,4 @@ def test_one_that_does_not_come_up_takes_nothing_over(
         assert role.is_up
         assert told == []
 
-    flown(work)
+    flown(monkeypatch, tmp_path, work)

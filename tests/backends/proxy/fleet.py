@@ -120,7 +120,7 @@ class App:
                 await self.handler(request, reader, writer)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
-            pass
+            pass  # The proxy is done with this connection.
         finally:
             self._writers.discard(writer)
             writer.close()

@@ -3,6 +3,9 @@
 import asyncio
 import signal
 import socket
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from windtunnel.backends.connection import registry_at
@@ -69,35 +72,56 @@ async def serves(proxy: Role, path: str) -> None:
         client.close()
 
 
+@dataclass(frozen=True)
+class Running:
+    """A proxy that serves one app server, and could hand over."""
+
+    first: Role
+    url: str
+    path: str
+    host: str
+    port: int
+
+    def next(self, url: str = "") -> AbstractContextManager[Role]:
+        """One that is to take over."""
+        return role(url or self.url, host=self.host, port=self.port, handover=self.path)
+
+
+@asynccontextmanager
+async def running(tmp_path: Path) -> AsyncIterator[Running]:
+    app = App()
+    await app.start()
+    path = str(tmp_path / "proxy.sock")
+    with redis_server() as url:
+        registry_at(url, "test:").register(app.address, "serving")
+        with role(url, handover=path) as first:
+            host, port = await first.address()
+            await serves(first, path)
+            yield Running(first, url, path, host, port)
+    await app.kill()
+
+
 def test_no_request_is_lost_while_one_proxy_hands_over_to_the_next(tmp_path: Path) -> None:
     async def story() -> None:
-        app = App()
-        await app.start()
-        path = str(tmp_path / "proxy.sock")
-        with redis_server() as url:
-            registry_at(url, "test:").register(app.address, "serving")
-            with role(url, handover=path) as first:
-                host, port = await first.address()
-                await serves(first, path)
-                load = Steady(host, port)
-                await until(lambda: load.good > 20)
-                with role(url, host=host, port=port, handover=path) as second:
-                    assert await second.address() == (host, port)
-                    assert await asyncio.to_thread(first.process.wait, 40) == 0
+        async with running(tmp_path) as now:
+            load = Steady(now.host, now.port)
+            await until(lambda: load.good > 20)
+            with now.next() as second:
+                assert await second.address() == (now.host, now.port)
+                assert await asyncio.to_thread(now.first.process.wait, 40) == 0
+                before = load.good
+                await until(lambda: load.good > before + 20)
+                # And again, from the one that has inherited to a third.
+                with now.next() as third:
+                    assert await third.address() == (now.host, now.port)
+                    assert await asyncio.to_thread(second.process.wait, 40) == 0
                     before = load.good
                     await until(lambda: load.good > before + 20)
-                    # And again, from the one that has inherited to a third.
-                    with role(url, host=host, port=port, handover=path) as third:
-                        assert await third.address() == (host, port)
-                        assert await asyncio.to_thread(second.process.wait, 40) == 0
-                        before = load.good
-                        await until(lambda: load.good > before + 20)
-                        await load.end()
-                        assert load.bad == []
-                        third.process.send_signal(signal.SIGTERM)
-                        assert await asyncio.to_thread(third.process.wait, 40) == 0
-        assert not Path(path).exists()
-        await app.kill()
+                    await load.end()
+                    assert load.bad == []
+                    third.process.send_signal(signal.SIGTERM)
+                    assert await asyncio.to_thread(third.process.wait, 40) == 0
+        assert not Path(now.path).exists()
 
     play(story())
 
@@ -106,44 +130,28 @@ def test_what_waits_in_the_accept_queue_is_not_forgotten(tmp_path: Path) -> None
     """A proxy that is stopped accepts nothing; its queue is taken over with its socket."""
 
     async def story() -> None:
-        app = App()
-        await app.start()
-        path = str(tmp_path / "proxy.sock")
-        with redis_server() as url:
-            registry_at(url, "test:").register(app.address, "serving")
-            with role(url, handover=path) as first:
-                host, port = await first.address()
-                await serves(first, path)
-                asked = [Client(*await asyncio.open_connection(host, port)) for _ in range(5)]
-                with role(url, host=host, port=port, handover=path) as second:
-                    await second.address()
-                    for client in asked:
-                        assert (await client.ask(GET)).status == 200
-                        client.close()
-        await app.kill()
+        async with running(tmp_path) as now:
+            asked = [Client(*await asyncio.open_connection(now.host, now.port)) for _ in range(5)]
+            with now.next() as second:
+                await second.address()
+                for client in asked:
+                    assert (await client.ask(GET)).status == 200
+                    client.close()
 
     play(story())
 
 
 def test_one_that_cannot_read_the_registry_leaves_the_old_one_alone(tmp_path: Path) -> None:
     async def story() -> None:
-        app = App()
-        await app.start()
-        path = str(tmp_path / "proxy.sock")
-        with redis_server() as url:
-            registry_at(url, "test:").register(app.address, "serving")
-            with role(url, handover=path) as first:
-                host, port = await first.address()
-                await serves(first, path)
-                with socket.socket() as nobody:
-                    nobody.bind(("127.0.0.1", 0))
-                    away = f"redis://127.0.0.1:{nobody.getsockname()[1]}/0"
-                    with role(away, host=host, port=port, handover=path) as second:
-                        assert await asyncio.to_thread(second.process.wait, 60) == 2
-                client = await first.client()
-                assert (await client.ask(GET)).status == 200
-                client.close()
-                assert first.process.poll() is None
-        await app.kill()
+        async with running(tmp_path) as now:
+            with socket.socket() as nobody:
+                nobody.bind(("127.0.0.1", 0))
+                away = f"redis://127.0.0.1:{nobody.getsockname()[1]}/0"
+                with now.next(away) as second:
+                    assert await asyncio.to_thread(second.process.wait, 60) == 2
+            client = await now.first.client()
+            assert (await client.ask(GET)).status == 200
+            client.close()
+            assert now.first.process.poll() is None
 
     play(story())

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from windtunnel.core.rollout.books import read_books
 from windtunnel.core.rollout.commands import (
     BOOTING,
     FAILED,
@@ -165,7 +166,7 @@ class Driver:
         commands = list(answer.commands)
         after, unsaved = self.dies.get(turn, (len(commands), False))
         if unsaved:
-            self.rollout = Rollout.load(self.spec, before)
+            self.rollout = Rollout(self.spec, read_books(before))
             return
         self.events.extend(answer.events)
         text = self.rollout.save()
@@ -173,7 +174,7 @@ class Driver:
             self.fleet.carry_out(command)
             self.watch()
         # Whoever goes on knows what was saved, and nothing else.
-        self.rollout = Rollout.load(self.spec, text)
+        self.rollout = Rollout(self.spec, read_books(text))
 
     def watch(self) -> None:
         self.least = min(self.least, self.fleet.available())

@@ -1,4 +1,4 @@
-"""The driver of deploys over a registry that fails at any call: nothing is carried out that is not kept, no event is lost or told twice."""
+"""The driver of deploys over a registry that fails at any call: whom it takes in hand is named first, no event is lost or told twice."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -8,7 +8,6 @@ from windtunnel.backends.registry import RedisRegistry
 from windtunnel.core.lifecycle import READY, State
 from windtunnel.core.model import AppSpec, FleetSpec, ProxySpec, VersionSpec
 from windtunnel.core.ports import RegistryError
-from windtunnel.core.rollout.books import read_books
 from windtunnel.core.rollout.commands import Command, Component
 from windtunnel.core.rollout.driver import DeployDriver, Present
 from windtunnel.core.rollout.spec import SECOND, Bound, DeploySpec
@@ -81,8 +80,6 @@ class World:
             self.servers[number][0] = State.DRAINING
 
     def install(self, number: int, version: int, length: int, boot: int) -> None:
-        text = self._own.load_rollout("app")
-        assert str(number) in str(read_books(text).hands), "it is not in the books"
         assert f"http://10.0.0.{number}" in self._own.updating()
         self.servers[number] = [State.UPDATING, version, self.now]
 
@@ -91,16 +88,16 @@ class World:
         self.servers[number][0] = ROLES[role]
 
     def launch(self, role: str, version: int) -> int:
-        raise NotImplementedError
+        raise AssertionError(f"{role} of version {version} is launched: a rolling deploy exchanges in place")
 
     def terminate(self, number: int) -> None:
-        raise NotImplementedError
+        raise AssertionError(f"{number} is terminated: a rolling deploy exchanges in place")
 
     def restart_proxy(self, command: Any, spec: DeploySpec) -> None:
-        raise NotImplementedError
+        raise AssertionError(f"{command}: a deploy of app servers leaves the proxy alone")
 
     def restart_registry(self, command: Any, spec: DeploySpec) -> None:
-        raise NotImplementedError
+        raise AssertionError(f"{command}: a deploy of app servers leaves the registry alone")
 
 
 def drive(at: int, late: bool = False) -> tuple[World, RedisRegistry, int]:
@@ -130,7 +127,6 @@ def test_it_begins_at_its_time_of_the_scenario_and_leaves_nothing() -> None:
     assert min(up for _, _, up in world.servers.values()) == 101 * SECOND
     assert world.released == {"serving": 1, "standby": 1}
     assert registry.updating() == ()
-    assert read_books(registry.load_rollout("app")).state == "promoted"
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -142,4 +138,3 @@ def test_whatever_call_of_the_registry_fails_the_end_is_the_same(late: bool) -> 
         assert world.events == ["deploy_started", "deploy_promoted"], at
         assert len(registry.servers().serving) == 2, at
         assert registry.updating() == (), at
-        assert read_books(registry.load_rollout("app")).state == "promoted", at
