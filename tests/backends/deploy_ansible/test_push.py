@@ -71,8 +71,8 @@ def test_a_push_of_a_good_canary_reaches_all_and_a_bad_one_is_taken_back(fleet: 
 
 def test_a_canary_that_had_gone_on_to_the_app_servers_is_taken_back_from_them_too(fleet: Fleet) -> None:
     hosts = fleet.hosts
-    fleet.passes("master")
-    fleet.passes("proxy")
+    apply(hosts, "master", "v1", hosts.source("v1"))
+    apply(hosts, "proxy", "v1", hosts.source("v1"))
     # Without requests to compare no analysis has a verdict.
     with fleet.load(rate=80):
         good = fleet.passes("canary")
