@@ -76,8 +76,8 @@ def systemd_host(folder: Path, shared: Path) -> Iterator[SystemdHost]:
             for first in psutil.Process(process.pid).children():
                 # The first process of a namespace takes all others with it.
                 first.kill()
-        process.kill()
-        process.communicate()
+        # It ends when all of them have.
+        process.communicate(timeout=BOOT_SECONDS)
         _remove_groups(group)
 
 
