@@ -210,6 +210,16 @@ def fit(
     print(draft(access_log, metrics_csv), end="")
 
 
+TraceOption = Annotated[
+    bool,
+    typer.Option(
+        "--trace",
+        help="write trace.otlp.jsonl and trace.perfetto.json: every failed request, the slowest, some of the rest",
+    ),
+]
+RegistryOption = Annotated[str | None, typer.Option(help="fakeredis or memory, instead of the scenario's")]
+
+
 @app.command(epilog="Example: windtunnel replay chaos-monkey --seed 7 --out runs/monkey")
 def replay(
     scenario: ScenarioArgument,
@@ -220,19 +230,11 @@ def replay(
     ] = None,
     engine: EngineOption = "kernel",
     backend: BackendOption = "sim",
-    registry: Annotated[
-        str | None, typer.Option(help="fakeredis or memory, instead of the scenario's")
-    ] = None,
+    registry: RegistryOption = None,
     cloud: Annotated[str | None, typer.Option(help="moto or memory, instead of the scenario's")] = None,
     json_: Annotated[bool, typer.Option("--json", help="print the summary alone, as JSON")] = False,
     figure: Annotated[bool, typer.Option(help="draw figures/run.png and report.html")] = True,
-    trace: Annotated[
-        bool,
-        typer.Option(
-            "--trace",
-            help="write trace.otlp.jsonl and trace.perfetto.json: every failed request, the slowest, some of the rest",
-        ),
-    ] = False,
+    trace: TraceOption = False,
     junit: JunitOption = None,
     seeds: SeedsOption = 1,
     jobs: JobsOption = 1,

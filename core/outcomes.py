@@ -33,7 +33,7 @@ class Outcome(IntEnum):
     CLIENT_TIMEOUT = 10
     """The client gave up."""
     BAD_REQUEST = 11
-    """400: the proxy did not accept the request."""
+    """400, or another status that says so (core.http): the proxy did not accept the request."""
     EVICTED = 12
     """The proxy closed the connection to make room, or had closed it before the request arrived."""
     UNREAD = 13

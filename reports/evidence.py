@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.columns import METRICS
 from ..core.lifecycle import State
-from ..core.model import FLOOD, SECOND, FleetSpec, SloSpec
+from ..core.model import SECOND, FleetSpec, SloSpec
 from ..core.outcomes import NAMES
 from .drawing import MOST_POINTS
 from .lifelines import Lifeline, lifelines, paid_ns
@@ -82,8 +82,8 @@ class Evidence:
 
     @cached_property
     def readers(self) -> Any:
-        """Which requests are of clients that read their answers."""
-        chosen = [n for n, source in enumerate(self.fleet.sources) if source.client.mode != FLOOD]
+        """Which requests are what users send: whose clients read their answers, and no exact bytes."""
+        chosen = [n for n, source in enumerate(self.fleet.sources) if source.ordinary]
         return np.isin(self.requests["source"], chosen)
 
     @cached_property

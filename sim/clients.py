@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..core import draws
 from ..core.admission import SYN_GIVE_UP_S, syn_delay
 from ..core.demand import SHORTEST_TURN, choose_endpoint, cpu_demand, io_demand
-from ..core.model import FLOOD, PER_REQUEST, POOL, SECOND, Link, SourceSpec
+from ..core.model import FLOOD, NONE, PER_REQUEST, POOL, SECOND, WIRE, Link, SourceSpec
 from ..core.network import link_delay
 from ..core.order import Kind, lane, request_number
 from ..core.outcomes import Outcome, retryable
@@ -36,7 +36,7 @@ class Pool:
         self.open = 0
         self.waiting: deque[Attempt] = deque()
         self.slots: list[Connection | None] = (
-            [None] * spec.client.connections if spec.client.mode == FLOOD else []
+            [None] * spec.client.connections if spec.client.mode in (FLOOD, WIRE) else []
         )
 
 
@@ -129,7 +129,7 @@ class Clients:
         pool = self.pools[request.source]
         if client.mode == PER_REQUEST:
             self._connect(attempt)
-        elif client.mode == FLOOD:
+        elif client.mode in (FLOOD, WIRE):
             self._flood(pool, attempt)
         elif pool.idle:
             self._transmit(pool.idle.pop(), attempt)
@@ -139,9 +139,10 @@ class Clients:
             pool.waiting.append(attempt)
 
     def _flood(self, pool: Pool, attempt: Attempt) -> None:
-        """A flood's requests go over its connections in turn, behind one another, whether or not there was an answer."""
-        slot = attempt.request.index % len(pool.slots)
-        connection = pool.slots[slot]
+        """A flood's requests go over its connections in turn, behind one another, whether or not there was an answer; all messages of a wire over one of their own."""
+        index, wire = attempt.request.index, len(attempt.request.spec.wire)
+        slot = index % len(pool.slots)
+        connection = None if wire and index % wire == 0 else pool.slots[slot]
         if connection is None or connection.client_closed:
             connection = self._connect(attempt)
             connection.slot = slot
@@ -202,7 +203,8 @@ class Clients:
         assert connection is not None
         del connection.pending[attempt]
         mode = connection.client.mode
-        if mode == PER_REQUEST:
+        message = attempt.message
+        if mode == PER_REQUEST or (message is not None and message.closes):
             connection.client_closed = True
             self.links.closed(connection)
         elif mode == POOL and not connection.client_closed:
@@ -273,7 +275,12 @@ class Clients:
     def _transmit(self, connection: Connection, attempt: Attempt) -> None:
         attempt.connection = connection
         connection.pending[attempt] = None
-        arrival = self.timeline.now() + self.delay(attempt, draws.REQUEST_LATENCY)
+        message, sent = attempt.message, self.timeline.now()
+        if message is not None:
+            if message.upload == NONE:
+                return
+            sent = max(sent, attempt.start + message.upload)
+        arrival = sent + self.delay(attempt, draws.REQUEST_LATENCY)
         arrival = self.links.travel(
             connection, attempt, UPSTREAM, draws.REQUEST_LATENCY, attempt.request.body, arrival
         )

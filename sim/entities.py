@@ -4,7 +4,7 @@ from collections import deque
 from typing import NamedTuple
 
 from ..core.demand import body_size
-from ..core.model import ClientSpec, EndpointSpec, SourceSpec
+from ..core.model import ClientSpec, EndpointSpec, SourceSpec, WireMessage
 from ..core.order import lane, request_number
 from ..core.outcomes import Outcome
 
@@ -42,14 +42,15 @@ class Request:
 
 
 class Attempt:
-    """One attempt of a request, with the times it reached each station (-1: not)."""
+    """One attempt of a request, with the times it reached each station (-1: not); *message*: what it is on the wire, if its source says exact bytes."""
 
-    __slots__ = ("answered", "arrived", "connection", "cpu_done", "end", "lane", "number", "outcome", "proxy",
-                 "request", "retrying", "routed", "sent_upstream", "served", "server", "start", "started",
+    __slots__ = ("answered", "arrived", "connection", "cpu_done", "end", "lane", "message", "number", "outcome",
+                 "proxy", "request", "retrying", "routed", "sent_upstream", "served", "server", "start", "started",
                  "status", "tries", "upstream", "written")  # fmt: skip
 
     def __init__(self, request: Request, number: int, start: int) -> None:
         self.request = request
+        self.message: WireMessage | None = request.spec.message(request.index)
         self.number = number
         self.lane = lane(number)
         self.start = start

@@ -76,6 +76,10 @@ class Forwarding:
         """The proxy has read the request: it is sent to a server."""
         if connection.proxy_closed or connection.busy is not attempt:
             return
+        message = attempt.message
+        if message is not None and message.status:
+            self._respond(attempt, message.outcome, message.status)
+            return
         attempt.routed = self.timeline.now()
         self.sequence += 1
         role = routing.wanted_role(self.sequence, *self.share)

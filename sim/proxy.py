@@ -238,6 +238,8 @@ class Proxy:
     def _keepalive(self, connection: Connection, since: int) -> None:
         if connection.proxy_closed or connection.busy is not None or connection.idle_since != since:
             return
+        if _half_sent(connection):
+            return
         self._release(connection)
         self._notify(connection, EVICTED)
         self.admit_waiting()
@@ -269,6 +271,9 @@ class Proxy:
         connection = attempt.connection
         assert connection is not None
         assert connection.busy is attempt, "an answer for a request that its connection is not busy with"
+        message = attempt.message
+        if message is not None and message.outcome and outcome == OK:
+            outcome = message.outcome
         size = self.fleet.endpoints[attempt.request.endpoint].size if outcome in (OK, APP_ERROR) else 0
         unread = connection.client.mode == FLOOD
         if unread and outcome == OK:
@@ -285,7 +290,7 @@ class Proxy:
         else:
             connection.unread += size if unread else 0
             connection.busy = None
-            if connection.client.mode == PER_REQUEST:
+            if connection.client.mode == PER_REQUEST or (message is not None and message.closes):
                 self._release(connection)
             elif connection.inbox:
                 self._begin(connection, connection.inbox.popleft())
@@ -337,3 +342,9 @@ class Proxy:
         """A new process takes over, with nothing open and nothing remembered of its servers."""
         self.down = False
         self.plane.emit("proxy_up", {})
+
+
+def _half_sent(connection: Connection) -> bool:
+    """Whether part of a message is there that will become complete or be refused: then no keep-alive time runs."""
+    first = next(iter(connection.pending), None)
+    return first is not None and first.message is not None and first.message.upload >= 0

@@ -8,6 +8,7 @@ from ...scenarios.plan import Plan
 from .attempt import Attempt
 from .channel import Channel
 from .client_link import ClientLink
+from .exact import ExactSource
 from .figures import Figures
 from .frames import FrameWriter
 from .heads import Heads
@@ -49,7 +50,10 @@ class Clients:
         self._row: OpenRow | None = None
         self._begun = 0
         self._connections = 0
-        self.sources = [Source(self, number, spec) for number, spec in enumerate(plan.fleet.sources)]
+        self.sources = [
+            (ExactSource if spec.wire else Source)(self, number, spec)
+            for number, spec in enumerate(plan.fleet.sources)
+        ]
 
     def begin(self, live_start: int, zero: int) -> None:
         """The scenario's zero is *live_start* on the live clock, *zero* on CLOCK_MONOTONIC."""

@@ -332,6 +332,7 @@ class Conductor:
         process = self._factory.process("app", f"app-{number}")
         instance = self._instances.by_number[number]
         instance.process = process
+        self._guardian.knows(instance.address)
         await process.start(
             self._factory.app(
                 number, role, self._addresses.endpoint(number), ready_at, self.options.demand,

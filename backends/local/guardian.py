@@ -1,7 +1,7 @@
 """What undoes, when the conductor is gone, what would outlive it: processes that a fault has stopped go on, and a registry of the user's is as it was.
 
 Run as a script it is the guardian itself, a process in a session of its own that neither a signal to the conductor's group nor the conductor's death ends. Its input is a pipe
-from the conductor: ``hold PID BEGAN`` and ``release PID`` lines, ``sweep`` with the registry (JSON) and ``swept``. Input that ends, however that came about, means SIGCONT to whatever is held still,
+from the conductor: ``hold PID BEGAN`` and ``release PID`` lines, ``sweep`` with the registry (JSON), ``address`` with a server that will write there, and ``swept``. Input that ends, however that came about, means SIGCONT to whatever is held still,
 and, when the roles have had a moment to end, a sweep of the registry that was not swept. A process is known by its number and when it began, so that no other one is met that
 has got its number since.
 """
@@ -36,6 +36,7 @@ class Guardian:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._sweeps = False
 
     @property
     def pid(self) -> int:
@@ -52,7 +53,13 @@ class Guardian:
 
     def watch_registry(self, url: str, prefix: str) -> None:
         """The registry at *url*, which is the user's, is to be swept of keys under *prefix*, unless that is said to have been done."""
+        self._sweeps = True
         self._say(f"sweep {json.dumps({'url': url, 'prefix': prefix})}")
+
+    def knows(self, address: str) -> None:
+        """A server at *address* will write to that registry; where there is none to be swept, that is nobody's concern."""
+        if self._sweeps:
+            self._say(f"address {address}")
 
     def swept(self) -> None:
         """It was."""
@@ -88,13 +95,15 @@ def main() -> None:
     for number in _DEAF_TO:
         signal.signal(number, signal.SIG_IGN)
     held: dict[int, str] = {}
-    registry = ""
+    registry, addresses = "", []
     for line in sys.stdin:
         match line.split():
             case ["hold", pid, since]:
                 held[int(pid)] = since
             case ["release", pid]:
                 held.pop(int(pid), None)
+            case ["address", address]:
+                addresses.append(address)
             case ["sweep", *_]:
                 registry = line.partition(" ")[2]
             case ["swept"]:
@@ -107,7 +116,8 @@ def main() -> None:
         time.sleep(_ROLES_END)
         # What it needs to know of Redis is not for a script without packages. There may be a password: it goes by the input.
         command = [sys.executable, "-m", "windtunnel.backends.local.sweeping"]
-        subprocess.run(command, input=registry.encode(), check=False)
+        told = json.dumps({**json.loads(registry), "addresses": addresses})
+        subprocess.run(command, input=told.encode(), check=False)
 
 
 if __name__ == "__main__":

@@ -8,13 +8,13 @@ import re
 from typing import TYPE_CHECKING
 
 from ...core import admission, draws, retries, routing
+from ...core.http.framing import chunk, last_chunk
+from ...core.http.heads import RequestHead, ResponseHead
 from ...core.outcomes import STATUS, Outcome
 from ..live.headers import REQUEST, TRY, UNKNOWN, request_numbers
 from . import over_link
 from .connecting import open_upstream
 from .deadline import NEVER
-from .framing import chunk, last_chunk
-from .heads import RequestHead, ResponseHead
 from .messages import answer_bytes, request_bytes
 from .proxy import IDLE_UPSTREAMS
 from .servers import Server

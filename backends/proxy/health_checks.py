@@ -3,8 +3,8 @@
 import asyncio
 from asyncio import StreamReader, StreamWriter
 
-from .fields import HEAD_LIMIT, Malformed
-from .heads import read_response
+from ...core.http.fields import HEAD_LIMIT, Malformed
+from ...core.http.heads import read_response
 from .messages import NAME
 from .proxy import Proxy, seconds
 from .servers import Server

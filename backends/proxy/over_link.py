@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...core import draws
+from ...core.http.heads import ResponseHead
 from ...core.network import link_delay
 from ...core.toxics import DOWNSTREAM, UPSTREAM
 from .disturbed import NEVER
-from .heads import ResponseHead
 from .proxy import Proxy
 
 if TYPE_CHECKING:

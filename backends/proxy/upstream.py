@@ -3,11 +3,11 @@
 import asyncio
 from typing import TYPE_CHECKING, cast
 
+from ...core.http.fields import HEAD_LIMIT, Malformed
+from ...core.http.framing import ChunkedReader, CloseReader, LengthReader, Reader
+from ...core.http.heads import ResponseHead, known_response, read_response, take_line
 from ...core.outcomes import Outcome
 from . import over_link
-from .fields import HEAD_LIMIT, Malformed
-from .framing import ChunkedReader, CloseReader, LengthReader, Reader
-from .heads import ResponseHead, known_response, read_response, take_line
 from .proxy import IDLE_UPSTREAMS, Proxy, seconds
 from .servers import Server
 

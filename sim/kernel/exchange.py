@@ -5,9 +5,11 @@ from ...core.outcomes import Outcome
 from ...core.retries import keeps_content, proxy_retries
 from .agenda import under_way
 from .clients import notice
+from .connections import message_of
+from .content import content
 from .forwarding import current, end_try, forward, leave, route_attempt
 from .layout import World
-from .links import close_is_due, content, try_closes
+from .links import close_is_due, try_closes
 from .proxy import client_close, respond
 from .routine import routine, subroutine
 from .slots import drop_connection, drop_job
@@ -27,6 +29,11 @@ def route_request(w: World, a: int) -> None:
     """The proxy has read the request."""
     connection = w.connections[w.attempts[a]["connection"]]
     if connection["proxy_closed"] == 1 or connection["busy"] != a:
+        return
+    message = message_of(w, a)
+    if message >= 0 and w.wires[message]["status"] > 0:
+        leave(w, a)
+        respond(w, a, w.wires[message]["outcome"], w.wires[message]["status"])
         return
     failure = route_attempt(w, a)
     if failure != 0:

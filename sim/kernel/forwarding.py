@@ -15,6 +15,7 @@ from ...core.routing import needs_bits, observe_latency, route, wanted_role
 from ...core.tallies import count_try
 from ...core.toxics import UPSTREAM, disturbance
 from .agenda import UPSTREAM_RING, schedule, set_timer, under_way
+from .content import content
 from .layout import (
     BREAKER_CLOSED,
     BREAKER_OPENED,
@@ -24,7 +25,7 @@ from .layout import (
     UNHEALTHY,
     World,
 )
-from .links import carry_job, content, end_upstream_late, watch_try
+from .links import carry_job, end_upstream_late, watch_try
 from .log import note
 from .routine import routine, subroutine
 from .slots import take_job

@@ -45,10 +45,11 @@ CONFIG = _row(
 
 SOURCE = _row(
     "stream mode connections timeout retries backoff concurrency end maximum think think_kind body body_kind idempotent mix_from mix_to "
-    "flood_from issued open idle waiting_head waiting_tail",
+    "flood_from wire_from wire issued open idle waiting_head waiting_tail",
     "jitter think_a think_b body_a body_b",
 )
 ENDPOINT = _row("cpu_kind io io_kind calls_from calls size status", "cpu_a cpu_b io_a io_b")
+WIRE_MESSAGE = _row("upload status outcome closes")
 DEPENDENCY = _row(
     "concurrency queue service_kind timer_slack round_trip cached ttl keys filled_from busy queue_head queue_tail queue_length down",
     "service_a service_b hit_share slow",
@@ -97,6 +98,7 @@ class World(NamedTuple):
     dependencies: Rows
     filled: Rows
     flood: Rows
+    wires: Rows
     heap: Rows
     timers: Rows
     rings: Rows

@@ -1,14 +1,13 @@
 """What bad links do to content and connections (see sim.links)."""
 
 from ...core.closing import carried_since, closing_time, linger, over_limit, withheld
-from ...core.demand import body_size
 from ...core.draws import TRY
 from ...core.order import Kind, major_key
 from ...core.outcomes import Outcome
 from ...core.toxics import UPSTREAM, carriage
 from .agenda import schedule
 from .layout import World
-from .routine import routine, subroutine
+from .routine import subroutine
 from .slots import drop_job
 
 UPSTREAM_RESET = int(Outcome.UPSTREAM_RESET)
@@ -20,18 +19,6 @@ LINGERED = int(Kind.LINGERED)
 
 CLIENTS = 0
 """The number of the link between clients and proxy; a server's has the server's."""
-
-
-@routine
-def content(w: World, a: int) -> int:
-    """Bytes of the content of attempt *a*."""
-    attempt = w.attempts[a]
-    source = w.sources[attempt["source"]]
-    if source["body"] == 0:
-        return 0
-    return body_size(
-        source["body_kind"], source["body_a"], source["body_b"], attempt["stream"], attempt["index"]
-    )
 
 
 @subroutine

@@ -22,7 +22,7 @@ from ...core.order import Kind, major_key
 from ...core.outcomes import Outcome
 from ...core.toxics import DOWNSTREAM
 from .agenda import KEEPALIVE_RING, RING_SHIFT, WRITE_RING, schedule, set_timer
-from .connections import connection_delay, delay, syn_dropped
+from .connections import closes, connection_delay, delay, half_sent, message_of, syn_dropped
 from .forwarding import abandon, disown, forget
 from .host import loop_compute, loop_end
 from .layout import CRASHED, PROXY_DOWN, World
@@ -256,6 +256,8 @@ def keepalive(w: World, c: int, id: int, time: int) -> None:
         return
     if connection["idle_since"] + w.config[0]["keepalive_timeout"] != time:
         return
+    if half_sent(w, c):
+        return
     close_connection(w, c, EVICTED)
     if w.state[0]["queue_length"] > 0:
         admit_waiting(w)
@@ -302,6 +304,9 @@ def respond(w: World, a: int, outcome: int, status: int) -> None:
     c = attempt["connection"]
     connection = w.connections[c]
     assert connection["busy"] == a, "an answer for a request that its connection is not busy with"
+    message = message_of(w, a)
+    if message >= 0 and outcome == OK and w.wires[message]["outcome"] > 0:
+        outcome = w.wires[message]["outcome"]
     size = 0
     if outcome in (OK, APP_ERROR):
         size = w.endpoints[attempt["endpoint"]]["size"]
@@ -326,9 +331,10 @@ def respond(w: World, a: int, outcome: int, status: int) -> None:
     else:
         if unread:
             connection["unread"] += size
+        last = connection["mode"] == PER_REQUEST or closes(w, a)
         connection["busy"] = -1
         drop_attempt(w, a)
-        if connection["mode"] == PER_REQUEST:
+        if last:
             release(w, c)
             drop_connection(w, c)
         elif connection["inbox_head"] >= 0:

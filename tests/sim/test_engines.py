@@ -20,6 +20,7 @@ from windtunnel.tests.strategies import (
     VERSIONS,
     busy_documents,
     documents,
+    hostile_documents,
     large_documents,
     linked_documents,
 )
@@ -42,6 +43,19 @@ def assert_same(made: Scenario, **options: Any) -> None:
 @given(documents(), st.integers(0, 1000))
 @settings(RANDOM, max_examples=100)
 def test_engines_agree(document: dict[str, Any], seed: int) -> None:
+    assert_same(scenario(document, seed))
+
+
+@given(hostile_documents(), st.integers(0, 1000))
+@settings(RANDOM, max_examples=40)
+def test_engines_agree_on_exact_bytes(document: dict[str, Any], seed: int) -> None:
+    assert_same(scenario(document, seed))
+
+
+@pytest.mark.long
+@given(hostile_documents(), st.integers(0, 2**62))
+@settings(RANDOM, max_examples=1000)
+def test_engines_agree_on_exact_bytes_at_length(document: dict[str, Any], seed: int) -> None:
     assert_same(scenario(document, seed))
 
 
@@ -140,9 +154,12 @@ SLOW = {
     "registry-outage",
     "retry-budget",
     "retry-storm",
+    "spot-interruption",
+    "stale-listing",
     "thousand-servers",
     "threshold-faults",
     "throttled-cloud",
+    "two-autoscalers",
 }
 """They take the reference more than five seconds each; `make test` has them on the kernel (golden digests), random scenarios on both, and deploys cut short (test_deploys)."""
 

@@ -52,7 +52,7 @@ def step(registry: Registry, dice: Dice) -> Any:
     return calls[dice.below(len(calls))]()
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_the_registry_of_objects_is_the_adapter_over_redis(seed: int) -> None:
     time = [0]
     redis = MemoryRedis(lambda: time[0])
@@ -128,11 +128,11 @@ def test_invariants_are_judged_in_a_replay() -> None:
         False,
         8 * SECOND,
     )
-    assert orphans["what"] == "server 2, that was killed, is still paid for"
+    assert orphans["what"] == "server 5, that was killed, is still paid for"
     assert not run.passed
-    assert plain.passed == replace_slo(run)
+    assert plain.passed == all_else_held(run)
 
 
-def replace_slo(run: Any) -> bool:
+def all_else_held(run: Any) -> bool:
     """Whether all but the invariants held."""
     return all(row["held"] for row in run.summary["slo"] if row["indicator"] != "invariant")

@@ -129,7 +129,7 @@ faults:
 MACHINES = """
 scenario: machine-faults
 seed: 5
-duration: 50s
+duration: 53s
 fleet:
   app: {initial: 4, min: 4, max: 4, workers: 8, cores: 2, queue: 64, boot_time: {constant: 1s}, memory: {base: 40MiB, per_request: 1MiB, total: 400MiB}}
   proxy: {upstream_timeout: 800ms, max_connections: 400}
@@ -137,23 +137,23 @@ fleet:
 endpoints:
   - {path: /, cpu: {constant: 5ms}}
 traffic:
-  - {name: users, stages: [{for: 50s, rate: 60/s}], client: {timeout: 3s, connections: {pool: 50}}}
+  - {name: users, stages: [{for: 53s, rate: 60/s}], client: {timeout: 3s, connections: {pool: 50}}}
 autoscaler: {policy: {target_tracking: {metric: requests, target: 1000/s}}, interval: 1s, cooldown: 1s, dead_after: 4s, reconcile_interval: 1s}
 faults:
-  - {name: hogged, type: cpu_hog, at: 2s, for: 2s, target: {count: all}, attributes: {share: 92%}}
-  - {name: pressed, type: memory_pressure, at: 6500ms, for: 3s, target: {count: 1}, attributes: {size: 100MiB}}
-  - {name: few, type: descriptor_limit, at: 12s, for: 2s, attributes: {limit: 1}}
-  - {name: loops, type: crash_loop, at: 16s, for: 4s, target: {count: 1}}
-  - {name: undead, type: zombie, at: 23500ms, for: 3s, target: {count: 1}}
-  - {name: taken, type: spot_interruption, at: 31s, target: {count: 1}, attributes: {notice: 2s}}
-  - {name: behind, type: clock_skew, at: 36500ms, for: 6s, target: {count: 1}, attributes: {by: -1m}}
-  - {name: jumped, type: clock_jump, at: 43500ms, target: {count: 1}, attributes: {by: -1m}}
+  - {name: hogged, type: cpu_hog, at: 5s, for: 2s, target: {count: all}, attributes: {share: 92%}}
+  - {name: pressed, type: memory_pressure, at: 9500ms, for: 3s, target: {count: 1}, attributes: {size: 100MiB}}
+  - {name: few, type: descriptor_limit, at: 15s, for: 2s, attributes: {limit: 1}}
+  - {name: loops, type: crash_loop, at: 19s, for: 4s, target: {count: 1}}
+  - {name: undead, type: zombie, at: 26500ms, for: 3s, target: {count: 1}}
+  - {name: taken, type: spot_interruption, at: 34s, target: {count: 1}, attributes: {notice: 2s}}
+  - {name: behind, type: clock_skew, at: 39500ms, for: 6s, target: {count: 1}, attributes: {by: -1m}}
+  - {name: jumped, type: clock_jump, at: 46500ms, target: {count: 1}, attributes: {by: -1m}}
 """
 
 SCALERS = """
 scenario: autoscaler-faults
 seed: 5
-duration: 42s
+duration: 45s
 fleet:
   app: {initial: 3, min: 3, max: 8, workers: 8, cores: 2, queue: 64, boot_time: {constant: 2s}}
   proxy: {upstream_timeout: 1s}
@@ -161,13 +161,13 @@ fleet:
 endpoints:
   - {path: /, cpu: {constant: 5ms}}
 traffic:
-  - {name: users, stages: [{for: 42s, rate: 40/s}], client: {timeout: 3s, connections: {pool: 50}}}
+  - {name: users, stages: [{for: 45s, rate: 40/s}], client: {timeout: 3s, connections: {pool: 50}}}
 autoscaler: {policy: {target_tracking: {metric: requests, target: 30/s}}, interval: 1s, cooldown: 2s}
 faults:
-  - {name: hangs, type: autoscaler_pause, at: 3500ms, for: 4s}
-  - {name: second, type: second_autoscaler, at: 11500ms, for: 8s, attributes: {lease: none}}
-  - {name: restarts, type: registry_restart, at: 23500ms, for: 2s}
-  - {name: full, type: disk_full, at: 31500ms, for: 6s}
+  - {name: hangs, type: autoscaler_pause, at: 6500ms, for: 4s}
+  - {name: second, type: second_autoscaler, at: 14500ms, for: 8s, attributes: {lease: none}}
+  - {name: restarts, type: registry_restart, at: 26500ms, for: 2s}
+  - {name: full, type: disk_full, at: 34500ms, for: 6s}
 """
 
 PROMISES = """
@@ -369,7 +369,7 @@ ROWS = (
     Row("spot_interruption", "machines", "taken", "servers ended", events("terminated", reason="spot interruption"), 3, 1, 0, settles=1),
     Row("clock_skew", "machines", "behind", "servers ended", events("terminated", reason="silent"), 6, 1, 0, settles=-1),
     Row("clock_jump", "machines", "jumped", "servers ended", events("terminated", reason="silent"), 6, 1, 0, settles=-1),
-    Row("autoscaler_pause", "scalers", "hangs", "turns", turns, 4, -1, 0.5, settles=-1),
+    Row("autoscaler_pause", "scalers", "hangs", "turns", turns, 2.5, -1, 0.5, settles=-1),
     Row("second_autoscaler", "scalers", "second", "turns of the second", turns_between, 8, 3, 4, settles=1),
     Row("registry_restart", "scalers", "restarts", "seconds unreachable", between("registry_unreachable", "registry_reachable"), 3, 1, 1.5, settles=-1),
     Row("disk_full", "scalers", "full", "blind turns", blind_turns, 6, 2, 3),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from windtunnel.backends.local.faults.flying import OWN_REGISTRY
 from windtunnel.backends.local.faults.schedule import FAMILIES
 from windtunnel.core.faults import FAULTS
 
@@ -25,15 +26,27 @@ traffic: [{name: users, stages: [{for: 120s, rate: 20/s}], client: {timeout: 3s,
 autoscaler: {policy: {target_tracking: {metric: requests, target: 100/s}}, cooldown: 1s}
 """
 
-SETTINGS = {"factor": "{factor: 5}", "rate": "{rate: 1MiB}", "latency": "{latency: 50ms}"}
+SETTINGS = {
+    "factor": "5",
+    "size": "1MiB",
+    "bytes": "1KiB",
+    "duration": "50ms",
+    "rate": "30/m",
+    "share": "50%",
+    "count": "64",
+    "offset": "2s",
+}
+"""Of whatever has no default, by unit."""
 TYPES = sorted(set().union(*(family.types for family in FAMILIES.values())))
 
 
 def fault(name: str) -> str:
     kind = FAULTS[name]
-    needed = [key for key, attribute in kind.attributes if attribute.default is None]
-    settings = "{rate: 30/m}" if name == "api_throttling" else SETTINGS[needed[0]] if needed else "{}"
-    return f"faults: [{{name: struck, type: {name}, at: 1s, target: {{role: {kind.roles[0]}}}, attributes: {settings}}}]\n"
+    needed = {
+        key: SETTINGS[attribute.unit] for key, attribute in kind.attributes if attribute.default is None
+    }
+    settings = ", ".join(f"{key}: {value}" for key, value in needed.items())
+    return f"faults: [{{name: struck, type: {name}, at: 1s, target: {{role: {kind.roles[0]}}}, attributes: {{{settings}}}}}]\n"
 
 
 def events(folder: Path) -> list[str]:
@@ -48,7 +61,8 @@ def events(folder: Path) -> list[str]:
 def test_nothing_is_left_of_a_fault(tmp_path: Path, redis_server: RedisServer, name: str) -> None:
     redis_server.client.set("theirs", "1")
     text = FLEET + fault(name)
-    with started(tmp_path, "--redis-url", redis_server.url, text=text) as conductor:
+    given = () if name in OWN_REGISTRY else ("--redis-url", redis_server.url)
+    with started(tmp_path, *given, text=text) as conductor:
 
         def struck() -> bool:
             assert conductor.poll() is None, conductor.communicate()

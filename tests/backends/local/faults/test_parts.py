@@ -11,20 +11,19 @@ from windtunnel.backends.app.monitors import Monitors
 from windtunnel.backends.app.observation import Observation
 from windtunnel.backends.autoscaler.cloud_faults import CloudFaults
 from windtunnel.backends.live.clock import LiveClock
-from windtunnel.backends.local.faults.flying import check_faults
+from windtunnel.backends.local.faults.flying import OWN_REGISTRY, check_faults
 from windtunnel.backends.local.faults.standing import Standing
 from windtunnel.backends.proxy.disturbed import Disturbed
 from windtunnel.backends.reach import GIVES_UP, Reach
 from windtunnel.core.draws import ANSWER_LATENCY, UPSTREAM_LATENCY
 from windtunnel.core.errors import UsageError
 from windtunnel.core.fault_family import link_toxic
-from windtunnel.core.faults import FAULTS
 from windtunnel.core.model import SECOND, FaultSpec
 from windtunnel.core.ports import CloudError, CloudInstance, RegistryError
 from windtunnel.core.toxics import FOREVER, disturbance, healthy, with_link
 from windtunnel.scenarios.build import compile_plan
 
-from .test_lost_conductor import FLEET, fault
+from .test_lost_conductor import FLEET, TYPES, fault
 
 
 class FakeProcess:
@@ -163,16 +162,21 @@ def test_an_autoscaler_that_launches_itself_meets_the_faults_of_the_cloud() -> N
     assert faults.face.launch(2, "serving", "b").number == 2
 
 
-@pytest.mark.parametrize("name", sorted(FAULTS))
+@pytest.mark.parametrize("name", TYPES)
 def test_on_ec2_what_needs_processes_of_this_machine_is_refused(name: str) -> None:
     plan = compile_plan(Scenario.parse(FLEET + fault(name)))
     check_faults(plan)
     near = {"kill", "pause", "slow", "memory_leak", "error", "registry_down", "registry_slow", "boot_failure", "slow_boot",
-            "monitor_silent", "monitor_stuck", "dependency_down", "dependency_slow", "cache_flush"}  # fmt: skip
+            "monitor_silent", "monitor_stuck", "dependency_down", "dependency_slow", "cache_flush", "crash_loop", "zombie",
+            "spot_interruption", "cpu_hog", "memory_pressure", "clock_skew", "clock_jump", "stuck_launch", "stuck_termination",
+            "stale_listing", "second_autoscaler"}  # fmt: skip
     if name in near:
         with pytest.raises(
             UsageError, match=f"fault struck: {name} of .* cannot be flown with app servers on EC2; expected"
         ):
+            check_faults(plan, elsewhere=True)
+    elif name in OWN_REGISTRY:
+        with pytest.raises(UsageError, match=f"{name} needs a registry that the flight has started itself"):
             check_faults(plan, elsewhere=True)
     else:
         check_faults(plan, elsewhere=True)
