@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from windtunnel.tests.reports.trace.fleets import traces_of_document
 from windtunnel.tests.support import scenario, steady
 from windtunnel.tracing import FILES, OTLP, PERFETTO, open_traces, write_requests, write_sample
 
-GOLDEN = {OTLP: "43e05873f814eacb", PERFETTO: "d138345f732e65f0"}
+GOLDEN = {OTLP: "a33beda09badcd91", PERFETTO: "ff107d6385e9cac5"}
 """blake2b of the files of a small run: whoever changes a format, an id or a name sees it here."""
 
 
@@ -182,6 +183,9 @@ def test_the_bytes_are_golden(tmp_path: Path) -> None:
         faults=[{"name": "dies", "type": "kill", "at": "2s", "target": {"role": "app"}}],
     )  # fmt: skip
     run, made = traces_of_document(document)
+    # The hash of the scenario is that of all its defaults, which grow in number.
+    fingerprint = made.origin.fingerprint
+    run = replace(run, lines=tuple(line.replace(fingerprint, "golden") for line in run.lines))
     traces = Traces(run, made.fleet, "rehearsal", "golden")
     found = {
         format: hashlib.blake2b(written(traces, format, tmp_path).encode(), digest_size=8).hexdigest()
