@@ -29,6 +29,7 @@ from .scenarios.build import compile_plan
 from .scenarios.plan import BLOCK, Plan
 from .scenarios.profile import read_profile
 from .scenarios.scenario import Scenario
+from .tracing import write_both
 
 Progress = Callable[[int, int], None]
 
@@ -60,14 +61,17 @@ def replay(
     figure: bool = True,
     flight: FlightOptions | None = None,
     profile: str | Path | None = None,
+    trace: bool = False,
 ) -> Run:
     """Replay *scenario* and return the run: rehearsed (``backend="sim"``) or flown (``"local"``, with the options of *flight*).
 
     *out* is a new or empty directory for it (none: kept in memory). *registry* and *cloud* override what stands for Redis and EC2 in a rehearsal.
-    *profile*: a file with what was measured of the machine that the rehearsal is to stand for.
+    *profile*: a file with what was measured of the machine that the rehearsal is to stand for. *trace*: write a sample of its traces into *out* too (docs/traces.md).
     Raises ScenarioError for a bad scenario, FileExistsError for a directory that is in use, StorageError for a full disk, UsageError for what cannot be flown,
     BackendFailure if something that a flight needs fails.
     """
+    if trace and out is None:
+        raise UsageError("expected a directory for the run with trace: its files go there")
     scenario = _settled(scenario, seed, profile, backend)
     document = scenario.document.fleet
     world = world_of(
@@ -99,6 +103,8 @@ def replay(
         if figure:
             _draw(run, fleet, directory)
         write_whole(directory / "summary.json", json.dumps(summary, indent=2) + "\n")
+        if trace:
+            write_both(run, fleet, directory)
     return run
 
 

@@ -44,6 +44,7 @@ from .cli_flight import (
     MaxInstancesOption,
     ProxyOption,
     RedisOption,
+    StopWhenOption,
     flight,
 )
 from .cli_flight import register as register_roles
@@ -71,6 +72,7 @@ from .cli_shared import (
     prepare,
     warn,
 )
+from .cli_trace import register as register_trace
 from .core.errors import BackendFailure, UsageError
 from .core.ports import CloudError, RegistryError
 from .reports.junit import cases_of_run, write_junit
@@ -208,6 +210,16 @@ def fit(
     print(draft(access_log, metrics_csv), end="")
 
 
+TraceOption = Annotated[
+    bool,
+    typer.Option(
+        "--trace",
+        help="write trace.otlp.jsonl and trace.perfetto.json: every failed request, the slowest, some of the rest",
+    ),
+]
+RegistryOption = Annotated[str | None, typer.Option(help="fakeredis or memory, instead of the scenario's")]
+
+
 @app.command(epilog="Example: windtunnel replay chaos-monkey --seed 7 --out runs/monkey")
 def replay(
     scenario: ScenarioArgument,
@@ -218,12 +230,11 @@ def replay(
     ] = None,
     engine: EngineOption = "kernel",
     backend: BackendOption = "sim",
-    registry: Annotated[
-        str | None, typer.Option(help="fakeredis or memory, instead of the scenario's")
-    ] = None,
+    registry: RegistryOption = None,
     cloud: Annotated[str | None, typer.Option(help="moto or memory, instead of the scenario's")] = None,
     json_: Annotated[bool, typer.Option("--json", help="print the summary alone, as JSON")] = False,
     figure: Annotated[bool, typer.Option(help="draw figures/run.png and report.html")] = True,
+    trace: TraceOption = False,
     junit: JunitOption = None,
     seeds: SeedsOption = 1,
     jobs: JobsOption = 1,
@@ -236,17 +247,18 @@ def replay(
     allow_target: AllowOption = None,
     max_instances: MaxInstancesOption = None,
     max_hours: MaxHoursOption = None,
+    stop_when: StopWhenOption = None,
     dry_run: DryRunOption = False,
 ) -> None:
     """Replay a scenario: rehearse it in virtual time (also over many seeds, with intervals), or fly it. Run directory, verdict, report."""
     loaded = _load(scenario, set_ or [], seed, profile)
     if seeds > 1:
-        given = {"--out": out_, "--registry": registry, "--cloud": cloud}
+        given = {"--out": out_, "--registry": registry, "--cloud": cloud, "--trace": trace or None}
         check_plain(given, engine != "kernel" or backend != "sim")
         replay_seeds(loaded, seeds, jobs, json_, junit)
     words = FlightWords(
-        proxy, demand, redis_url, load_processes, hold, allow_target, max_instances, max_hours, dry_run
-    )
+        proxy, demand, redis_url, load_processes, hold, allow_target, max_instances, max_hours, stop_when, dry_run,
+    )  # fmt: skip
     words.check(backend)
     warn(loaded)
     if dry_run:
@@ -261,7 +273,7 @@ def replay(
     ):
         run = replay_scenario(
             loaded, out=directory, engine=engine, backend=backend, registry=registry, cloud=cloud,
-            progress=on_second, figure=figure, flight=options,
+            progress=on_second, figure=figure, flight=options, trace=trace,
         )  # fmt: skip
     again = _command(scenario, set_ or [], run, backend, profile)
     _show(run, loaded, directory, json_, junit, again, started)
@@ -322,6 +334,7 @@ register_compare(app)
 register_policies(app)
 register_calibrate(app)
 register_explain(app)
+register_trace(app)
 register_backtest(app)
 register_import(app)
 register_builds(app)

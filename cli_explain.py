@@ -32,7 +32,7 @@ def explain(
     json_: Annotated[bool, typer.Option("--json", help="print the sentences alone, as JSON")] = False,
 ) -> None:
     """Say why the fleet had the size that it had: every change, what it came from and what limited it; or one turn with its inputs."""
-    time = None if at is None else _time(at)
+    time = None if at is None else parse_time(at)
     explanation = explain_run(directory)
     if time is not None:
         _print_situation(explanation.at(time), json_)
@@ -40,8 +40,8 @@ def explain(
         _print_story(explanation, json_)
 
 
-def _time(text: str) -> int:
-    """ns of ``3m10s`` or ``3:10``."""
+def parse_time(text: str) -> int:
+    """ns of ``3m10s`` or ``3:10``. Raises UsageError."""
     match = _CLOCK.match(text.strip())
     if match:
         hours, minutes, seconds = match.groups()

@@ -66,6 +66,14 @@ MaxHoursOption = Annotated[
     float | None,
     typer.Option(help="of --backend aws: so many instance-hours in all, then everything is ended"),
 ]
+StopWhenOption = Annotated[
+    str | None,
+    typer.Option(
+        "--stop-when",
+        metavar="CONDITION",
+        help="of a flight: end every fault when this holds, such as 'error_rate > 20% for 10s' or 'p99 > 2s'",
+    ),
+]
 DryRunOption = Annotated[
     bool,
     typer.Option(
@@ -86,6 +94,7 @@ class FlightWords:
     allow_target: list[str] | None
     max_instances: int | None
     max_hours: float | None
+    stop_when: str | None
     dry_run: bool
 
     def check(self, backend: str) -> None:
@@ -101,7 +110,7 @@ class FlightWords:
         return FlightOptions(
             demand=self.demand or "sleep", proxy=self.proxy or "", redis_url=self.redis_url or "",
             load_processes=self.load_processes or 1, hold=self.hold, allowed=tuple(self.allow_target or ()),
-            max_instances=self.max_instances, max_hours=self.max_hours, notice=_notice,
+            max_instances=self.max_instances, max_hours=self.max_hours, stop_when=self.stop_when or "", notice=_notice,
         )  # fmt: skip
 
 

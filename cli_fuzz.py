@@ -62,7 +62,10 @@ WeightsOption = Annotated[
     ),
 ]
 HostileOption = Annotated[
-    bool, typer.Option("--hostile", help="with --run: malformed and hostile bytes on the wire, too")
+    bool,
+    typer.Option(
+        "--hostile", help="with --run or --format scenario: malformed and hostile bytes on the wire, too"
+    ),
 ]
 RequestsOption = Annotated[
     str,
@@ -151,7 +154,7 @@ def urls(
     surface = _surface(openapi or [], log or [], paths or [], loaded)
     for note in surface.notes:
         err.print(f"note: {note}", markup=False)
-    chosen = _weights(weights, hostile, run or replay is not None)
+    chosen = _weights(weights, hostile, run or replay is not None or format_ == "scenario")
     if not (run or replay is not None):
         load = Load(
             _range(requests, "--requests"), _range(rate, "--rate"), Range.parse(concurrency, "--concurrency"),
@@ -163,6 +166,7 @@ def urls(
         _target(base, "--base", allow_target or []),
         None if direct is None else _target(direct, "--direct", allow_target or []),
         _explained(loaded, expect or []), corpus, _bystander(surface), patience, run_seconds, shrink_seconds,
+        scenario=loaded,
     )  # fmt: skip
     if replay is not None:
         _replay(hunting, replay)
@@ -180,7 +184,7 @@ def _weights(text: str | None, hostile: bool, fired: bool) -> dict[str, int]:
     if chosen[HOSTILE] and not hostile:
         raise UsageError("--weights: expected --hostile beside a weight for the class hostile")
     if hostile and not fired:
-        raise UsageError("--hostile: expected --run; load tools cannot send such bytes")
+        raise UsageError("--hostile: expected --run or --format scenario; load tools cannot send such bytes")
     if hostile and not chosen[HOSTILE]:
         chosen[HOSTILE] = _HOSTILE_WEIGHT
     return chosen
@@ -199,8 +203,8 @@ def _write(
     parts = _split(base, "--base")
     path = output or Path(known.file)
     made = Generator(generator.surface, generator.seed, generator.weights, known.methods)
-    entries = list(made.entries(count, load))
-    for name, text in written(format_, entries, f"http://{parts[2]}", path.name, scenario).items():
+    entries, wires = made.mixed(count, load)
+    for name, text in written(format_, entries, f"http://{parts[2]}", path.name, scenario, wires).items():
         place = path.with_name(name)
         place.write_text(text, encoding="ascii", newline="\n")
         out.print(str(place), markup=False, soft_wrap=True)
@@ -279,7 +283,9 @@ def _tell(done: Hunted) -> None:
     for finding, path in done.findings:
         times = f", {finding.times} times" if finding.times > 1 else ""
         out.print(
-            f"{finding.verdict.text}{times} ({finding.wire.kind})\n  {path}", markup=False, soft_wrap=True
+            f"{finding.verdict.text}{times} ({finding.wire.kind})\n  {path}\n  {path.with_suffix('.yaml')}",
+            markup=False,
+            soft_wrap=True,
         )
     out.print(f"{done.fired:,} fired, {plural(len(done.findings), 'finding')}")
 

@@ -3,6 +3,8 @@
 import os
 import shlex
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +18,7 @@ from .scenarios.scenario import Scenario
 from .terminal import err, out
 
 if TYPE_CHECKING:
-    from .searching import Progress, Searched
+    from .searching import Progress, Searched, Told
 
 BudgetOption = Annotated[
     int | None, typer.Option(min=1, help="experiments at most; omitted: what the scenario says, or 1000")
@@ -25,7 +27,7 @@ SearchSeedOption = Annotated[
     int, typer.Option(min=0, help="of the search itself: the same seed finds the same")
 ]
 SearchJobsOption = Annotated[
-    int, typer.Option(min=1, help="processes at once; they change no result", show_default="one per core")
+    int | None, typer.Option(min=1, help="processes at once; they change no result; omitted: one per core")
 ]
 FolderOption = Annotated[
     Path, typer.Option("--out", metavar="DIR", file_okay=False, help="where found scenarios are written")
@@ -53,7 +55,7 @@ def search(
     set_: SetOption = None,
     budget: BudgetOption = None,
     seed: SearchSeedOption = 0,
-    jobs: SearchJobsOption = os.cpu_count() or 1,
+    jobs: SearchJobsOption = None,
     folder: FolderOption = Path("found"),
     database: DatabaseOption = ".windtunnel/search",
     random: RandomOption = False,
@@ -80,7 +82,7 @@ def search(
             loaded,
             budget=budget,
             seed=seed,
-            jobs=jobs,
+            jobs=jobs or os.cpu_count() or 1,
             guided=not random,
             every=every,
             first=first,
@@ -98,65 +100,42 @@ def search(
     raise typer.Exit(VIOLATED if found.findings else PASSED)
 
 
-class _bar:
+@contextmanager
+def _bar() -> "Iterator[Told]":
     """A bar with the experiments done, on a terminal only."""
+    columns = (
+        TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[at]}"), TimeElapsedColumn(),
+    )  # fmt: skip
+    with Bar(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task("searching", total=None, at="")
 
-    def __init__(self) -> None:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            TextColumn("{task.fields[at]}"),
-            TimeElapsedColumn(),
-        )
-        self._bar = Bar(*columns, console=err, transient=True, disable=not err.is_terminal)
-        self._task = self._bar.add_task("searching", total=None, at="")
+        def told(now: "Progress") -> None:
+            near = "violated" if now.nearest >= 1 else f"{now.nearest:.0%} of the way to a violation"
+            at = f"{now.done:,} of {now.budget:,} experiments, {now.states:,} engine states, {near}"
+            what = "shrinking" if now.shrinking else "searching"
+            bar.update(task, description=what, completed=now.done, total=now.budget, at=now.shrinking or at)
 
-    def __enter__(self) -> "_bar":
-        self._bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.stop()
-
-    def __call__(self, progress: "Progress") -> None:
-        nearest = "violated" if progress.nearest >= 1 else f"{progress.nearest:.0%} of the way to a violation"
-        at = f"{progress.done:,} of {progress.budget:,} experiments, {progress.states:,} engine states, {nearest}"
-        if progress.shrinking:
-            at = progress.shrinking
-        self._bar.update(
-            self._task, description="shrinking" if progress.shrinking else "searching",
-            completed=progress.done, total=progress.budget, at=at,
-        )  # fmt: skip
+        yield told
 
 
 def _again(scenario: str, sets: list[str], seed: int, budget: int | None, random: bool) -> str:
-    words = [
-        "windtunnel",
-        "search",
-        scenario,
-        *(word for one in sets for word in ("--set", one)),
-        "--seed",
-        str(seed),
-    ]
+    changes = [word for one in sets for word in ("--set", one)]
+    words = ["windtunnel", "search", scenario, *changes, "--seed", str(seed)]
     words += [] if budget is None else ["--budget", str(budget)]
     return shlex.join([*words, *(["--random"] if random else [])])
 
 
 def _write(found: "Searched", folder: Path, again: str) -> list[Path]:
-    """Write each finding, once it was reproduced; two goals that one scenario breaks make one file."""
+    """Write each finding, once it was reproduced."""
     from .reproducing import NotReproduced, reproduce, write_reproducer
 
     paths: list[Path] = []
-    told: set[str] = set()
     for finding in found.findings:
-        if finding.goal.name in told:
-            continue
         try:
             made = reproduce(found.space, finding, again)
         except NotReproduced as error:
             err.print(f"not written: {error}; please report this, with the scenario", markup=False)
             continue
-        told.add(finding.goal.name)
         path = write_reproducer(made, folder)
         paths.append(path)
         also = [name for name in made.goals if name != finding.goal.name]

@@ -46,7 +46,7 @@ class Examples:
 
 
 def told(space: SearchSpace, candidate: Candidate) -> dict[str, Any]:
-    """*candidate* in values, of the whole run."""
+    """*candidate* in values."""
     fields = {
         dimension.name: grid.values[value]
         for dimension, grid, value in zip(space.space.fields, space.grids, candidate.values, strict=True)
@@ -58,7 +58,8 @@ def told(space: SearchSpace, candidate: Candidate) -> dict[str, Any]:
         values = [grid.values[value] for grid, value in zip(kind.grids, fault.genes, strict=True)]
         names = [one.name for one in space.space.kinds[fault.kind].dimensions]
         faults.append({"type": kind.written["type"], "values": dict(zip(names, values, strict=True))})
-    return {"fields": fields, "seed": candidate.seed, "faults": faults}
+    length = {} if candidate.cut == BASE else {"duration": space.cuts[candidate.cut]}
+    return {"fields": fields, "seed": candidate.seed, "faults": faults, **length}
 
 
 def recalled(space: SearchSpace, data: dict[str, Any]) -> Candidate | None:
@@ -79,7 +80,8 @@ def recalled(space: SearchSpace, data: dict[str, Any]) -> Candidate | None:
         or data["seed"] >= space.space.seeds
     ):
         return None
-    return Candidate(tuple(values), int(data["seed"]), tuple(sorted(faults)))
+    cut = space.cuts.index(data["duration"]) if "duration" in data else BASE
+    return Candidate(tuple(values), int(data["seed"]), tuple(sorted(faults)), cut)
 
 
 def _gene(space: SearchSpace, fault: dict[str, Any]) -> FaultGene | None:

@@ -95,13 +95,13 @@ def search_scenario(
         raise UsageError(f"expected at least 1 job, got {jobs}")
     result = Searched(space, nearest=(0.0,) * len(space.goals))
     limit = space.search.budget if budget is None else budget
-    with _collections_as_before(), Workers(jobs, _prepare, scenario) as workers:
-        run = _Search(result, workers, limit, Guide(space.space, seed, guided, first), every, told)
-        try:
+    try:
+        with _collections_as_before(), Workers(jobs, _prepare, scenario) as workers:
+            run = _Search(result, workers, limit, Guide(space.space, seed, guided, first), every, told)
             run.explore()
             run.shrink()
-        except KeyboardInterrupt:
-            result.interrupted = True
+    except KeyboardInterrupt:
+        result.interrupted = True
     return result
 
 

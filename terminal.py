@@ -179,5 +179,7 @@ def print_verdict(summary: dict[str, Any], directory: Path, again: str, seconds:
         last = ("compare", shlex.join(["windtunnel", "compare", "REHEARSAL", str(directory)]))
     page = directory / "report.html"
     report = [("report", str(page))] if page.is_file() else []
+    traces = sorted(path.name for path in directory.glob("trace.*"))
+    report += [("traces", ", ".join(traces))] if traces else []
     for what, text in (("run", str(directory)), *report, ("again", again), last):
         out.print(f"{what:<9}   {text}", markup=False)

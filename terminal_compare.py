@@ -7,7 +7,7 @@ from rich.table import Table
 
 from .core.tolerance import OUTSIDE, WITHIN
 from .reports.comparison import Comparison
-from .reports.comparison_words import HEADER, decision_lines, paired_lines, rows, sizes_line
+from .reports.comparison_words import HEADER, decision_lines, deploy_lines, paired_lines, rows, sizes_line
 from .terminal import err, out
 
 MOST_LINES = 10
@@ -34,6 +34,8 @@ def print_comparison(comparison: Comparison, page: Path | None) -> None:
     out.print(table)
     if len(comparison.sizes.seconds):
         out.print(f"servers: {sizes_line(comparison)}", markup=False)
+    for line in deploy_lines(comparison):
+        out.print(f"deploys: {line}", markup=False)
     lines = decision_lines(comparison)
     for line in lines[:MOST_LINES]:
         out.print(f"decisions: {line}", markup=False)

@@ -6,6 +6,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from .reach import Reach
 from .registry import RedisRegistry
 
 TIMEOUT_SECONDS = 1.0
@@ -28,6 +29,7 @@ def redis_client(url: str) -> Any:
     )
 
 
-def registry_at(url: str, prefix: str) -> RedisRegistry:
-    """The registry at *url* under key *prefix*; it connects when it is first used. Raises ValueError for what is no Redis URL."""
-    return RedisRegistry(redis_client(url), prefix)
+def registry_at(url: str, prefix: str, reach: Reach | None = None) -> RedisRegistry:
+    """The registry at *url* under key *prefix*, by the way of *reach* if one is given; it connects when it is first used. Raises ValueError for what is no Redis URL."""
+    client = redis_client(url)
+    return RedisRegistry(client, prefix) if reach is None else RedisRegistry(client, prefix, reach.exchange)

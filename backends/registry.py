@@ -50,13 +50,6 @@ def bare(address: str) -> str:
     return address.removeprefix("http://")
 
 
-def _guard(call: Callable[[], T]) -> T:
-    try:
-        return call()
-    except redis.RedisError as error:
-        raise RegistryError(f"{type(error).__name__}: {error}") from None
-
-
 def _number(text: str | None, default: float = 0.0) -> float:
     """A foreign program's number; whatever is no finite number counts as *default*."""
     try:
@@ -67,15 +60,25 @@ def _number(text: str | None, default: float = 0.0) -> float:
 
 
 class RedisRegistry:
-    """Implements core.ports.Registry. *client* must decode responses; *clock* is only used to stamp nothing: times are the samples'.
+    """Implements core.ports.Registry. *client* must decode responses. *before* is called before each exchange, and may raise RegistryError.
 
     *apart*: before the keys of lease, fence and roles' states alone, for an autoscaler that shares the fleet with another one but not its lease.
     """
 
-    def __init__(self, client: Any, prefix: str = "", apart: str = "") -> None:
+    def __init__(
+        self, client: Any, prefix: str = "", before: Callable[[], None] = lambda: None, apart: str = ""
+    ) -> None:
         self._redis = client
         self._prefix = prefix
+        self._before = before
         self._lease, self._fence, self._state = (prefix + apart + name for name in (LEASE, FENCE, STATE))
+
+    def _guard(self, call: Callable[[], T]) -> T:
+        self._before()
+        try:
+            return call()
+        except redis.RedisError as error:
+            raise RegistryError(f"{type(error).__name__}: {error}") from None
 
     def _key(self, name: str) -> str:
         return self._prefix + name
@@ -85,11 +88,11 @@ class RedisRegistry:
 
         pipe = self._unlisting(address)
         pipe.lpush(self._key(LISTS[role]), address)
-        _guard(pipe.execute)
+        self._guard(pipe.execute)
 
     def deregister(self, address: str) -> None:
         """See core.ports.Registry."""
-        _guard(lambda: self._unlisting(address).execute())
+        self._guard(lambda: self._unlisting(address).execute())
 
     def forget(self, address: str) -> None:
         """See core.ports.Registry."""
@@ -97,7 +100,7 @@ class RedisRegistry:
         pipe.hdel(self._key(REQUEST_LOAD), address)
         pipe.hdel(self._key(MEMORY_LOAD), address)
         pipe.delete(self._key(bare(address)))
-        _guard(pipe.execute)
+        self._guard(pipe.execute)
 
     def _unlisting(self, address: str) -> Any:
         """A transaction, begun, that takes *address* out of every list."""
@@ -115,7 +118,7 @@ class RedisRegistry:
                 pipe.lrange(self._key(name), 0, -1)
             return Servers(*(tuple(sorted(set(found))) for found in pipe.execute()))
 
-        return _guard(run)
+        return self._guard(run)
 
     def write_samples(self, samples: Sequence[Sample]) -> None:
         """See core.ports.Registry."""
@@ -147,7 +150,7 @@ class RedisRegistry:
             pipe.hset(self._key(MEMORY_LOAD), mapping=memory)
             pipe.execute()
 
-        _guard(run)
+        self._guard(run)
 
     def read_samples(self, addresses: Sequence[str]) -> dict[str, Sample]:
         """See core.ports.Registry."""
@@ -179,7 +182,7 @@ class RedisRegistry:
                     samples[address] = Sample(address, None, int(_number(counts[address])), load)
             return samples
 
-        return _guard(run)
+        return self._guard(run)
 
     def _plain_strings(self, addresses: Sequence[str]) -> list[Any]:
         """What foreign servers keep under their bare addresses instead of a hash: a request count, as a string."""
@@ -193,7 +196,7 @@ class RedisRegistry:
 
     def write_proxy_load(self, load: ProxyLoad) -> None:
         """See core.ports.Registry."""
-        _guard(lambda: self._redis.hset(self._key(PROXY), mapping=load._asdict()))
+        self._guard(lambda: self._redis.hset(self._key(PROXY), mapping=load._asdict()))
 
     def read_proxy_load(self) -> ProxyLoad | None:
         """See core.ports.Registry."""
@@ -204,11 +207,11 @@ class RedisRegistry:
                 return None
             return ProxyLoad(*(int(_number(found.get(name))) for name in ProxyLoad._fields))
 
-        return _guard(run)
+        return self._guard(run)
 
     def updating(self) -> tuple[str, ...]:
         """See core.ports.Registry."""
-        return _guard(lambda: tuple(sorted(set(self._redis.lrange(self._key(UPDATING), 0, -1)))))
+        return self._guard(lambda: tuple(sorted(set(self._redis.lrange(self._key(UPDATING), 0, -1)))))
 
     def set_updating(self, addresses: Sequence[str]) -> None:
         """See core.ports.Registry."""
@@ -216,31 +219,31 @@ class RedisRegistry:
         pipe.delete(self._key(UPDATING))
         if addresses:
             pipe.lpush(self._key(UPDATING), *addresses)
-        _guard(pipe.execute)
+        self._guard(pipe.execute)
 
     def canary_share(self) -> tuple[int, int] | None:
         """See core.ports.Registry."""
-        return read_share(_guard(lambda: self._redis.get(self._key(CANARY_SHARE))))
+        return read_share(self._guard(lambda: self._redis.get(self._key(CANARY_SHARE))))
 
     def set_canary_share(self, share: tuple[int, int] | None) -> None:
         """See core.ports.Registry."""
         key = self._key(CANARY_SHARE)
         if share is None:
-            _guard(lambda: self._redis.delete(key))
+            self._guard(lambda: self._redis.delete(key))
             return
         text = f"{share[0]}/{share[1]}"
         if read_share(text) is None:
             raise ValueError(f"expected a share from 0 to 1 in parts of up to a million, got {text}")
-        _guard(lambda: self._redis.set(key, text))
+        self._guard(lambda: self._redis.set(key, text))
 
     def write_tallies(self, tallies: Tallies) -> None:
         """See core.ports.Registry."""
         fields = write_tallies(tallies)
-        _guard(lambda: self._redis.hset(self._key(TALLIES), mapping=fields))
+        self._guard(lambda: self._redis.hset(self._key(TALLIES), mapping=fields))
 
     def read_tallies(self) -> Tallies | None:
         """See core.ports.Registry."""
-        return read_tallies(_guard(lambda: self._redis.hgetall(self._key(TALLIES))))
+        return read_tallies(self._guard(lambda: self._redis.hgetall(self._key(TALLIES))))
 
     def next_number(self, above: int = 0) -> int:
         """See core.ports.Registry."""
@@ -252,7 +255,7 @@ class RedisRegistry:
                 self._redis.set(self._key(NUMBERS), number)
             return number
 
-        return _guard(run)
+        return self._guard(run)
 
     def add_instance(self, provider_id: str) -> None:
         """See core.ports.Registry."""
@@ -263,15 +266,15 @@ class RedisRegistry:
             pipe.lpush(self._key(INSTANCES), provider_id)
             pipe.execute()
 
-        _guard(run)
+        self._guard(run)
 
     def remove_instance(self, provider_id: str) -> None:
         """See core.ports.Registry."""
-        _guard(lambda: self._redis.lrem(self._key(INSTANCES), 0, provider_id))
+        self._guard(lambda: self._redis.lrem(self._key(INSTANCES), 0, provider_id))
 
     def instances(self) -> tuple[str, ...]:
         """See core.ports.Registry."""
-        return _guard(lambda: tuple(sorted(set(self._redis.lrange(self._key(INSTANCES), 0, -1)))))
+        return self._guard(lambda: tuple(sorted(set(self._redis.lrange(self._key(INSTANCES), 0, -1)))))
 
     def acquire_lease(self, owner: str, ttl: int) -> int | None:
         """See core.ports.Registry. SET NX with expiry; the fence counts holders, so that a late writer is told apart."""
@@ -295,7 +298,7 @@ class RedisRegistry:
                     return None
             return token
 
-        return _guard(run)
+        return self._guard(run)
 
     def save_state(self, name: str, state: State, token: int) -> bool:
         """See core.ports.Registry."""
@@ -315,7 +318,7 @@ class RedisRegistry:
                     return False
             return True
 
-        return _guard(run)
+        return self._guard(run)
 
     def load_state(self, name: str) -> dict[str, int | str]:
         """See core.ports.Registry."""
@@ -327,7 +330,7 @@ class RedisRegistry:
                 for field, value in sorted(found.items())
             }
 
-        return _guard(run)
+        return self._guard(run)
 
 
 _WHOLE = re.compile(r"-?[0-9]+")

@@ -16,8 +16,8 @@ ALL = -1
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """A setting of a fault type. *unit* is duration, offset (a duration with a sign), size, rate, factor, share, count, status or a word among *words*;
-    required without a *default*."""
+    """A setting of a fault type. *unit* is duration, offset (a duration with a sign), size, bytes (a size above 0), rate, factor, share, count, status or a word
+    among *words*; required without a *default*."""
 
     unit: str
     meaning: str
@@ -147,10 +147,49 @@ FAULTS: Final[dict[str, FaultType]] = {
         see="Medians stay, tails grow by steps of 200 ms and 1 s.",
     ),
     "partition": FaultType(
-        "links", (*SERVERS, "proxy", "autoscaler"),
-        does="Nothing gets through between the target and its peer (`from`); TCP delivers late, if it ends.",
-        see="From the proxy: health checks fail, requests end by timeout. Cut off from the registry a server serves on but is unknown, then silent, and ended after `dead_after`; a proxy keeps its last table; the autoscaler does nothing and says so.",
-        attributes=(("from", Attribute("word", "the peer: `proxy` (of servers, their default), `clients` (of the proxy, its default) or `registry` (of any, the default of the autoscaler)", "", ("proxy", "clients", "registry"))),),
+        "links", (*SERVERS, "proxy", "autoscaler"), stream=True,
+        does="Nothing gets through between the target and its peer (`from`), or nothing in one direction (`stream`); TCP delivers late, if it ends.",
+        see="From the proxy: health checks fail, requests end by timeout. Cut downstream only, requests arrive and the work is done, for nobody: with retries more of it than without the fault. Cut off from the registry a server serves on but is unknown, then silent, and ended after `dead_after`; a proxy keeps its last table; the autoscaler does nothing and says so.",
+        attributes=(("from", Attribute("word", "the peer: `proxy` (of servers, their default), `clients` (of the proxy, its default) or `registry` (of any, the default of the autoscaler; without `stream`)", "", ("proxy", "clients", "registry"))),),
+    ),
+    "bandwidth": FaultType(
+        "links", (*SERVERS, "proxy"), stream=True,
+        does="A link carries `rate`, each direction for itself: content (request bodies, answers' `size`) waits until what left before it is through. Each server's link has its own rate; the clients share the one to the proxy. Messages without content pass at once.",
+        see="An answer takes its size / `rate` longer; no more goes through than `rate`: offered more, the queue grows without bound, while servers are idle and health checks pass.",
+        attributes=(("rate", Attribute("bytes", "bytes a second")),),
+    ),
+    "slicer": FaultType(
+        "links", (*SERVERS, "proxy"), toxicity="share of messages", stream=True,
+        does="Content goes in slices of `average_size`, each `delay` after the one before.",
+        see="Large answers are late by (slices - 1) times `delay`, small ones are not.",
+        attributes=(
+            ("average_size", Attribute("bytes", "of a slice")),
+            ("delay", Attribute("duration", "between two slices")),
+        ),
+    ),
+    "timeout": FaultType(
+        "links", (*SERVERS, "proxy"), toxicity="share of connections", stream=True,
+        does="Data stops: requests or answers that leave meanwhile never arrive, although connections are made and closed. A connection is closed `timeout` after the fault began, or after it was opened if that was later.",
+        see="Requests end by timeouts, or as `upstream_reset` (between proxy and server) or `refused` (between client and proxy) when the link closes their connection; with neither they never end. Health checks fail.",
+        attributes=(("timeout", Attribute("duration", "until the connection is closed; 0: never", 0)),),
+    ),
+    "reset": FaultType(
+        "links", (*SERVERS, "proxy"), toxicity="share of connections",
+        does="Connections are reset: `timeout` after the fault began, or after they were opened if that was later; both ends see it at once.",
+        see="Requests in flight end as `upstream_reset` (between proxy and server), which the proxy may try elsewhere, or as `refused` (between client and proxy); shorter ones pass. Clients with a pool connect again: a burst of handshakes.",
+        attributes=(("timeout", Attribute("duration", "until the reset", 0)),),
+    ),
+    "slow_close": FaultType(
+        "links", (*SERVERS, "proxy"), toxicity="share of connections",
+        does="A connection that has ended keeps its descriptor at the proxy for another `delay`, a client's its memory too.",
+        see="Descriptors in use grow by ends a second times `delay` (Little's law); where they are limited, new connections wait or are dropped although hardly anything is in flight.",
+        attributes=(("delay", Attribute("duration", "from the end to the close")),),
+    ),
+    "limit_data": FaultType(
+        "links", (*SERVERS, "proxy"), toxicity="share of connections", stream=True,
+        does="A connection is closed, for both ends, in the middle of the content with which it has carried more than `bytes` in one direction since the fault began.",
+        see="Large answers never arrive: `upstream_reset` after the server has done the work, or `refused` at the client; small ones do, over a kept connection until their sum is too much.",
+        attributes=(("bytes", Attribute("bytes", "of content that a connection carries")),),
     ),
     "registry_down": FaultType(
         "registry", ("registry",),
@@ -176,7 +215,7 @@ FAULTS: Final[dict[str, FaultType]] = {
     "stale_registry": FaultType(
         "registry", ("registry",),
         does="`reader` reads from a replica that lags: lists and samples as they were `lag` ago. What is written, and the lease, goes to the registry itself.",
-        see="The proxy sends to servers that are drained or gone (`connect_failed`) and learns late of new ones; the autoscaler decides on old figures and acts again on what it has already dealt with. A lag of a drain's grace or more loses requests at each scale-in.",
+        see="The proxy sends to servers that are drained or gone (`connect_failed`) and learns late of new ones; with a lag of `drain_grace` or more requests are lost at each scale-in. The autoscaler decides on old figures, and takes a server that it has ended, and forgotten, for somebody else's as long as the lists that it reads have it: it counts one too many and drains another, perhaps the last.",
         attributes=(
             ("lag", Attribute("duration", "how old what is read is")),
             ("reader", Attribute("word", "`proxy`, `autoscaler` or `both`", "both", ("proxy", "autoscaler", "both"))),

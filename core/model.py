@@ -21,6 +21,7 @@ INSTANT = constant(0)
 PER_REQUEST = 0
 POOL = 1
 FLOOD = 2
+WIRE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +187,27 @@ class ClientSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class WireMessage:
+    """What the proxy makes of one of the messages on each connection of a source of exact bytes; decided by ``core.http.intake``, when the plan is made.
+
+    *upload*: so long after its connection's beginning it has been sent whole (ns, NONE: never). *status*: that of the proxy's own answer, 0: it is passed on to an app
+    server. *expected*: the status that its author expects, 0: any. *outcome*: of its row in place of ok, 0: none. *closes*: nothing follows on its connection.
+    """
+
+    upload: int = 0
+    status: int = 0
+    expected: int = 0
+    outcome: int = 0
+    closes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SourceSpec:
-    """A source of requests, by number; ``stream`` keys its draws; *concurrency* clients if it is closed; ``body``: bytes."""
+    """A source of requests, by number; ``stream`` keys its draws; *concurrency* clients if it is closed; ``body``: bytes.
+
+    *wire*: the messages that go over each of its connections, for a source of exact bytes: request *index* is message *index* modulo their number, and all of a connection
+    begin at the same time.
+    """
 
     name: str
     stream: int
@@ -198,6 +218,16 @@ class SourceSpec:
     end: int = 0
     maximum: int = NONE
     body: Distribution | None = None
+    wire: tuple[WireMessage, ...] = ()
+
+    @property
+    def ordinary(self) -> bool:
+        """Whether its requests are what users send: neither a flood's, which are never read, nor exact bytes."""
+        return self.client.mode in (PER_REQUEST, POOL)
+
+    def message(self, index: int) -> WireMessage | None:
+        """What request *index* is on the wire; None for a source of requests."""
+        return self.wire[index % len(self.wire)] if self.wire else None
 
     @property
     def method(self) -> str:

@@ -40,6 +40,10 @@ class Kind(IntEnum):
     UPSTREAM_TIMEOUT = 25
     WRITE_TIMEOUT = 26
     KEEPALIVE = 27
+    # What bad links do to connections.
+    LINK_CLOSE = 28
+    TRY_CLOSE = 29
+    LINGERED = 30
     # What takes something, from the far end towards the client.
     DEPENDENCY_CALL = 32
     APP_ARRIVE = 33

@@ -23,17 +23,17 @@ class Outcome(IntEnum):
     SHED = 5
     """503: every server was at its cap of requests in flight."""
     REFUSED = 6
-    """The proxy reset the connection: its memory was exhausted, or it was down."""
+    """The proxy reset the connection: its memory was exhausted, or it was down; or a bad link closed it."""
     CONNECT_FAILED = 7
     """502: no connection to the app server (nobody listens there, or the proxy has no descriptor left)."""
     UPSTREAM_RESET = 8
-    """502: the app server died with the request in flight."""
+    """502: the app server died with the request in flight, or a bad link closed the connection to it."""
     UPSTREAM_TIMEOUT = 9
     """504: no answer from the app server in time."""
     CLIENT_TIMEOUT = 10
     """The client gave up."""
     BAD_REQUEST = 11
-    """400: the proxy did not accept the request."""
+    """400, or another status that says so (core.http): the proxy did not accept the request."""
     EVICTED = 12
     """The proxy closed the connection to make room, or had closed it before the request arrived."""
     UNREAD = 13

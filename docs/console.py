@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PAGES = ("tutorial.md", "howto-ci.md", "compare.md", "explain.md")
+PAGES = ("tutorial.md", "howto-ci.md", "compare.md", "explain.md", "traces.md")
 TABLES = ("policies-compared.md",)
 """Pages whose commands take minutes, and are run in the project's folder."""
 LONGEST = 1200

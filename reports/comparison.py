@@ -25,6 +25,7 @@ from ..core.tolerance import (
     Tolerances,
     tolerance_of,
 )
+from .deploy_pairs import DeployPair, pair_deploys
 from .evidence import TAKING, Evidence
 from .lifelines import lifelines
 from .pairing import Pairing, decisions, pair_decisions
@@ -42,7 +43,7 @@ Without = tuple[float, Sequence[float]]
 class Figure:
     """One figure of both runs (*first*, *second*; None: no data), the second's *difference* from the first, and its tolerance.
 
-    *unit*: 1/s, ns, 1 (a share), servers or h. *relative*: the difference as a share of the first.
+    *unit*: 1/s, ns, 1 (a share), servers, h or s. *relative*: the difference as a share of the first.
     """
 
     name: str
@@ -112,6 +113,14 @@ class Comparison:
     sizes: Sizes
     paired: Paired | None
     notes: tuple[str, ...]
+    deploys: tuple[DeployPair, ...] = ()
+
+    @property
+    def deploys_verdict(self) -> str:
+        """Whether the deploys that both runs had ended alike."""
+        if not self.deploys:
+            return NO_DATA
+        return WITHIN if all(pair.agrees for pair in self.deploys) else OUTSIDE
 
     @property
     def decisions_verdict(self) -> str:
@@ -123,7 +132,8 @@ class Comparison:
     @property
     def within(self) -> bool:
         """Whether everything that has a tolerance is within it."""
-        return OUTSIDE not in (self.decisions_verdict, *(figure.verdict for figure in self.figures))
+        verdicts = (figure.verdict for figure in self.figures)
+        return OUTSIDE not in (self.decisions_verdict, self.deploys_verdict, *verdicts)
 
     def figure(self, name: str) -> Figure:
         """The figure called *name*. Raises KeyError."""
@@ -200,18 +210,20 @@ def compare_evidence(
     sizes = _sizes(*sides)
     tick = max((e.fleet.autoscaler.interval for e in (first, second) if e.fleet.autoscaler), default=SECOND)
     ticks = tolerances.get("decisions")
+    deploys = pair_deploys(first, second)
     return Comparison(
         runs=names,
         seeds=(first.fleet.seed, second.fleet.seed),
         scenarios=(first.fleet.name, second.fleet.name),
         window=window,
         batches=batches,
-        figures=tuple(_figures(*sides, sizes, tolerances)),
+        figures=(*_figures(*sides, sizes, tolerances), *_deploy_figures(deploys, tolerances)),
         decisions=pair_decisions(decisions(first.events, window), decisions(second.events, window), tick),
         ticks=None if ticks is None else ticks.limit,
         sizes=sizes,
         paired=pair_requests(first, second, window, batches),
         notes=(*notes, *told),
+        deploys=deploys,
     )
 
 
@@ -259,6 +271,27 @@ def _figures(first: _Side, second: _Side, sizes: Sizes, tolerances: Tolerances) 
     )
     found.append(_figure("fleet_size", "servers", here, there, tolerances))
     found.append(_figure("instance_hours", "h", first.instance_hours(), second.instance_hours(), tolerances))
+    return found
+
+
+def _deploy_figures(deploys: Sequence[DeployPair], tolerances: Tolerances) -> list[Figure]:
+    """How long each took, until its way back began, and that."""
+    found = []
+    for pair in deploys:
+        first, second = pair.first, pair.second
+        for name, here, there in (
+            (f"deploy {pair.name}", first.took, second.took),
+            (f"{pair.name} noticed", first.noticed, second.noticed),
+            (f"{pair.name} way back", first.back, second.back),
+        ):
+            if here is None and there is None:
+                continue
+            values = [None if value is None else value / SECOND for value in (here, there)]
+            apart = None
+            if values[0] is not None and values[1] is not None:
+                # It happened once: nothing is known of its spread.
+                apart = Interval(values[1] - values[0], math.inf)
+            found.append(Figure(name, "s", values[0], values[1], apart, None, tolerances.get("deploys")))
     return found
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from ..core.errors import UsageError
 from .comparison import Comparison
 from .comparison_figure import SAYS, Both, draw_comparison
-from .comparison_words import HEADER, decision_lines, paired_lines, rows, sizes_line
+from .comparison_words import HEADER, decision_lines, deploy_lines, paired_lines, rows, sizes_line
 from .drawing import inline_svg, look, save
 from .markup import figure, folding, paragraph, table
 from .storage import write_whole
@@ -56,6 +56,7 @@ def page(comparison: Comparison, picture: str) -> str:
     body = (
         table(("", "run", "scenario", "seed"), runs, (3,)) + paragraph(window) + notes + picture
         + "<h2>Figures</h2>\n" + table(HEADER, rows(comparison), (1, 2)) + paragraph(_TOLD)
+        + "".join(paragraph(f"{line}.") for line in deploy_lines(comparison))
         + "<h2>Servers over time</h2>\n" + paragraph(_sentence(sizes_line(comparison)))
         + "<h2>Scaling decisions</h2>\n" + _decisions(comparison)
         + "<h2>The same planned requests</h2>\n" + _paired(comparison)

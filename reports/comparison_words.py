@@ -1,6 +1,7 @@
 """A comparison in words and as plain data: what the terminal, the page and JSON show of it."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import groupby
@@ -9,6 +10,7 @@ from typing import Any
 from ..core.confidence import Interval
 from ..core.tolerance import NO_TOLERANCE, OUTSIDE, WITHIN, Tolerance
 from .comparison import Comparison, Figure
+from .deploy_pairs import Course
 from .pairing import Decision
 from .wording import moment, plural
 
@@ -20,8 +22,9 @@ _SCALES = {
     "1": (0.01, "%", 3),
     "servers": (1.0, "", 3),
     "h": (1.0, " h", 4),
+    "s": (1.0, " s", 1),
 }
-_BY_DIFFERENCE = ("1", "servers")
+_BY_DIFFERENCE = ("1", "servers", "s")
 """Units whose differences are told as they are; of the others they are told in parts of the first run's value."""
 
 _KINDS = {"launch": "launches", "promote": "promotions", "drain": "drains", "terminate": "terminations"}
@@ -74,7 +77,7 @@ def verdict(figure: Figure) -> str:
 
 
 def rows(comparison: Comparison) -> list[tuple[str, ...]]:
-    """A row per figure under HEADER, the decisions last."""
+    """A row per figure under HEADER, the ends of deploys and the decisions last."""
     found: list[tuple[str, ...]] = [
         (
             figure.name.replace("_", " "), value(figure.unit, figure.first), value(figure.unit, figure.second),
@@ -82,6 +85,21 @@ def rows(comparison: Comparison) -> list[tuple[str, ...]]:
         )
         for figure in comparison.figures
     ]  # fmt: skip
+    if comparison.deploys:
+        alike = sum(pair.agrees for pair in comparison.deploys)
+        ends = (
+            _ends([pair.first for pair in comparison.deploys]),
+            _ends([pair.second for pair in comparison.deploys]),
+        )
+        found.append(
+            (
+                "deploys",
+                *ends,
+                f"{alike:,} of {len(comparison.deploys):,} alike",
+                "all",
+                comparison.deploys_verdict,
+            )
+        )
     decisions = comparison.decisions
     here, there = (len(decisions.pairs) + len(one) for one in (decisions.missing, decisions.surplus))
     apart = f"{len(decisions.missing):,} missing, {len(decisions.surplus):,} surplus"
@@ -89,6 +107,21 @@ def rows(comparison: Comparison) -> list[tuple[str, ...]]:
     told = "" if comparison.decisions_verdict == NO_TOLERANCE else comparison.decisions_verdict
     found.append(("decisions", f"{here:,}", f"{there:,}", apart, allowed, told))
     return found
+
+
+def _ends(courses: Sequence[Course]) -> str:
+    """``1 promoted, 1 rolled back``."""
+    counts = Counter(course.end.replace("_", " ") for course in courses)
+    return ", ".join(f"{count:,} {end}" for end, count in sorted(counts.items()))
+
+
+def deploy_lines(comparison: Comparison) -> list[str]:
+    """Deploys that did not end alike, one sentence each."""
+    return [
+        f"{pair.name}: {pair.first.end.replace('_', ' ')} in A, {pair.second.end.replace('_', ' ')} in B"
+        for pair in comparison.deploys
+        if not pair.agrees
+    ]
 
 
 def decision_lines(comparison: Comparison) -> list[str]:
@@ -179,6 +212,13 @@ def as_data(comparison: Comparison) -> dict[str, Any]:
             "missing": [asdict(one) for one in comparison.decisions.missing],
             "surplus": [asdict(one) for one in comparison.decisions.surplus],
         },
+        "deploys": {
+            "verdict": comparison.deploys_verdict,
+            "pairs": [
+                {"name": pair.name, "a": _course(pair.first), "b": _course(pair.second)}
+                for pair in comparison.deploys
+            ],
+        },
         "fleet_over_time": {
             "mean_apart": comparison.sizes.mean_apart,
             "furthest": comparison.sizes.furthest[0],
@@ -192,6 +232,15 @@ def as_data(comparison: Comparison) -> dict[str, Any]:
         "changes": [{"a": was, "b": now, "requests": count} for was, now, count in paired.changes],
     }  # fmt: skip
     return data
+
+
+def _course(course: Course) -> dict[str, Any]:
+    return {
+        "end": course.end,
+        "took_ns": course.took,
+        "noticed_ns": course.noticed,
+        "way_back_ns": course.back,
+    }
 
 
 def _figure_data(figure: Figure) -> dict[str, Any]:

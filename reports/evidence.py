@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.columns import METRICS
 from ..core.lifecycle import State
-from ..core.model import FLOOD, SECOND, FleetSpec, SloSpec
+from ..core.model import SECOND, FleetSpec, SloSpec
 from ..core.outcomes import NAMES
 from .drawing import MOST_POINTS
 from .lifelines import Lifeline, lifelines, paid_ns
@@ -33,7 +33,7 @@ class Evidence:
         """The evidence of *run*; a partial one gets a summary and objectives that end where it does."""
         if not run.partial:
             return cls(run, fleet)
-        end = _last_moment(run)
+        end = last_moment(run)
         fleet = replace(fleet, slos=tuple(_cut(slo, end) for slo in fleet.slos))
         # What was to come within a time that is not recorded has neither come nor failed to.
         expects = tuple(one for one in fleet.expects if one.start + one.within <= end)
@@ -82,8 +82,8 @@ class Evidence:
 
     @cached_property
     def readers(self) -> Any:
-        """Which requests are of clients that read their answers."""
-        chosen = [n for n, source in enumerate(self.fleet.sources) if source.client.mode != FLOOD]
+        """Which requests are what users send: whose clients read their answers, and no exact bytes."""
+        chosen = [n for n, source in enumerate(self.fleet.sources) if source.ordinary]
         return np.isin(self.requests["source"], chosen)
 
     @cached_property
@@ -126,7 +126,7 @@ def _cut(slo: SloSpec, end: int) -> SloSpec:
     return replace(slo, start=min(slo.start, end), end=min(slo.end, end))
 
 
-def _last_moment(run: Run) -> int:
+def last_moment(run: Run) -> int:
     """The last thing recorded of a run that was cut off."""
     times = [int(event["t"]) for event in run.events[-1:]]
     for name in ("requests", "metrics"):

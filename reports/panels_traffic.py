@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.model import FLOOD, SECOND
+from ..core.model import SECOND
 from ..core.outcomes import NAMES, Outcome
 from .drawing import (
     BLUE,
@@ -99,7 +99,7 @@ def distribution(axis: Any, evidence: Evidence) -> None:
     drawn = 0
     for number, source in enumerate(evidence.fleet.sources):
         chosen = answered & (evidence.requests["source"] == number)
-        if source.client.mode == FLOOD or not chosen.any():
+        if not source.ordinary or not chosen.any():
             continue
         x, share = exceedance(evidence.requests["latency_ns"][chosen])
         axis.plot(

@@ -5,7 +5,6 @@ from html import escape
 import numpy as np
 
 from ..core.events import FORMAT
-from ..core.model import FLOOD
 from ..core.outcomes import NAMES, Outcome
 from ..core.slo import percentile
 from .markup import paragraph, table
@@ -104,7 +103,7 @@ def latency(data: ReportData) -> str:
         answered = np.sort(
             requests["latency_ns"][(requests["source"] == number) & (requests["outcome"] == Outcome.OK)]
         )
-        if source.client.mode != FLOOD and len(answered):
+        if source.ordinary and len(answered):
             values = [duration(percentile(answered, value)) for _, value in PERCENTILES]
             rows.append(
                 (

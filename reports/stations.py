@@ -102,11 +102,11 @@ def breakdown(evidence: Evidence, rows: Any) -> tuple[Any, Any]:
         moments[row, place] = evidence.attempts(name)[chosen]
     arrived = np.full(len(rows), -1, dtype=np.int64)
     arrived[place] = evidence.attempts("arrived_ns")[chosen]
-    _fill(moments)
+    fill(moments)
     return np.diff(moments, axis=0), arrived
 
 
-def _fill(moments: Any) -> None:
+def fill(moments: Any) -> None:
     """From the end backwards: what was never reached, or reached after the end, becomes the moment after it."""
     for row in range(len(moments) - 2, 0, -1):
         missing = moments[row] < 0

@@ -38,7 +38,7 @@ def summarise(
     expected = [judge_expectation(one, _fired(one.alert, events)) for one in fleet.expects]
     ends = outcomes(fleet.deploys, events)
     invariants = judged(fleet, table, events, end)
-    readers = [n for n, spec in enumerate(fleet.sources) if spec.client.mode != FLOOD]
+    readers = [n for n, spec in enumerate(fleet.sources) if spec.ordinary]
     answered = np.sort(latency[(outcome == Outcome.OK) & np.isin(source, readers)])
     return {
         "scenario": fleet.name,

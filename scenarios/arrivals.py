@@ -15,7 +15,8 @@ from ..core.distributions import STEP_UNIT, exponential_steps
 from ..core.draws import ARRIVAL, OFFSET, RATE, below, draw, uniform
 from ..core.model import SECOND
 from ..core.rates import SEGMENT, Profile, Times, expected_requests, profile_of, times_at
-from .schema_traffic import Stage
+from .schema_stage import Stage
+from .schema_wire import WireTraffic
 
 
 def staged_profile(stages: list[Stage], start: int, stream: int) -> Profile:
@@ -111,6 +112,28 @@ def timer_times(
             sent += len(ready)
         if horizon >= end:
             return
+
+
+def wire_times(
+    wire: WireTraffic, arrivals: str, start: int, end: int, stream: int, chunk: int
+) -> Iterator[Times]:
+    """When the connections of *wire* begin, from *start* to *end* (ns)."""
+    if wire.at is not None:
+        times = np.array(sorted(wire.at), np.int64) + start
+        return take_until(iter([times]), end)
+    profile = staged_profile(wire.stages or [], start, stream)
+    return take_until(
+        poisson_times(profile, stream, chunk) if arrivals == "poisson" else constant_times(profile, chunk),
+        end,
+    )
+
+
+def every(times: Iterator[Times], first: int, step: int) -> Iterator[Times]:
+    """Of *times* those that are numbered *first*, *first* + *step*, ..."""
+    seen = 0
+    for chunk in times:
+        yield chunk[(first - seen) % step :: step]
+        seen += len(chunk)
 
 
 def take_until(times: Iterator[Times], end: int) -> Iterator[Times]:

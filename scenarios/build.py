@@ -44,7 +44,12 @@ def compile_plan(scenario: Scenario, fingerprint: str | None = None) -> Plan:
         directory = (scenario.folder / (document.fleet.app.directory or "")).resolve()
         program = Program(tuple(document.fleet.app.command), directory)
     return Plan(
-        fleet, tuple(traffic.open), tuple(traffic.mixes), fingerprint or scenario.fingerprint(), program
+        fleet,
+        tuple(traffic.open),
+        tuple(traffic.mixes),
+        fingerprint or scenario.fingerprint(),
+        program,
+        traffic.exact,
     )
 
 
@@ -187,7 +192,7 @@ def _slo(slo: Slo, document: Document, traffic: Sources) -> SloSpec:
     if slo.traffic:
         sources = [number for name in slo.traffic for number in traffic.of_traffic[name]]
     else:
-        sources = [n for n, source in enumerate(traffic.sources) if source.client.mode != FLOOD]
+        sources = [n for n, source in enumerate(traffic.sources) if source.ordinary]
     word = "below" if slo.below is not None else "above"
     return SloSpec(
         name=slo.name,

@@ -7,8 +7,8 @@ order in which sources are read changes a value.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,18 @@ class OpenSource:
 
 
 @dataclass(frozen=True, slots=True)
+class ExactBytes:
+    """What a flight sends on each connection of a source of exact bytes: *pieces*, when (ns after the connection's beginning) and what; *end*: what the client does when it
+    is *over* (ns); *methods*: of the requests in them, as far as they are known; *reads*: the answers."""
+
+    pieces: tuple[tuple[int, bytes], ...]
+    methods: tuple[str, ...]
+    end: str
+    over: int
+    reads: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
     """A program of the user's own in place of an app server: its *command*, word by word, and the *directory* where it runs."""
 
@@ -52,13 +64,14 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A compiled scenario; see the module's text. *mixes* holds each source's endpoint mix, closed ones included; *program* is for flights."""
+    """A compiled scenario; see the module's text. *mixes* holds each source's endpoint mix, closed ones included; *program*, and *exact* bytes by source, are for flights."""
 
     fleet: FleetSpec
     open_sources: tuple[OpenSource, ...]
     mixes: tuple[Mix, ...]
     fingerprint: str
     program: Program | None = None
+    exact: Mapping[int, ExactBytes] = field(default_factory=dict)
 
     def blocks(self, size: int = BLOCK) -> Iterator[Block]:
         """The open rows in order, in blocks of *size* (the last one smaller)."""

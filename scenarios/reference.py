@@ -118,6 +118,7 @@ def _default(field: FieldInfo) -> str:
 
 
 UNITS = {
+    "bytes": "size",
     "factor": "number",
     "share": "percentage",
     "offset": "duration with a sign",

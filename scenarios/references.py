@@ -84,7 +84,7 @@ def _traffic(document: Document, folder: FilePath) -> Iterator[Found]:
             if path not in paths:
                 hint = nearest(path, paths) or f"; known are {', '.join(paths) or 'none'}"
                 yield ("traffic", index, "endpoints", path), f"no endpoint {path!r}{hint}"
-        named = traffic.endpoints or traffic.loadtest or traffic.access_log
+        named = traffic.endpoints or traffic.loadtest or traffic.access_log or traffic.wire
         if document.endpoints and not weighted and not named:
             yield ("traffic", index), "expected an endpoint with a weight above 0, for this source names none"
         yield from _number_of_requests(traffic, index)
@@ -100,8 +100,9 @@ def _traffic(document: Document, folder: FilePath) -> Iterator[Found]:
 
 def _number_of_requests(traffic: Traffic, index: int) -> Iterator[Found]:
     """Requests of a source are numbered in so many bits."""
-    where = ("stages",) if traffic.stages else ("flood", "stages")
-    stages = traffic.stages or (traffic.flood.stages if traffic.flood else [])
+    where = ("stages",) if traffic.stages else ("flood" if traffic.flood else "wire", "stages")
+    inner = traffic.flood or traffic.wire
+    stages = traffic.stages or (inner.stages if inner else None) or []
     before, planned = 0.0, 0.0
     for stage in stages:
         last = stage.to or 0.0

@@ -96,7 +96,9 @@ class Slo(Model):
     from_: Duration = Field(0, alias="from", description="requests planned from this time")
     to: Duration | None = Field(None, description="to this time; omitted: to the end")
     traffic: list[Name] | None = Field(
-        None, min_length=1, description="of these sources; omitted: of all but floods that read no answers"
+        None,
+        min_length=1,
+        description="of these sources; omitted: of all but floods that read no answers, and wires",
     )
 
     @field_validator("indicator")

@@ -12,7 +12,8 @@ from .schema_base import FieldError, Model, Name, Positive
 from .units import Duration, Share, parse_duration, parse_offset, parse_rate, parse_share, parse_size, show
 
 Type = Literal[
-    "kill", "pause", "slow", "memory_leak", "error", "latency", "loss", "partition", "registry_down",
+    "kill", "pause", "slow", "memory_leak", "error", "latency", "loss", "partition",
+    "bandwidth", "slicer", "timeout", "reset", "slow_close", "limit_data", "registry_down",
     "registry_slow", "registry_flush", "boot_failure", "slow_boot", "capacity_error", "api_throttling",
     "autoscaler_crash", "monitor_silent", "monitor_stuck", "proxy_restart", "dependency_down",
     "dependency_slow", "cache_flush",
@@ -71,7 +72,7 @@ class Fault(Model):
     target: Target = Field(default_factory=Target, description="whom")
     stream: Literal["upstream", "downstream"] | None = Field(
         None,
-        description="latency, loss: only messages towards the server (`upstream`) or towards the client; omitted: both",
+        description="links: only messages towards the server (`upstream`) or towards the client; omitted: both",
     )
     toxicity: Share | None = Field(
         None, description="share of what is hit, where the type has one; omitted: 100%"
@@ -109,6 +110,8 @@ class Fault(Model):
             raise FieldError(f"expected no toxicity with type {self.type}", at=("toxicity",))
         if self.stream is not None and not fault.stream:
             raise FieldError(f"expected no stream with type {self.type}", at=("stream",))
+        if self.stream is not None and self.type == "partition" and self._from_registry():
+            raise FieldError("expected no stream with a partition from the registry", at=("stream",))
         _check_target(self.type, fault, self.target)
         if not self.attributes:
             try:
@@ -144,6 +147,9 @@ class Fault(Model):
     def repeats(self) -> bool:
         """Whether it has occurrences with numbers."""
         return self.every is not None or self.while_ is not None
+
+    def _from_registry(self) -> bool:
+        return "registry" in (self.attributes.get("from"), {"autoscaler": "registry"}.get(self.role))
 
     @property
     def role(self) -> str:
@@ -224,6 +230,13 @@ def _count(value: Any) -> float:
     return float(value)
 
 
+def _bytes(value: Any) -> float:
+    size = parse_size(value)
+    if size <= 0:
+        raise ValueError(f"expected a size above 0, got {show(value)}")
+    return float(size)
+
+
 def _status(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int) or not 500 <= value <= 599:
         raise ValueError(f"expected a status from 500 to 599, got {show(value)}")
@@ -249,6 +262,7 @@ _PARSERS: dict[str, Callable[[Any], float]] = {
     "offset": _offset,
     "share": _share,
     "size": parse_size,
+    "bytes": _bytes,
     "rate": _rate,
     "factor": _factor,
     "count": _count,

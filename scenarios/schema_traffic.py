@@ -12,26 +12,12 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
-from .schema_base import Distribution, Model, Name, Number, Positive, SizeDistribution, StageRate
+from .schema_base import Distribution, Model, Name, Number, Positive, SizeDistribution
+from .schema_stage import Stage
+from .schema_wire import WireTraffic
 from .units import DURATION_UNITS, Duration, Rate, Share, format_rate, show
 
 DAY = DURATION_UNITS["d"]
-
-
-class Stage(Model):
-    """A stretch of time with a constant rate (`rate`) or a straight ramp from the rate before to another (`to`)."""
-
-    for_: Duration = Field(alias="for", gt=0, description="length")
-    rate: StageRate | None = Field(None, description="arrival rate: constant, or drawn from a range")
-    to: Rate | None = Field(
-        None, description="arrival rate at the stage's end; the ramp begins at the rate before (0 at first)"
-    )
-
-    @model_validator(mode="after")
-    def _one_rate(self) -> Self:
-        if (self.rate is None) == (self.to is None):
-            raise ValueError("expected either rate or to, got " + ("both" if self.rate else "neither"))
-        return self
 
 
 class Connections(Model):
@@ -129,7 +115,7 @@ class Bursts(Model):
     for_: Distribution = Field(alias="for", description="length of a burst; at least 1ms")
 
 
-KINDS = ("stages", "diurnal", "bursts", "closed", "flood", "rate_csv", "access_log", "loadtest")
+KINDS = ("stages", "diurnal", "bursts", "closed", "flood", "rate_csv", "access_log", "loadtest", "wire")
 """What a source may be; exactly one of them is given."""
 
 OPTIONS = {
@@ -142,7 +128,7 @@ OPTIONS = {
 
 
 class Traffic(Model):
-    """A source of requests: exactly one of stages, diurnal, bursts, closed, flood, rate_csv, access_log, loadtest."""
+    """A source of requests: exactly one of stages, diurnal, bursts, closed, flood, rate_csv, access_log, loadtest, wire."""
 
     name: Name = Field(description="name, unique")
     start: Duration = Field(0, description="when it begins")
@@ -161,6 +147,7 @@ class Traffic(Model):
     loadtest: Name | None = Field(
         None, description="a JSON array in the npm `loadtest` package's option format"
     )
+    wire: WireTraffic | None = Field(None, description="exact bytes on connections of their own")
     order: Literal["sequence", "parallel"] = Field(
         "sequence", description="loadtest: entries one after another, or all at once"
     )
@@ -200,8 +187,19 @@ class Traffic(Model):
         for option in ("arrivals", "endpoints") if self.access_log else ():
             if getattr(self, option) != type(self).model_fields[option].default:
                 raise ValueError(f"expected no {option} beside access_log: the log says when and what")
+        if self.wire:
+            self._bytes_alone()
         if self.flood and not self.flood.reads_response and self.client != Client():
             raise ValueError(
                 "expected no client settings for a flood that reads no answers: it never gives up and never retries"
             )
         return self
+
+    def _bytes_alone(self) -> None:
+        for option in ("endpoints", "body"):
+            if getattr(self, option) is not None:
+                raise ValueError(f"expected no {option} beside wire: the bytes say it")
+        if self.client.model_copy(update={"timeout": None}) != Client():
+            raise ValueError(
+                "expected no client setting beside wire but timeout: each connection is one of its own, and nothing is tried again"
+            )

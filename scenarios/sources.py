@@ -4,31 +4,37 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from ..core import draws
 from ..core.demand import Mix, mix_of
 from ..core.distributions import Distribution, constant
-from ..core.model import FLOOD, NONE, PER_REQUEST, POOL, SECOND, ClientSpec, EndpointSpec, SourceSpec
+from ..core.model import FLOOD, NONE, PER_REQUEST, POOL, SECOND, WIRE, ClientSpec, EndpointSpec, SourceSpec
 from ..core.order import SOURCE_BITS
 from ..core.rates import Profile, Times
 from .access_log import read_access_log, recorded_rows, rows_until
 from .arrivals import (
     constant_times,
+    every,
     poisson_times,
     recorded_profile,
     staged_profile,
     take_until,
     timer_times,
+    wire_times,
 )
 from .header_sets import MIXED
 from .loadtest_file import Loadtest, read_loadtest
 from .paths import DEFAULT_PATH, PathMatcher
-from .plan import Arrivals, OpenSource
+from .plan import Arrivals, ExactBytes, OpenSource
 from .problems import Problem, ScenarioError
 from .rate_file import read_rates
 from .scenario import Scenario
 from .schema import Document
 from .schema_traffic import Client, Traffic
+from .schema_wire import WireTraffic
 from .shapes import bursts_profile, diurnal_profile
+from .wires import compile_wire
 
 HeaderSet = tuple[tuple[str, str], ...]
 
@@ -49,12 +55,15 @@ class Sources:
         self.mixes: list[Mix] = []
         self.header_sets: list[HeaderSet] = [()]
         self.body: Distribution | None = None
+        self.exact: dict[int, ExactBytes] = {}
 
     def add(self, traffic: Traffic, number: int) -> None:
         """Add the sources of one traffic entry."""
         self.of_traffic[traffic.name] = []
         self.body = traffic.body.resolve() if traffic.body else None
-        if traffic.loadtest:
+        if traffic.wire:
+            self._add_wire(traffic, traffic.wire)
+        elif traffic.loadtest:
             self._add_loadtest(traffic, self._file(traffic.loadtest))
         elif traffic.closed:
             closed = traffic.closed
@@ -115,6 +124,30 @@ class Sources:
             return staged_profile(stages, spec.start, spec.stream)
         requests = read_rates(self.folder / str(traffic.rate_csv)).requests
         return recorded_profile(requests, traffic.scale, spec.start)
+
+    def _add_wire(self, traffic: Traffic, wire: WireTraffic) -> None:
+        """A source per connection of *wire*; its rows are the messages on it, all at the time at which the connection begins."""
+        end, patience = self.document.duration, or_none(traffic.client.timeout)
+        stream = draws.key(self.document.seed, f"traffic/{traffic.name}")
+        count = len(wire.connections)
+        for number, connection in enumerate(wire.connections):
+            made = compile_wire(connection, patience, self.matcher, self.endpoints)
+            mode = WIRE if connection.reads else FLOOD
+            source = self._source(
+                traffic.name, f"{traffic.name}[{number}]" if count > 1 else traffic.name,
+                ClientSpec(mode, 1, made.timeout), mix_of([(self.matcher.default, 1)]), traffic.start, end,
+                wire=made.messages, body=constant(made.content) if made.content else None,
+            )  # fmt: skip
+            self.exact[source] = made.exact
+
+            def arrivals(
+                chunk: int, number: int = number, asked: tuple[int, ...] = made.endpoints
+            ) -> Iterator[Arrivals]:
+                begins = wire_times(wire, traffic.arrivals, traffic.start, end, stream, chunk)
+                for times in begins if wire.at else every(begins, number, count):
+                    yield np.repeat(times, len(asked)), np.tile(np.array(asked, np.int64), len(times))
+
+            self._open(source, arrivals, (0,))
 
     def _mixed(self, traffic: Traffic) -> tuple[int, ...]:
         """Numbers of the header sets that an open source draws from."""

@@ -65,11 +65,14 @@ _TIME = _tolerance(
 _POINTS = _tolerance("points of a share, such as 1%", parse_share, relative=False)
 _NUMBER = _tolerance("a percentage or a number, such as 10% or 0.5", _plain)
 _TICKS = _tolerance("a whole number of ticks, such as 1", _whole, relative=False)
+_SECONDS = _tolerance(
+    "a percentage or a duration, such as 20% or 5s", lambda value: parse_duration(value) / 1_000_000_000
+)
 _KINDS = {
     "offered": _RATE, "throughput": _RATE, "outcomes": _POINTS, "fleet_size": _NUMBER, "instance_hours": _NUMBER,
-    "decisions": _TICKS,
+    "decisions": _TICKS, "deploys": _SECONDS,
 }  # fmt: skip
-_NAMES = (*FIGURES, *(name for name in NAMES if name != "pending"))
+_NAMES = (*FIGURES, "deploys", *(name for name in NAMES if name != "pending"))
 
 _FIELDS: Any = {
     name: (_KINDS.get(name, _TIME if name in FIGURES else _POINTS), Field(None)) for name in _NAMES

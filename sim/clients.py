@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 from ..core import draws
 from ..core.admission import SYN_GIVE_UP_S, syn_delay
 from ..core.demand import SHORTEST_TURN, choose_endpoint, cpu_demand, io_demand
-from ..core.model import FLOOD, PER_REQUEST, POOL, SECOND, Link, SourceSpec
+from ..core.model import FLOOD, NONE, PER_REQUEST, POOL, SECOND, WIRE, Link, SourceSpec
 from ..core.network import link_delay
 from ..core.order import Kind, lane, request_number
 from ..core.outcomes import Outcome, retryable
 from ..core.retries import backoff
-from ..core.toxics import disturbance, healthy
+from ..core.toxics import UPSTREAM, disturbance
 from ..scenarios.plan import COLUMNS, Plan
 from .entities import PENDING, Attempt, Connection, Request
+from .links import CLIENTS, Links
 from .recorder import Recorder
 from .timeline import Timeline
 
@@ -35,7 +36,7 @@ class Pool:
         self.open = 0
         self.waiting: deque[Attempt] = deque()
         self.slots: list[Connection | None] = (
-            [None] * spec.client.connections if spec.client.mode == FLOOD else []
+            [None] * spec.client.connections if spec.client.mode in (FLOOD, WIRE) else []
         )
 
 
@@ -46,7 +47,7 @@ class Clients:
         self.plan = plan
         self.sources = plan.fleet.sources
         self.link: Link = plan.fleet.client_link
-        self.toxics = healthy(1)
+        self.links: Links
         self.timeline = timeline
         self.recorder = recorder
         self.pools = [Pool(source) for source in self.sources]
@@ -128,7 +129,7 @@ class Clients:
         pool = self.pools[request.source]
         if client.mode == PER_REQUEST:
             self._connect(attempt)
-        elif client.mode == FLOOD:
+        elif client.mode in (FLOOD, WIRE):
             self._flood(pool, attempt)
         elif pool.idle:
             self._transmit(pool.idle.pop(), attempt)
@@ -138,9 +139,10 @@ class Clients:
             pool.waiting.append(attempt)
 
     def _flood(self, pool: Pool, attempt: Attempt) -> None:
-        """A flood's requests go over its connections in turn, behind one another, whether or not there was an answer."""
-        slot = attempt.request.index % len(pool.slots)
-        connection = pool.slots[slot]
+        """A flood's requests go over its connections in turn, behind one another, whether or not there was an answer; all messages of a wire over one of their own."""
+        index, wire = attempt.request.index, len(attempt.request.spec.wire)
+        slot = index % len(pool.slots)
+        connection = None if wire and index % wire == 0 else pool.slots[slot]
         if connection is None or connection.client_closed:
             connection = self._connect(attempt)
             connection.slot = slot
@@ -201,8 +203,10 @@ class Clients:
         assert connection is not None
         del connection.pending[attempt]
         mode = connection.client.mode
-        if mode == PER_REQUEST:
+        message = attempt.message
+        if mode == PER_REQUEST or (message is not None and message.closes):
             connection.client_closed = True
+            self.links.closed(connection)
         elif mode == POOL and not connection.client_closed:
             self._release(connection)
         self._finish(attempt, outcome, status)
@@ -222,7 +226,7 @@ class Clients:
     def _delay(self, stream: int, index: int, attempt: int, purpose: int) -> int:
         delay = link_delay(self.link.latency, self.link.jitter, stream, index, attempt, purpose)
         now = self.timeline.now()
-        return delay + disturbance(self.toxics, 0, now, stream, index, attempt, purpose)
+        return delay + disturbance(self.links.toxics, CLIENTS, now, stream, index, attempt, purpose)
 
     def _connect(self, attempt: Attempt) -> Connection:
         self._connections += 1
@@ -236,7 +240,7 @@ class Clients:
         return connection
 
     def _syn(self, connection: Connection, arrival: int) -> None:
-        connection.inbound_until = max(connection.inbound_until, arrival)
+        connection.until[UPSTREAM] = max(connection.until[UPSTREAM], arrival)
         origin = connection.origin
         self.timeline.at(
             arrival, Kind.SYN, connection.id, origin.number, origin.lane, self.proxy.syn, connection
@@ -263,6 +267,7 @@ class Clients:
         connection.established = True
         if connection.client_closed:
             return
+        self.links.opened(connection)
         outbox, connection.outbox = connection.outbox, []
         for attempt in outbox:
             self._transmit(connection, attempt)
@@ -270,8 +275,17 @@ class Clients:
     def _transmit(self, connection: Connection, attempt: Attempt) -> None:
         attempt.connection = connection
         connection.pending[attempt] = None
-        arrival = self.timeline.now() + self.delay(attempt, draws.REQUEST_LATENCY)
-        arrival = connection.inbound_until = max(arrival, connection.inbound_until)
+        message, sent = attempt.message, self.timeline.now()
+        if message is not None:
+            if message.upload == NONE:
+                return
+            sent = max(sent, attempt.start + message.upload)
+        arrival = sent + self.delay(attempt, draws.REQUEST_LATENCY)
+        arrival = self.links.travel(
+            connection, attempt, UPSTREAM, draws.REQUEST_LATENCY, attempt.request.body, arrival
+        )
+        if arrival < 0:
+            return
         self.timeline.at(
             arrival, Kind.REQUEST, connection.id, attempt.request.number, attempt.lane,
             self.proxy.request, connection, attempt,
@@ -291,7 +305,7 @@ class Clients:
         """The client closes; the proxy learns of it one message later."""
         origin = connection.origin
         arrival = self.timeline.now() + self.connection_delay(connection, draws.CLOSE_LATENCY)
-        arrival = connection.inbound_until = max(arrival, connection.inbound_until)
+        arrival = connection.until[UPSTREAM] = max(arrival, connection.until[UPSTREAM])
         self.timeline.at(
             arrival, Kind.CLIENT_CLOSE, connection.id, origin.number, origin.lane,
             self.proxy.client_close, connection,
@@ -311,6 +325,7 @@ class Clients:
     def _lost(self, connection: Connection) -> None:
         """A connection less: who waited for one may open another."""
         connection.client_closed = True
+        self.links.closed(connection)
         pool = self.pools[connection.source]
         pool.open -= 1
         while connection.client.mode == POOL and pool.waiting:

@@ -19,12 +19,12 @@ from ..core.ports import Cloud, CloudInstance, ProxyLoad, Registry, RegistryErro
 from ..core.routing import each
 from ..core.table import CANARY, SERVING
 from ..core.tallies import tallies_of
+from ..core.troubles import REGISTRY_TIMEOUT, TroubledCloud, Troubles
 from .embedded_cloud import number_of
 from .instances import Instance, Instances
 from .plane import Plane, ServerSample
 from .remedies import Remedies
 from .timeline import Timeline
-from .troubles import REGISTRY_TIMEOUT, TroubledCloud, Troubles
 
 Process = Generator[simpy.Event, Any, None]
 

@@ -6,10 +6,11 @@ The control plane knows it by its face (sim.plane) alone; sim.kernel has the sam
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..core import draws, toxics
+from ..core import draws
 from ..core.order import Kind
 from ..core.outcomes import Outcome
 from ..core.ports import Sink
+from ..core.toxics import DOWNSTREAM
 from ..scenarios.plan import BLOCK, Plan
 from .appserver import AppServer
 from .clients import Clients
@@ -45,8 +46,7 @@ class DataPlane:
         self.servers: dict[int, AppServer] = {}
         self._disturbed: dict[int, tuple[float, float, int]] = {}
         self._pressed: dict[int, int] = {}
-        self.toxics = toxics.healthy(1)
-        self.clients.toxics = self.forwarding.toxics = self.toxics
+        self.links = self.clients.links = self.proxy.links
         self.dependencies = [
             Dependency(number, spec, timeline) for number, spec in enumerate(fleet.dependencies)
         ]
@@ -144,8 +144,7 @@ class DataPlane:
 
     def disturb_link(self, number: int, toxic: Sequence[Mapping[str, float]]) -> None:
         """See sim.plane.Plane."""
-        self.toxics = toxics.with_link(self.toxics, number, toxic)
-        self.clients.toxics = self.forwarding.toxics = self.toxics
+        self.links.disturb(number, toxic)
 
     def limit_descriptors(self, limit: int) -> None:
         """See sim.plane.Plane."""
@@ -221,10 +220,15 @@ class DataPlane:
     def answer(self, job: Job, outcome: int, status: int) -> None:
         """An app server's answer leaves for the proxy."""
         time = self.timeline.now() + self.forwarding.delay(job, draws.ANSWER_LATENCY)
-        self.timeline.at(
-            time, Kind.ANSWER, job.server, job.number, job.lane,
-            self.forwarding.answer, job, outcome, status,
-        )  # fmt: skip
+        size = job.answer_size(outcome)
+        time, cut = self.links.travel_try(job, DOWNSTREAM, draws.ANSWER_LATENCY, size, time)
+        kind = Kind.ANSWER
+        if cut:
+            kind, outcome, status = Kind.UPSTREAM_FAILURE, UPSTREAM_RESET, 502
+        if time >= 0:
+            self.timeline.at(
+                time, kind, job.server, job.number, job.lane, self.forwarding.answer, job, outcome, status
+            )
 
     def _fail(self, job: Job, outcome: int) -> None:
         time = self.timeline.now() + self.forwarding.delay(job, draws.ANSWER_LATENCY)

@@ -37,7 +37,6 @@ class DirectRegistry:
         self._updating: tuple[str, ...] = ()
         self._share: tuple[int, int] | None = None
         self._tallies: Tallies | None = None
-        self._rollouts: dict[str, str] = {}
         self._number = 0
         self._instances: set[str] = set()
         self._lease: tuple[str, int] | None = None
@@ -75,6 +74,10 @@ class DirectRegistry:
     def write_samples(self, samples: Sequence[Sample]) -> None:
         """See core.ports.Registry."""
         for sample in samples:
+            before = self._samples.get(sample.address)
+            if before is not None and not before.custom.keys() <= sample.custom.keys():
+                # What a server no longer says stays in its hash.
+                sample = sample._replace(custom={**before.custom, **sample.custom})
             self._samples[sample.address] = sample
 
     def read_samples(self, addresses: Sequence[str]) -> dict[str, Sample]:
@@ -113,14 +116,6 @@ class DirectRegistry:
     def read_tallies(self) -> Tallies | None:
         """See core.ports.Registry."""
         return self._tallies
-
-    def save_rollout(self, role: str, text: str) -> None:
-        """See core.ports.Registry."""
-        self._rollouts[role] = text
-
-    def load_rollout(self, role: str) -> str:
-        """See core.ports.Registry."""
-        return self._rollouts.get(role, "")
 
     def next_number(self, above: int = 0) -> int:
         """See core.ports.Registry."""

@@ -3,11 +3,14 @@
 from collections import deque
 from typing import NamedTuple
 
-from ..core.model import ClientSpec, EndpointSpec, SourceSpec
+from ..core.demand import body_size
+from ..core.model import ClientSpec, EndpointSpec, SourceSpec, WireMessage
 from ..core.order import lane, request_number
 from ..core.outcomes import Outcome
 
 PENDING = int(Outcome.PENDING)
+OK = int(Outcome.OK)
+APP_ERROR = int(Outcome.APP_ERROR)
 
 
 class Request:
@@ -31,16 +34,23 @@ class Request:
         self.row = -1
         self.attempts: list[Attempt] = []
 
+    @property
+    def body(self) -> int:
+        """Bytes of its content."""
+        body = self.spec.body
+        return 0 if body is None else body_size(body.kind, body.a, body.b, self.stream, self.index)
+
 
 class Attempt:
-    """One attempt of a request, with the times it reached each station (-1: not)."""
+    """One attempt of a request, with the times it reached each station (-1: not); *message*: what it is on the wire, if its source says exact bytes."""
 
-    __slots__ = ("answered", "arrived", "connection", "cpu_done", "end", "lane", "number", "outcome", "proxy",
-                 "request", "retrying", "routed", "sent_upstream", "served", "server", "start", "started",
+    __slots__ = ("answered", "arrived", "connection", "cpu_done", "end", "lane", "message", "number", "outcome",
+                 "proxy", "request", "retrying", "routed", "sent_upstream", "served", "server", "start", "started",
                  "status", "tries", "upstream", "written")  # fmt: skip
 
     def __init__(self, request: Request, number: int, start: int) -> None:
         self.request = request
+        self.message: WireMessage | None = request.spec.message(request.index)
         self.number = number
         self.lane = lane(number)
         self.start = start
@@ -87,12 +97,13 @@ class Connection:
     The client's end: *outbox* until established, *pending* attempts without an answer, *client_closed*. The proxy's end: *accepted*,
     *busy* with an attempt, *inbox* of requests that wait behind it (or for the connection to be accepted), *unread* bytes,
     *proxy_closed*, *gone* once the client's close has arrived. *row* is its place in the proxy's idle list. Both directions deliver in
-    order: nothing arrives before *inbound_until* or *outbound_until*.
+    order: nothing arrives before *until* of its direction (core.toxics). *carried*: bytes of content, for a limit that began at *limited_since*;
+    *full*: when it is closed for having carried too much.
     """
 
-    __slots__ = ("accepted", "busy", "client", "client_closed", "established", "gone", "id", "idle_since",
-                 "inbound_until", "inbox", "origin", "outbound_until", "outbox", "pending", "proxy_closed",
-                 "row", "slot", "source", "stalled", "syn_sent", "syn_tries", "unread")  # fmt: skip
+    __slots__ = ("accepted", "busy", "carried", "client", "client_closed", "established", "full", "gone", "id",
+                 "idle_since", "inbox", "limited_since", "opened", "origin", "outbox", "pending",
+                 "proxy_closed", "row", "slot", "source", "stalled", "syn_sent", "syn_tries", "unread", "until")  # fmt: skip
 
     def __init__(self, id: int, opener: Attempt, client: ClientSpec, syn_sent: int) -> None:
         request = opener.request
@@ -116,8 +127,11 @@ class Connection:
         self.gone = False
         self.row = 0
         self.idle_since = -1
-        self.inbound_until = 0
-        self.outbound_until = 0
+        self.opened = 0
+        self.until = [0, 0]
+        self.carried = [0, 0]
+        self.limited_since = [0, 0]
+        self.full = -1
 
 
 class Job:
@@ -139,7 +153,11 @@ class Job:
         self.call = 0
         self.error = 0
         self.frozen = 0
-        self.body = 0
+        self.body = attempt.request.body
+
+    def answer_size(self, outcome: int) -> int:
+        """Bytes of the content of an answer with this outcome."""
+        return self.endpoint.size if outcome in (OK, APP_ERROR) else 0
 
     @property
     def current(self) -> bool:

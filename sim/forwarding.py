@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..core import admission, draws, health, retries, routing, table
-from ..core.demand import body_size
+from ..core.closing import check_time
 from ..core.load_index import build_index, load_changed, no_index
 from ..core.model import FleetSpec
 from ..core.network import link_delay
 from ..core.order import Kind, lane
 from ..core.outcomes import STATUS, Outcome
 from ..core.tallies import count_try, no_counters
-from ..core.toxics import check_time, disturbance, healthy
-from .entities import Attempt, Connection, Job, Request
+from ..core.toxics import UPSTREAM, disturbance
+from .entities import Attempt, Connection, Job
 from .timeline import Timeline
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ QUEUE_FULL = int(Outcome.QUEUE_FULL)
 SHED = int(Outcome.SHED)
 CONNECT_FAILED = int(Outcome.CONNECT_FAILED)
 UPSTREAM_TIMEOUT = int(Outcome.UPSTREAM_TIMEOUT)
+UPSTREAM_RESET = int(Outcome.UPSTREAM_RESET)
 _STATUS = {int(outcome): status for outcome, status in STATUS.items()}
 
 
@@ -40,7 +41,6 @@ class Forwarding:
         self.plane = plane
         self.servers = table.empty_table(0)
         self.load = no_index()
-        self.toxics = healthy(1)
         self.active = 0
         self.retrying = 0
         self.sequence = 0
@@ -75,6 +75,10 @@ class Forwarding:
     def route(self, connection: Connection, attempt: Attempt) -> None:
         """The proxy has read the request: it is sent to a server."""
         if connection.proxy_closed or connection.busy is not attempt:
+            return
+        message = attempt.message
+        if message is not None and message.status:
+            self._respond(attempt, message.outcome, message.status)
             return
         attempt.routed = self.timeline.now()
         self.sequence += 1
@@ -118,13 +122,20 @@ class Forwarding:
         cpu, io = request.cpu, request.io
         if attempt.number > 1:
             cpu, io = self.proxy.clients.demand(request, attempt.number)
-        job = Job(attempt, endpoint, server, cpu, io)
-        job.body = _body(request)
-        self.timeline.at(
-            now + self.delay(job, draws.UPSTREAM_LATENCY), Kind.APP_ARRIVE, server, request.number,
-            tries, self.plane.arrive, job,
-        )  # fmt: skip
+        self._send(Job(attempt, endpoint, server, cpu, io))
         return 0
+
+    def _send(self, job: Job) -> None:
+        self.proxy.links.sent(job.attempt)
+        time = self.timeline.now() + self.delay(job, draws.UPSTREAM_LATENCY)
+        time, cut = self.proxy.links.travel_try(job, UPSTREAM, draws.UPSTREAM_LATENCY, job.body, time)
+        if cut:
+            self.timeline.at(
+                time, Kind.UPSTREAM_FAILURE, job.server, job.number, job.lane,
+                self.answer, job, UPSTREAM_RESET, _STATUS[UPSTREAM_RESET],
+            )  # fmt: skip
+        elif time >= 0:
+            self.timeline.at(time, Kind.APP_ARRIVE, job.server, job.number, job.lane, self.plane.arrive, job)
 
     def _bits(self, attempt: Attempt) -> int:
         if not routing.needs_bits(self.spec.routing, self.spec.slow_start):
@@ -147,7 +158,7 @@ class Forwarding:
         now, purpose = self.timeline.now(), purpose + draws.TRY * job.tries
         delay = link_delay(link.latency, link.jitter, request.stream, request.index, number, purpose)
         return delay + disturbance(
-            self.toxics, job.server, now, request.stream, request.index, number, purpose
+            self.proxy.links.toxics, job.server, now, request.stream, request.index, number, purpose
         )
 
     # What comes back.
@@ -161,17 +172,20 @@ class Forwarding:
         self._settle(attempt, outcome, status)
 
     def _timed_out(self, attempt: Attempt, tries: int) -> None:
-        if not attempt.upstream or attempt.tries != tries:
-            return
+        if attempt.upstream and attempt.tries == tries:
+            self.fail(attempt, UPSTREAM_TIMEOUT)
+
+    def fail(self, attempt: Attempt, outcome: int) -> None:
+        """The try that *attempt* waits for has come to nothing."""
         self._end_try(attempt, True)
-        self._settle(attempt, UPSTREAM_TIMEOUT, _STATUS[UPSTREAM_TIMEOUT])
+        self._settle(attempt, outcome, _STATUS[outcome])
 
     def _settle(self, attempt: Attempt, outcome: int, status: int) -> None:
         """Try another server if the rules allow and there is one; else the client gets the outcome."""
         spec = self.spec
         request = attempt.request
         idempotent = request.spec.method in retries.IDEMPOTENT
-        kept = retries.keeps_content(outcome, _body(request))
+        kept = retries.keeps_content(outcome, request.body)
         if retries.proxy_retries(
             outcome, idempotent, kept, attempt.tries, spec.retry_attempts, self.active, self.retrying,
             spec.retry_budget,
@@ -210,13 +224,13 @@ class Forwarding:
         was_upstream = attempt.upstream
         if was_upstream:
             attempt.upstream = False
-            self.proxy.descriptors -= 1
+            self.proxy.end_upstream(attempt)
         return was_upstream
 
     def _end_try(self, attempt: Attempt, failed: bool) -> None:
         now = self.timeline.now()
         attempt.upstream = False
-        self.proxy.descriptors -= 1
+        self.proxy.end_upstream(attempt)
         slot = self.slot(attempt.server)
         assert slot >= 0, f"server {attempt.server} left the table with requests in flight"
         self.servers["in_flight"][slot] -= 1
@@ -269,7 +283,7 @@ class Forwarding:
                 continue
             server = int(self.servers["id"][slot])
             round_trip = check_time(
-                self.fleet.upstream_link.latency, self.toxics, server, self.timeline.now()
+                self.fleet.upstream_link.latency, self.proxy.links.toxics, server, self.timeline.now()
             )
             passed = round_trip <= spec.timeout and self.plane.answers(server)
             change = health.check(
@@ -278,9 +292,3 @@ class Forwarding:
             if change:
                 load_changed(self.servers, self.load, slot)
                 self.plane.emit("healthy" if change > 0 else "unhealthy", {"server": server})
-
-
-def _body(request: Request) -> int:
-    """Bytes of the request's content."""
-    body = request.spec.body
-    return 0 if body is None else body_size(body.kind, body.a, body.b, request.stream, request.index)

@@ -8,12 +8,14 @@ import numpy as np
 from ..core import admission, draws
 from ..core.appserver import slowed
 from ..core.model import FLOOD, PER_REQUEST, FleetSpec
-from ..core.order import Kind
+from ..core.order import Kind, lane
 from ..core.outcomes import Outcome
+from ..core.toxics import DOWNSTREAM
 from .clients import Clients
 from .entities import Attempt, Connection
 from .forwarding import Forwarding
 from .host import EventLoop
+from .links import Links
 from .timeline import Timeline
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ OK = int(Outcome.OK)
 REFUSED = int(Outcome.REFUSED)
 EVICTED = int(Outcome.EVICTED)
 UNREAD = int(Outcome.UNREAD)
+UPSTREAM_RESET = int(Outcome.UPSTREAM_RESET)
 APP_ERROR = int(Outcome.APP_ERROR)
 
 
@@ -45,6 +48,10 @@ class Proxy:
         self.loop = EventLoop(plane.host, timeline)
         self.slow = 1.0
         self.accept_queue: deque[Connection] = deque()
+        # Descriptors whose connection has ended, those of clients among them, and which process keeps them.
+        self._lingering = [0, 0]
+        self._process = 0
+        self.links = Links(timeline, self._link_closed, self._try_closed)
         self._idle = admission.empty_connections(64)
         self._rows: list[Connection | None] = [None]
         self._free_rows: list[int] = []
@@ -75,7 +82,7 @@ class Proxy:
     def _complete_handshake(self, connection: Connection) -> None:
         origin = connection.origin
         time = self.timeline.now() + self.clients.connection_delay(connection, draws.SYNACK_LATENCY)
-        connection.outbound_until = time
+        connection.until[DOWNSTREAM] = time
         self.timeline.at(
             time, Kind.CONNECTED, connection.id, origin.number, origin.lane,
             self.clients.connected, connection,
@@ -150,8 +157,8 @@ class Proxy:
         admission.idle_remove(self._idle, connection.row)
         self._rows[connection.row] = None
         self._free_rows.append(connection.row)
-        self.descriptors -= 1
-        self.connections -= 1
+        origin = connection.origin
+        self._give_back(self.links.lingers(connection), connection.id, origin.number, origin.lane, 1)
         if connection.stalled:
             self.descriptors -= 1
             connection.stalled = False
@@ -159,13 +166,51 @@ class Proxy:
         connection.busy = None
         connection.inbox.clear()
 
+    def end_upstream(self, attempt: Attempt) -> None:
+        """Close the upstream connection of an attempt's try."""
+        self.links.ended(attempt)
+        self._give_back(
+            self.links.try_lingers(attempt), attempt.server, attempt.request.number,
+            lane(attempt.number, attempt.tries), 0,
+        )  # fmt: skip
+
+    def _give_back(self, later: int, entity: int, number: int, order: int, connections: int) -> None:
+        """A descriptor, and so many *connections*, are free, *later*; a process that dies keeps nothing."""
+        if later > 0 and not self.down:
+            self._lingering[0] += 1
+            self._lingering[1] += connections
+            time = self.timeline.now() + later
+            self.timeline.at(
+                time, Kind.LINGERED, entity, number, order, self._lingered, self._process, connections
+            )
+            return
+        self.descriptors -= 1
+        self.connections -= connections
+
+    def _lingered(self, process: int, connections: int) -> None:
+        if process == self._process:
+            self._lingering[0] -= 1
+            self._lingering[1] -= connections
+            self.descriptors -= 1
+            self.connections -= connections
+            self.admit_waiting()
+
+    def _link_closed(self, connection: Connection) -> None:
+        """The link has closed the connection: both ends know."""
+        self.client_close(connection)
+        self.clients.notice(connection, REFUSED)
+
+    def _try_closed(self, attempt: Attempt) -> None:
+        """The link has closed the upstream connection."""
+        self.forwarding.fail(attempt, UPSTREAM_RESET)
+
     def _notify(self, connection: Connection, cause: int) -> None:
         """Tell the client that its connection is closed or refused."""
         connection.proxy_closed = True
         origin = connection.origin
         time = self.timeline.now() + self.clients.connection_delay(connection, draws.NOTICE_LATENCY)
         self.timeline.at(
-            max(time, connection.outbound_until), Kind.CLIENT_NOTICE, connection.id,
+            max(time, connection.until[DOWNSTREAM]), Kind.CLIENT_NOTICE, connection.id,
             origin.number, origin.lane, self.clients.notice, connection, cause,
         )  # fmt: skip
 
@@ -192,6 +237,8 @@ class Proxy:
 
     def _keepalive(self, connection: Connection, since: int) -> None:
         if connection.proxy_closed or connection.busy is not None or connection.idle_since != since:
+            return
+        if _half_sent(connection):
             return
         self._release(connection)
         self._notify(connection, EVICTED)
@@ -224,22 +271,26 @@ class Proxy:
         connection = attempt.connection
         assert connection is not None
         assert connection.busy is attempt, "an answer for a request that its connection is not busy with"
+        message = attempt.message
+        if message is not None and message.outcome and outcome == OK:
+            outcome = message.outcome
         size = self.fleet.endpoints[attempt.request.endpoint].size if outcome in (OK, APP_ERROR) else 0
         unread = connection.client.mode == FLOOD
         if unread and outcome == OK:
             outcome = UNREAD
         time = self.timeline.now() + self.clients.delay(attempt, draws.RESPONSE_LATENCY)
-        time = connection.outbound_until = max(time, connection.outbound_until)
-        self.timeline.at(
-            time, Kind.CLIENT_ANSWER, connection.id, attempt.request.number, attempt.lane,
-            self.clients.answered, attempt, outcome, status,
-        )  # fmt: skip
+        time = self.links.travel(connection, attempt, DOWNSTREAM, draws.RESPONSE_LATENCY, size, time)
+        if time >= 0:
+            self.timeline.at(
+                time, Kind.CLIENT_ANSWER, connection.id, attempt.request.number, attempt.lane,
+                self.clients.answered, attempt, outcome, status,
+            )  # fmt: skip
         if unread and not admission.fits_socket_buffer(connection.unread, size, self.fleet.socket_buffer):
             self._stall(connection)
         else:
             connection.unread += size if unread else 0
             connection.busy = None
-            if connection.client.mode == PER_REQUEST:
+            if connection.client.mode == PER_REQUEST or (message is not None and message.closes):
                 self._release(connection)
             elif connection.inbox:
                 self._begin(connection, connection.inbox.popleft())
@@ -280,6 +331,10 @@ class Proxy:
                 self._release(connection)
             self._notify(connection, REFUSED)
         self.accept_queue.clear()
+        self._process += 1
+        self.descriptors -= self._lingering[0]
+        self.connections -= self._lingering[1]
+        self._lingering = [0, 0]
         self.loop.end()
         self.plane.proxy_down()
 
@@ -287,3 +342,9 @@ class Proxy:
         """A new process takes over, with nothing open and nothing remembered of its servers."""
         self.down = False
         self.plane.emit("proxy_up", {})
+
+
+def _half_sent(connection: Connection) -> bool:
+    """Whether part of a message is there that will become complete or be refused: then no keep-alive time runs."""
+    first = next(iter(connection.pending), None)
+    return first is not None and first.message is not None and first.message.upload >= 0

@@ -103,7 +103,7 @@ class RegistryStore:
     def registry(self, reader: str, apart: str = "") -> RedisRegistry:
         """The registry for *reader*, who may have to read from a replica; *apart* as in RedisRegistry."""
         if not self._replicas:
-            return RedisRegistry(self.client, self._prefix, apart)
+            return RedisRegistry(self.client, self._prefix, apart=apart)
         return _StaleReads(self.client, self._prefix, apart, lambda: self._replica(reader))
 
     def _replica(self, reader: str) -> RedisRegistry | None:
@@ -203,7 +203,7 @@ class _StaleReads(RedisRegistry):
     def __init__(
         self, client: Any, prefix: str, apart: str, replica: Callable[[], RedisRegistry | None]
     ) -> None:
-        super().__init__(client, prefix, apart)
+        super().__init__(client, prefix, apart=apart)
         self._replica = replica
 
     def servers(self) -> Servers:

@@ -11,8 +11,8 @@ from ..core.ports import CloudInstance, Registry, RegistryError
 from ..core.records import rows_of
 from ..core.scaling import ScalingDriver
 from ..core.scaling_decision import NO_LEASE, Decision
+from ..core.troubles import REGISTRY_TIMEOUT
 from .control import ControlPlane, Process
-from .troubles import REGISTRY_TIMEOUT
 
 OWNER = "autoscaler"
 

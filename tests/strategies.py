@@ -192,6 +192,39 @@ SOURCE = st.one_of(
     ),
 )  # fmt: skip
 
+_GET = "GET /io HTTP/1.1\r\nHost: {authority}\r\n"
+_POST = "POST / HTTP/1.1\r\nHost: {authority}\r\n"
+BYTES = st.sampled_from(
+    [
+        _GET + "\r\n", _GET[:17], "\r\n", _POST + "Content-Length: 9\r\n\r\nslow", " body", "\r\n\r\n", "GET / HTTP/1.1\n\n",
+        _GET + "Connection: close\r\n\r\n", _POST + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "PRI * HTTP/2.0\r\n\r\n",
+        "OPTIONS * HTTP/1.1\r\nHost: x\r\nMax-Forwards: 0\r\n\r\n", "",
+    ]
+)  # fmt: skip
+CONNECTION = st.fixed_dictionaries(
+    {
+        "steps": st.lists(
+            st.fixed_dictionaries(
+                {"text": BYTES, "repeat": st.sampled_from([1, 1, 3, 20]), "pause": st.sampled_from([0, "10ms", "700ms"])}
+            ),
+            min_size=1, max_size=4,
+        ),
+        "end": st.sampled_from(["wait", "wait", "close", "half-close", "reset"]),
+        "reads": st.sampled_from([True, True, False]),
+        "expect": optional(st.lists(st.sampled_from([200, 400, 404]), min_size=1, max_size=3)),
+    }
+)  # fmt: skip
+WIRE = st.builds(
+    lambda when, connections, timeout, arrivals: {
+        "wire": {**when, "connections": connections}, "client": {"timeout": timeout}, "arrivals": arrivals,
+    },
+    st.one_of(
+        st.lists(durations(0, 3000), min_size=1, max_size=5).map(lambda at: {"at": at}), STAGES.map(lambda stages: {"stages": stages})
+    ),
+    st.lists(CONNECTION, min_size=1, max_size=4), optional(durations(5, 2500)), st.sampled_from(["poisson", "constant"]),
+)  # fmt: skip
+"""Exact bytes: whole, broken, slow, left in the middle, never read."""
+
 TARGET: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [
         {"metric": "in_flight", "target": 3},
@@ -363,15 +396,34 @@ def at_once(kind: str, **more: st.SearchStrategy[Any]) -> st.SearchStrategy[dict
 
 OFFSET = st.sampled_from(["-2s", "300ms", "1h"]).map(lambda by: {"by": by})
 LATENCY = st.sampled_from([{"latency": "30ms"}, {"latency": "200ms", "jitter": "150ms"}])
+LINK: dict[str, Any] = {"target": st.one_of(SERVERS, PROXY_TARGET), "stream": STREAM}
+STRUCK = {"target": LINK["target"], "toxicity": TOXICITY}
+SOON = st.sampled_from([0, "20ms", "300ms"])
+LINK_FAULT = st.one_of(
+    lasting("latency", **LINK, toxicity=TOXICITY, attributes=LATENCY),
+    lasting("loss", **LINK, toxicity=TOXICITY),
+    lasting("partition", **LINK),
+    lasting("bandwidth", **LINK, attributes=st.sampled_from(["5KB", "100KB", "20MB"]).map(lambda rate: {"rate": rate})),
+    lasting(
+        "slicer", **LINK, toxicity=TOXICITY,
+        attributes=st.sampled_from([{"average_size": "100B", "delay": "3ms"}, {"average_size": "1MB", "delay": "7ms"}]),
+    ),
+    lasting("timeout", **LINK, toxicity=TOXICITY, attributes=SOON.map(lambda time: {"timeout": time})),
+    lasting("reset", **STRUCK, attributes=SOON.map(lambda time: {"timeout": time})),
+    lasting("slow_close", **STRUCK, attributes=st.sampled_from([{"delay": "30ms"}, {"delay": "2s"}])),
+    lasting(
+        "limit_data", **LINK, toxicity=TOXICITY,
+        attributes=st.sampled_from(["500B", "2KB", "2MB"]).map(lambda size: {"bytes": size}),
+    ),
+)  # fmt: skip
+"""What goes wrong with links."""
 FAULT = st.one_of(
     KILL,
+    LINK_FAULT,
     lasting("pause", target=SERVERS),
     lasting("slow", target=st.one_of(SERVERS, PROXY_TARGET), attributes=FACTOR),
     lasting("memory_leak", target=SERVERS, attributes=st.just({"rate": "20MiB"})),
     lasting("error", target=SERVERS, toxicity=TOXICITY, attributes=st.sampled_from([{}, {"status": 503}])),
-    lasting("latency", target=st.one_of(SERVERS, PROXY_TARGET), toxicity=TOXICITY, stream=STREAM, attributes=LATENCY),
-    lasting("loss", target=st.one_of(SERVERS, PROXY_TARGET), toxicity=TOXICITY, stream=STREAM),
-    lasting("partition", target=st.one_of(SERVERS, PROXY_TARGET)),
     lasting("partition", target=st.one_of(SERVERS, PROXY_TARGET), attributes=st.just({"from": "registry"})),
     lasting("registry_down"),
     lasting("registry_slow", attributes=st.sampled_from([{"latency": "80ms"}, {"latency": "3s"}])),
@@ -476,7 +528,7 @@ DEPLOY = st.one_of(
 @st.composite
 def documents(draw: st.DrawFn) -> dict[str, Any]:
     """A scenario as plain data: at most four seconds and a few hundred requests."""
-    sources = draw(st.lists(SOURCE, max_size=3))
+    sources = draw(st.lists(st.one_of(SOURCE, SOURCE, SOURCE, WIRE), max_size=3))
     dependency = draw(optional(DEPENDENCY))
     autoscaler = draw(
         st.sampled_from([True, True, True, False]).flatmap(lambda there: AUTOSCALER if there else st.none())
@@ -512,7 +564,10 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
             "dependencies": [dependency] if dependency else [],
         },
         "endpoints": endpoints,
-        "traffic": [{"name": f"source{n}", **source, "body": draw(BODY)} for n, source in enumerate(sources)],
+        "traffic": [
+            {"name": f"source{n}", **source, **({} if "wire" in source else {"body": draw(BODY)})}
+            for n, source in enumerate(sources)
+        ],
         "autoscaler": autoscaler,
         "faults": waiters,
         "versions": DEPLOYED,
@@ -563,6 +618,27 @@ def busy_documents(draw: st.DrawFn) -> dict[str, Any]:
     steady = {"name": "steady", "stages": [{"for": "4s", "rate": rate}], "client": draw(CLIENT)}
     document.update(duration="4s", traffic=[without_none(steady), *document["traffic"][:1]])
     return document
+
+
+@st.composite
+def hostile_documents(draw: st.DrawFn) -> dict[str, Any]:
+    """What :func:`documents` says, with exact bytes among other traffic."""
+    document = draw(documents())
+    wires = [{"name": f"wire{n}", **draw(WIRE)} for n in range(draw(st.integers(1, 2)))]
+    document["traffic"] = [*map(without_none, wires), *document["traffic"][:1]]
+    return document
+
+
+@st.composite
+def linked_documents(draw: st.DrawFn) -> dict[str, Any]:
+    """Few servers over bad links with something to carry: what :func:`busy_documents` says, where the proxy's limits may stay."""
+    document = draw(st.one_of(busy_documents(), documents()))
+    for endpoint in document["endpoints"]:
+        endpoint["response_size"] = draw(st.sampled_from(["0B", "600B", "40KB"]))
+    faults = draw(st.lists(LINK_FAULT, min_size=1, max_size=4))
+    document["faults"] = [{"name": f"link{n}", **fault} for n, fault in enumerate(faults)]
+    made: dict[str, Any] = without_none(document)
+    return made
 
 
 MIB = 1 << 20

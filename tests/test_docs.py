@@ -17,7 +17,8 @@ EXAMPLES = sorted((DOCS / "examples").glob("*.py"))
 ELSEWHERE = {"howto-traffic.md", "howto-own-app.md"}
 """Run by test_howto_traffic and test_howto_own_app, beside files of their own."""
 GUIDES = sorted(
-    {"tutorial.md", "compare.md", "explain.md", *(path.name for path in DOCS.glob("howto-*.md"))} - ELSEWHERE
+    {"tutorial.md", "compare.md", "explain.md", "traces.md", *(path.name for path in DOCS.glob("howto-*.md"))}
+    - ELSEWHERE
 )
 
 

@@ -1,7 +1,8 @@
 """The role ``app``: one app server, or the sidecar of the user's own program.
 
 Commands: ``drain``, ``promote`` and ``register`` (role; whoever sends them has edited the registry's lists), and what faults do to it, as sim.plane has it: ``disturb`` (factor,
-share, status) and ``leak`` (bytes). Status: ``up``, and ``second`` each second.
+share, status), ``leak`` and ``press`` (bytes), ``crash_loop`` (on, lives, restart in ns), ``registry`` and ``cut`` (backends.reach), ``monitors``, ``hog`` and ``clock``
+(backends.app.monitors). Status: ``up``, and ``second`` each second.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from ..connection import registry_at
 from ..live.addresses import url
 from ..live.role import Command, RoleLink
 from ..live.settings import AppSettings
+from ..reach import Reach
 from . import sidecar
 from .ballast import Ballast
 from .burning import BurnExecutor
@@ -26,6 +28,7 @@ from .executors import Executor, SleepExecutor
 from .face import AppFace
 from .job import Demands
 from .membership import Membership
+from .monitors import Monitors
 from .observation import Beat, Observation, Rates, memory_share
 from .remedy import Remedy
 from .server import AppServer
@@ -67,6 +70,8 @@ class _AppRole:
         self._executor = make_executor(settings.demand, fleet.app.cores, loop, self._timers, link)
         self._ballast = Ballast(loop, fleet.app.memory.total, self._short_of_memory)
         self._version = fleet.version(settings.version)
+        self._reach = Reach(settings.number)
+        self._monitors = Monitors()
         self._server = AppServer(
             fleet.app_of(settings.version), link.clock, self._executor, self._timers, self._calls,
             self._ballast.aim, self._out_of_memory, self._version,
@@ -82,6 +87,8 @@ class _AppRole:
                 fleet.app.remedy, settings, link, os.getpid, lambda: run_on(loop, self._helped)
             )
         self._restarting: asyncio.Task[None] | None = None
+        self._loop_of_crashes: asyncio.Task[None] | None = None
+        self._loops = False
         self._stopped = asyncio.Event()
         self._failure: BaseException | None = None
 
@@ -93,14 +100,16 @@ class _AppRole:
         if not await self._ready():
             return
         port = self._port = await self._listener.open(settings.host, settings.port)
-        registry = registry_at(settings.redis_url, settings.fleet.key_prefix)
+        registry = registry_at(settings.redis_url, settings.fleet.key_prefix, self._reach)
         membership = Membership(settings, url(settings.host, port), link, registry)
         self._ballast.measured(self._rss())
         self._ballast.aim(self._server.memory)
         if self._version.crash_after >= 0:
             self._timers.at(link.clock.now() + self._version.crash_after, self._crash, None)
-        await self._loop.run_in_executor(None, membership.join)
+        link.at_stop(self._reach.end)
         link.subscribe(lambda command: run_on(self._loop, self._obey, membership, command))
+        await asyncio.sleep(0)
+        await self._loop.run_in_executor(None, membership.join)
         link.status("up", {"number": settings.number, "address": membership.address})
         beat = Beat(link, self._observe, partial(self._seen, membership), self._failed)
         beat.start()
@@ -108,8 +117,9 @@ class _AppRole:
         await self._loop.run_in_executor(None, beat.end)
         if self._remedy is not None:
             await self._loop.run_in_executor(None, self._remedy.end)
-        if self._restarting is not None:
-            self._restarting.cancel()
+        for task in (self._restarting, self._loop_of_crashes):
+            if task is not None:
+                task.cancel()
         await self._loop.run_in_executor(None, membership.leave)
         await self._listener.close()
         self._close()
@@ -135,7 +145,7 @@ class _AppRole:
         self._ballast.close()
 
     def _obey(self, membership: Membership, command: Command) -> None:
-        if membership.obey(command):
+        if membership.obey(command) or self._reach.obey(command) or self._monitors.obey(command):
             return
         match command.get("command"):
             case "disturb":
@@ -144,6 +154,14 @@ class _AppRole:
                 )
             case "leak":
                 self._server.leak(int(command["bytes"]))
+            case "press":
+                self._server.press(int(command["bytes"]))
+            case "crash_loop":
+                self._loops = bool(command["on"])
+                if self._loops and (self._loop_of_crashes is None or self._loop_of_crashes.done()):
+                    self._loop_of_crashes = asyncio.create_task(
+                        self._crash_again(int(command["lives"]), int(command["restart"]))
+                    )
             case _:
                 self._link.log("warning", "unknown command", {"command": dict(command)})
 
@@ -156,6 +174,12 @@ class _AppRole:
                 self._server.free(share)
             case Restart(away):
                 self._restarting = asyncio.create_task(self._restart(away))
+
+    async def _crash_again(self, lives: int, restart: int) -> None:
+        """A supervisor and a process that dies whenever it has lived for *lives* ns, to anybody but the monitors; *restart* ns later it is up again."""
+        while self._loops:
+            await self._restart(restart)
+            await asyncio.sleep(lives / 1e9)
 
     async def _restart(self, away: int) -> None:
         number = self._settings.number
@@ -174,13 +198,17 @@ class _AppRole:
     # What the monitors see, in a thread of their own.
 
     def _seen(self, membership: Membership, seen: Observation, time: int) -> None:
+        seen = self._monitors.shown(seen)
+        if self._monitors.silent:
+            return
         if self._remedy is not None:
             self._remedy.look(seen, time)
-        membership.beat(seen, time)
+        membership.beat(seen, self._monitors.clock(time))
 
     def _observe(self) -> Observation:
         server = self._server
         requests, cpu = self._rates.since(server.requests, self._executor.used())
+        cpu = self._monitors.cpu(cpu, server.spec.cores, self._link.clock.now())
         level, rss = self._ballast.level, self._rss()
         self._ballast.measured(rss - level)
         share = memory_share(rss, server.spec.memory.total)

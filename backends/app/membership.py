@@ -32,12 +32,16 @@ class Membership:
         self._registry = registry
         self._registered = False
         self._held = False
+        self._out = False
         self._waits = not settings.joins
         self._reachable = True
         self._look_at = NONE
 
     def join(self) -> None:
         """Register, if Redis is there and no deploy has us in hand; else it is tried again on each beat."""
+
+        if self._out:
+            return
 
         def join() -> None:
             self._held = self._waits or self.address in self._registry.updating()
@@ -54,13 +58,15 @@ class Membership:
 
     def beat(self, seen: Observation, time: int) -> None:
         """A second has passed in which *seen* was observed."""
+        if self._out and self._registered:
+            self.leave()
         if self.state in READY and not self._registered:
             self.join()
-            if not self._registered and not self._held:
+            if not (self._registered or self._held or self._out):
                 return
         if not self._try(lambda: self._registry.write_samples([self._sample(seen, time)])):
             return
-        if 0 <= self._look_at <= self._link.clock.now() and self.state in READY:
+        if not self._out and 0 <= self._look_at <= self._link.clock.now() and self.state in READY:
             self._look()
 
     def _look(self) -> None:
@@ -97,7 +103,9 @@ class Membership:
         return True
 
     def obey(self, command: Command) -> bool:
-        """Whether *command* is about our place: ``promote``, ``drain`` or ``register`` (role). Whoever sends it has edited the lists."""
+        """Whether *command* is about our place: ``promote``, ``drain`` or ``register`` (role): whoever sends it has edited the lists. ``unlisted`` (out): we leave them at the
+        next beat, and stay out as long as it holds.
+        """
         match command.get("command"):
             case "promote":
                 self.promote()
@@ -105,6 +113,8 @@ class Membership:
                 self.drain()
             case "register":
                 self.registered(str(command["role"]))
+            case "unlisted":
+                self._out = bool(command["out"])
             case _:
                 return False
         return True

@@ -59,6 +59,7 @@ class AppServer:
         self._served = 0
         self._bodies = 0
         self._leaked = 0
+        self._pressed = 0
         self.disturb(1.0, 0.0, 0)
         self._taking_up = False
         self._down = False
@@ -83,7 +84,7 @@ class AppServer:
         used = rules.memory_used(
             memory.base, memory.each, len(self._jobs), self._bodies, memory.leak, self._served
         )
-        return used + self._leaked
+        return used + self._leaked + self._pressed
 
     def arrive(self, job: Job) -> None:
         """A request has arrived: it is served, waits, or is turned away."""
@@ -179,6 +180,12 @@ class AppServer:
         """So many bytes are lost."""
         if not self._down:
             self._leaked += size
+            self._remember()
+
+    def press(self, size: int) -> None:
+        """Something else on the machine holds so many bytes of its memory from now on."""
+        self._pressed = size
+        if not self._down:
             self._remember()
 
     def free(self, share: float) -> None:

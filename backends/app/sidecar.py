@@ -22,9 +22,11 @@ from ..connection import registry_at
 from ..live.addresses import url
 from ..live.role import Command, RoleLink
 from ..live.settings import AppSettings
+from ..reach import Reach
 from . import keeper
 from .custom import ProgramMetrics
 from .membership import Membership
+from .monitors import Monitors
 from .observation import Beat, Observation, Rates, memory_share
 from .remedy import Remedy
 
@@ -75,15 +77,17 @@ def _accepts(host: str, port: int) -> bool:
 
 
 def _serve(settings: AppSettings, link: RoleLink, program: "Program") -> None:
-    registry = registry_at(settings.redis_url, settings.fleet.key_prefix)
+    reach, monitors = Reach(settings.number), Monitors()
+    registry = registry_at(settings.redis_url, settings.fleet.key_prefix, reach)
     membership = Membership(settings, url(settings.host, settings.port), link, registry)
-    membership.join()
 
     def obey(command: Command) -> None:
-        if not membership.obey(command):
+        if not (membership.obey(command) or reach.obey(command) or monitors.obey(command)):
             link.log("warning", "unknown command", {"command": dict(command)})
 
     link.subscribe(obey)
+    link.at_stop(reach.end)
+    membership.join()
     link.status("up", {"number": settings.number, "address": membership.address})
     counts = ProxyCounts(settings.proxy_admin, membership.address, link)
     failures: list[BaseException] = []
@@ -96,6 +100,9 @@ def _serve(settings: AppSettings, link: RoleLink, program: "Program") -> None:
     remedy = None if spec is None else Remedy(spec, settings, link, program.pid)
 
     def seen(observed: Observation, time: int) -> None:
+        observed = monitors.shown(observed)
+        if monitors.silent:
+            return
         if remedy is not None:
             remedy.look(observed, time)
         membership.beat(observed, time)

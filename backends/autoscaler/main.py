@@ -17,10 +17,12 @@ from ...core.records import rows_of
 from ...core.scaling import ScalingDriver
 from ...core.scaling_decision import NO_LEASE, UNREACHABLE, Decision
 from ..connection import redis_client
-from ..live.role import RoleLink
+from ..live.role import Command, RoleLink
 from ..live.settings import AutoscalerSettings
 from ..local.cloud_client import LocalCloud
+from ..reach import Reach
 from ..registry import RedisRegistry
+from .cloud_faults import CloudFaults
 from .clouds import cloud_of
 from .notices import Notices
 from .pace import Pace
@@ -30,9 +32,18 @@ def run(settings: AutoscalerSettings, link: RoleLink) -> None:
     """Decide at every interval until the role is to end. Raises UsageError."""
     if settings.fleet.autoscaler is None:
         raise UsageError("expected a scenario with an autoscaler, got one without")
-    client = redis_client(settings.redis_url)
-    registry = RedisRegistry(client, settings.fleet.key_prefix)
-    role = Role(settings, settings.fleet.autoscaler, registry, cloud_of(settings, link), link)
+    client, reach = redis_client(settings.redis_url), Reach("autoscaler")
+    registry = RedisRegistry(client, settings.fleet.key_prefix, reach.exchange, settings.apart)
+    cloud = cloud_of(settings, link)
+    faults = CloudFaults(cloud, settings.fleet.faults, link.clock)
+    role = Role(settings, settings.fleet.autoscaler, registry, cloud, link, faults)
+
+    def obey(command: Command) -> None:
+        if not (reach.obey(command) or faults.obey(command) or role.obey(command)):
+            link.log("warning", "unknown command", {"command": dict(command)})
+
+    link.subscribe(obey)
+    link.at_stop(reach.end)
     link.status("up")
     try:
         role.serve()
@@ -54,22 +65,31 @@ class Role:
         registry: Registry,
         cloud: Cloud,
         link: RoleLink,
+        faults: CloudFaults | None = None,
     ) -> None:
         fleet = settings.fleet
-        self._cloud = cloud
+        self._local = cloud if isinstance(cloud, LocalCloud) else None
+        self._faults = faults or CloudFaults(cloud, (), link.clock)
+        # The conductor's own cloud refuses by itself.
+        self._cloud = cloud if self._local is not None else self._faults.face
         self._link = link
         self._dry_run = settings.dry_run or spec.dry_run
-        self._pace = Pace(settings.start, spec.interval)
+        self._pace = Pace(settings.start + settings.offset, spec.interval)
+        self._by = {"by": settings.by} if settings.by else {}
+        self._ahead = 0
+        self._now = 0
         self._reason = ""
         self._start = settings.start
+        # Two that both act would both say so.
+        alerts = () if settings.apart else fleet.alerts
         self._notices = Notices(
-            fleet.name, fleet.alerts, settings.allowed, lambda text, fields: link.log("warning", text, fields)
+            fleet.name, alerts, settings.allowed, lambda text, fields: link.log("warning", text, fields)
         )
         self._driver = ScalingDriver(
-            spec, registry, cloud, self,
+            spec, registry, self._cloud, self,
             owner=f"{socket.gethostname()}-{os.getpid()}-{link.clock.now()}",
             launches=f"{fleet.name}-{fleet.seed}-{settings.origin}",
-            seed=fleet.seed, dry_run=self._dry_run, alerts=fleet.alerts,
+            seed=fleet.seed, dry_run=self._dry_run, alerts=alerts,
         )  # fmt: skip
 
     def serve(self) -> None:
@@ -86,13 +106,23 @@ class Role:
             if missed:
                 self._link.log("warning", "turns were missed", {"missed": missed, "turn": turn})
             pace.done(turn)
-            self._tell(self._take(turn, pace.time_of(turn, now)))
+            self._now = pace.time_of(turn, now)
+            self._tell(self._take(turn, max(self._now + self._ahead, self._start)))
         # A registry that is away has no use for its lease.
         with suppress(RegistryError):
             self._driver.release()
         self._notices.close()
 
+    def obey(self, command: Command) -> bool:
+        """Whether *command* is about our clock: ``clock`` (by, in ns)."""
+        match command:
+            case {"command": "clock", "by": int(by)}:
+                self._ahead = by
+                return True
+        return False
+
     def _take(self, turn: int, now: int) -> Decision:
+        self._faults.take_over()
         if self._pace.backs_off(turn):
             return self._driver.unreachable(now, "not asked again yet")
         decision = self._driver.turn(now)
@@ -104,6 +134,8 @@ class Role:
 
     def _tell(self, decision: Decision) -> None:
         """Each turn, for whoever watches; what keeps it from deciding, once, for people."""
+        if self._by:
+            return
         told = {"desired": decision.desired, "actual": decision.actual, "reason": decision.reason}
         self._link.status("tick", told)
         if decision.reason == NO_LEASE != self._reason:
@@ -114,7 +146,7 @@ class Role:
 
     def emit(self, name: str, fields: Mapping[str, Any]) -> None:
         """See core.scaling_world.World."""
-        self._link.emit(name, fields)
+        self._link.emit(name, {**fields, **self._by})
         if name in (FIRED, OVER):
             self._notices.tell(max(0, self._link.clock.now() - self._start), name, fields)
 
@@ -124,15 +156,15 @@ class Role:
 
     def launched(self, instance: CloudInstance) -> None:
         """See core.scaling_world.World."""
-        if not isinstance(self._cloud, LocalCloud):
+        if self._local is None:
             self._link.emit(
                 "launched", {"server": instance.number, "role": instance.role}, time=instance.launched
             )
 
     def terminate(self, number: int, provider_id: str, reason: str) -> None:
         """See core.scaling_world.World."""
-        if isinstance(self._cloud, LocalCloud):
-            self._cloud.terminate(provider_id, reason)
+        if self._local is not None:
+            self._local.terminate(provider_id, reason)
         else:
             self._cloud.terminate(provider_id)
             self._link.emit("terminated", {"server": number, "reason": reason})
@@ -145,5 +177,9 @@ class Role:
 
     def decided(self, now: int, decision: Decision) -> None:
         """See core.scaling_world.World. The conductor records it."""
-        row, seen = rows_of(now, decision, self._dry_run)
+        if self._by and decision.reason == NO_LEASE:
+            # The holder's decisions are recorded.
+            return
+        # Whatever our clock shows, the record has the run's time.
+        row, seen = rows_of(self._now, decision, self._dry_run)
         self._link.status("decided", {"decision": row, "observations": seen})

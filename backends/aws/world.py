@@ -16,7 +16,7 @@ from ..live.addresses import Addresses
 from ..live.clock import LiveClock
 from ..local.conductor import Conductor
 from ..local.deploy_checks import refuse_deploys
-from ..local.faults import check_faults
+from ..local.faults.flying import check_faults
 from ..local.instances import Emit, Start
 from ..local.options import FlightOptions
 from ..local.preflight import check_machine
@@ -66,7 +66,7 @@ def check_flight(plan: Plan, scenario: Scenario, options: FlightOptions) -> AwsS
     if options.proxy:
         raise UsageError("--proxy: expected --backend attach; a flight on EC2 starts a proxy of its own")
     check_receivers(plan.fleet.alerts, options.allowed)
-    check_faults(plan.fleet, elsewhere=not settings.bridged)
+    check_faults(plan, elsewhere=not settings.bridged)
     first = plan.fleet.app.initial + plan.fleet.app.canaries + plan.fleet.app.standby
     if settings.max_instances is not None and first > settings.max_instances:
         raise UsageError(

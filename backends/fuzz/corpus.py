@@ -1,4 +1,4 @@
-"""The corpus: a directory with a JSON file per finding, each with the bytes sent and received, which can be fired again."""
+"""The corpus: a directory with a JSON file per finding, each with the bytes sent and received, which can be fired again, and the scenario that shows it."""
 
 import base64
 import hashlib
@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import UsageError
+from ...scenarios.fuzz.format_finding import finding_scenario
 from ...scenarios.fuzz.requests import Request
 from ...scenarios.fuzz.wire import ENDS, Step, Wire
+from ...scenarios.scenario import Scenario
 from .exchange import Exchange
 from .judge import Verdict
 
@@ -40,11 +42,16 @@ class Finding:
         return f"{word}-{hashlib.blake2b(self.wire.data, digest_size=4).hexdigest()}"
 
 
-def save(directory: Path, finding: Finding) -> Path:
-    """Write *finding*; its file."""
+def save(directory: Path, finding: Finding, bystander: str = "/", scenario: Scenario | None = None) -> Path:
+    """Write *finding*, and beside it the scenario that shows it (see ``finding_scenario``); the finding's file."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{finding.name}.json"
     path.write_text(json.dumps(_data(finding), indent=2) + "\n", encoding="utf-8")
+    told = () if finding.direct is None else finding.direct.statuses
+    text = finding_scenario(
+        finding.name, finding.verdict.text, finding.wire, finding.request, finding.seen.statuses, told, bystander, scenario
+    )  # fmt: skip
+    path.with_suffix(".yaml").write_text(text, encoding="ascii", newline="\n")
     return path
 
 

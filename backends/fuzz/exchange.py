@@ -6,7 +6,7 @@ import struct
 import time
 from typing import NamedTuple
 
-from ...scenarios.fuzz.wire import AUTHORITY, CLOSE, HALF_CLOSE, RESET, Wire
+from ...scenarios.fuzz.wire import CLOSE, HALF_CLOSE, RESET, Wire, addressed
 from ..load.targets import Target
 from .replies import Replies, read_replies
 
@@ -60,23 +60,6 @@ def fire(target: Target, wire: Wire, patience: float, quiet: float = QUIET) -> E
         return _Talk(peer, wire, patience, quiet).run(target.authority.encode(), began)
 
 
-def addressed(wire: Wire, authority: bytes) -> list[tuple[bytes, float]]:
-    """The steps of *wire* for *authority*; one that ends within the place for it ends before it."""
-    made: list[tuple[bytes, float]] = []
-    held = b""
-    for step in wire.steps:
-        data = held + step.data
-        cut = len(data) - _begun(data)
-        held = data[cut:]
-        made.append((data[:cut].replace(AUTHORITY, authority), step.pause))
-    return [*made, (held, 0.0)] if held else made
-
-
-def _begun(data: bytes) -> int:
-    """Bytes of AUTHORITY that *data* ends with, if not all of it."""
-    return next((size for size in range(len(AUTHORITY) - 1, 0, -1) if data.endswith(AUTHORITY[:size])), 0)
-
-
 class _Talk:
     def __init__(self, peer: socket.socket, wire: Wire, patience: float, quiet: float) -> None:
         self._peer = peer
@@ -90,7 +73,7 @@ class _Talk:
 
     def run(self, authority: bytes, began: float) -> Exchange:
         """Send, read, and tell."""
-        for data, pause in addressed(self._wire, authority):
+        for data, pause in addressed([(step.data, step.pause) for step in self._wire.steps], authority):
             self._send(data)
             if pause > 0 and not self._ended:
                 self._read_for(pause)
@@ -133,7 +116,7 @@ class _Talk:
                 due = time.monotonic() + self._patience
                 continue
             except BlockingIOError:
-                pass
+                pass  # The peer takes no more just now: wait for it below.
             except OSError:
                 # What was answered before it broke may still be there.
                 self._read_now()
@@ -191,6 +174,6 @@ class _Talk:
                 if len(self._received) > LARGEST:
                     return
         except BlockingIOError:
-            pass
+            pass  # All that has come is read.
         except OSError:
             self._ended = BROKEN

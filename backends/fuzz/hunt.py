@@ -10,6 +10,7 @@ from ...core.errors import UsageError
 from ...scenarios.fuzz.cases import Case, Generator
 from ...scenarios.fuzz.requests import Request
 from ...scenarios.fuzz.wire import Step, Wire
+from ...scenarios.scenario import Scenario
 from ..load.targets import Target
 from .corpus import Finding, load, save
 from .exchange import ANSWERED, BROKEN, CLOSED, REFUSED, SILENT, Exchange, fire
@@ -29,7 +30,7 @@ _POLL = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Hunting:
-    """Whom to fire at, and how long for. *direct*: an app server behind the proxy; *bystander*: the target of plain requests; times in seconds."""
+    """Whom to fire at, and how long for. *direct*: an app server behind the proxy; *bystander*: the target of plain requests; times in seconds; *scenario*: its fleet is the findings' own."""
 
     proxy: Target
     direct: Target | None
@@ -40,6 +41,7 @@ class Hunting:
     seconds: float = 300.0
     shrinking: float = 20.0
     recovery: float = 5.0
+    scenario: Scenario | None = None
 
 
 @dataclass
@@ -88,7 +90,11 @@ class Hunt:
 
     def keep(self) -> Hunted:
         """Write the findings so far; the outcome."""
-        self.outcome.findings = [(finding, save(self._options.corpus, finding)) for finding in self._all()]
+        options = self._options
+        self.outcome.findings = [
+            (finding, save(options.corpus, finding, options.bystander, options.scenario))
+            for finding in self._all()
+        ]
         return self.outcome
 
     @property

@@ -57,7 +57,7 @@ def read_replies(data: bytes, methods: Sequence[str], ended: bool) -> Replies:
             if reply.status == 101:
                 break
     except _More:
-        pass
+        pass  # What there is of the next answer is the rest.
     except _Wrong as error:
         return Replies(tuple(complete), data[position:], str(error))
     return Replies(tuple(complete), data[position:], "")

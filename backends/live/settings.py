@@ -71,7 +71,8 @@ class DependencySettings(Settings):
 class AutoscalerSettings(Settings):
     """*start*: the scenario's zero on the live clock, from which ticks are counted. *cloud_url*: the control API of the local cloud. *aws*: for the cloud ``aws``.
 
-    *dry_run*: decide and say so, but launch, drain and terminate nothing. *allowed*: hosts besides loopback that news of alerts may go to.
+    *dry_run*: decide and say so, but launch, drain and terminate nothing. *allowed*: hosts besides loopback that news of alerts may go to. One beside the fleet's own
+    is named by *by* in its events, and its turns come *offset* ns later; *apart*: see RedisRegistry.
     """
 
     start: int
@@ -80,6 +81,9 @@ class AutoscalerSettings(Settings):
     aws: AwsSettings | None = None
     dry_run: bool = False
     allowed: tuple[str, ...] = ()
+    by: str = ""
+    offset: int = 0
+    apart: str = ""
 
 
 class LoadSettings(Settings):

@@ -6,13 +6,17 @@ link has no latency nothing is put off: what is due is sent at once.
 
 import errno
 import socket
+import struct
 from collections import deque
 from typing import TYPE_CHECKING
 
 from ...core import draws
+from ...core.demand import body_size
 from ...core.outcomes import Outcome
+from ...core.toxics import DOWNSTREAM, UPSTREAM
 from .answers import AnswerReader, BadAnswer, Head
 from .attempt import Attempt
+from .client_link import Carried
 from .losses import ENDED, cause_of_loss
 from .waiting import READ, WRITE
 
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from .source import Source
 
 _PIECE = 1 << 16
+_RESET = struct.pack("ii", 1, 0)
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 _AGAIN = 10_000_000
 """After so long (ns) a connection that this machine had no room for is tried again."""
@@ -35,8 +40,8 @@ class Channel:
     that it is). The socket's: *connected*, attempts *written* and not answered, *unsent* bytes, *lost* (ended by the far end).
     """
 
-    __slots__ = ("answers", "closed", "connected", "established", "failure", "id", "inbound_until", "key", "lost",
-                 "outbound_until", "outbox", "pending", "reader", "slot", "sock", "source", "unsent", "world",
+    __slots__ = ("answers", "carried", "closed", "connected", "established", "failure", "held", "id", "key", "lost",
+                 "opened", "outbox", "pending", "reader", "slot", "sock", "source", "unsent", "until", "world",
                  "written")  # fmt: skip
 
     reads = True
@@ -57,12 +62,15 @@ class Channel:
         self.reader = AnswerReader()
         self.answers = 0
         self.failure = ENDED
-        self.inbound_until = self.outbound_until = 0
+        self.until = [0, 0]
+        self.opened = 0
+        self.carried: Carried | None = None
+        self.held = False
         if self.world.flat:
             self._open()
         else:
-            self.inbound_until = self._later(draws.SYN_LATENCY)
-            self.world.reactor.at(self.inbound_until, self._open)
+            self.until[UPSTREAM] = self._later(draws.SYN_LATENCY)
+            self.world.reactor.at(self.until[UPSTREAM], self._open)
 
     def _later(self, purpose: int) -> int:
         """When a message of the connection's own that leaves now is at the other end."""
@@ -117,14 +125,16 @@ class Channel:
         if self.world.flat:
             self._establish()
         else:
-            self.outbound_until = self._later(draws.SYNACK_LATENCY)
-            self.world.reactor.at(self.outbound_until, self._establish)
+            self.until[DOWNSTREAM] = self._later(draws.SYNACK_LATENCY)
+            self.world.reactor.at(self.until[DOWNSTREAM], self._establish)
 
     def _establish(self) -> None:
         """The client knows that the handshake is complete."""
         self.established = True
         if self.closed:
             return
+        if not self.world.flat:
+            self.world.link.opened(self)
         outbox, self.outbox = self.outbox, []
         for attempt in outbox:
             self.transmit(attempt)
@@ -141,8 +151,15 @@ class Channel:
         arrival = self.world.arrival(
             self.source.spec.stream, attempt.index, attempt.number, draws.REQUEST_LATENCY
         )
-        arrival = self.inbound_until = max(arrival, self.inbound_until)
-        self.world.reactor.at(arrival, self._write, attempt)
+        body = self.source.spec.body
+        size = (
+            0
+            if body is None
+            else body_size(body.kind, body.a, body.b, self.source.spec.stream, attempt.index)
+        )
+        arrival = self.world.link.carry(self, attempt, UPSTREAM, draws.REQUEST_LATENCY, size, arrival)
+        if arrival >= 0:
+            self.world.reactor.at(arrival, self._write, attempt)
 
     def _write(self, attempt: Attempt) -> None:
         sock = self.sock
@@ -267,8 +284,13 @@ class Channel:
         arrival = world.arrival(
             self.source.spec.stream, attempt.index, attempt.number, draws.RESPONSE_LATENCY
         )
-        self.outbound_until = max(arrival, self.outbound_until)
-        world.reactor.at(self.outbound_until, self.source.answered, attempt, head)
+        # What the application itself did not answer has no content.
+        size = 0 if head.cause else max(head.length, 0)
+        arrival = world.link.carry(self, attempt, DOWNSTREAM, draws.RESPONSE_LATENCY, size, arrival)
+        if arrival >= 0:
+            world.reactor.at(arrival, self.source.answered, attempt, head)
+        else:
+            self.held = True
 
     # Ending.
 
@@ -295,10 +317,13 @@ class Channel:
     def _end(self, cause: int, status: int) -> None:
         self.lost = True
         self.drop()
+        if self.held:
+            # What follows an answer that never arrives does not arrive either.
+            return
         if self.world.flat:
             self.source.notice(self, cause, status)
             return
-        notice = max(self._later(draws.NOTICE_LATENCY), self.outbound_until)
+        notice = max(self._later(draws.NOTICE_LATENCY), self.until[DOWNSTREAM])
         self.world.reactor.at(notice, self.source.notice, self, cause, status)
 
     def close(self) -> None:
@@ -309,8 +334,15 @@ class Channel:
         else:
             if self.sock is not None:
                 self.world.reactor.forget(self.sock.fileno())
-            arrival = max(self._later(draws.CLOSE_LATENCY), self.inbound_until)
+            arrival = max(self._later(draws.CLOSE_LATENCY), self.until[UPSTREAM])
             self.world.reactor.at(arrival, self.drop)
+
+    def reset(self) -> None:
+        """The link has closed the connection: the proxy hears it at once."""
+        if self.sock is not None:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.lost = True
+        self.drop()
 
     def drop(self) -> None:
         """Give back the socket."""

@@ -1,11 +1,14 @@
 """All clients of our share of the plan, and the run's course: its seconds and its end."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ...core.network import link_delay
 from ...scenarios.plan import Plan
 from .attempt import Attempt
+from .channel import Channel
+from .client_link import ClientLink
+from .exact import ExactSource
 from .figures import Figures
 from .frames import FrameWriter
 from .heads import Heads
@@ -41,12 +44,16 @@ class Clients:
         self.live_start = 0
         self.shortages = 0
         self.bad_answers = 0
+        self.link = ClientLink(self.reactor, share.parts)
         self._say = say
         self._rows = open_rows
         self._row: OpenRow | None = None
         self._begun = 0
         self._connections = 0
-        self.sources = [Source(self, number, spec) for number, spec in enumerate(plan.fleet.sources)]
+        self.sources = [
+            (ExactSource if spec.wire else Source)(self, number, spec)
+            for number, spec in enumerate(plan.fleet.sources)
+        ]
 
     def begin(self, live_start: int, zero: int) -> None:
         """The scenario's zero is *live_start* on the live clock, *zero* on CLOCK_MONOTONIC."""
@@ -110,7 +117,25 @@ class Clients:
     def arrival(self, stream: int, index: int, attempt: int, purpose: int) -> int:
         """When a message that leaves now is at the other end of the client link."""
         link = self.plan.fleet.client_link
-        return self.reactor.now() + link_delay(link.latency, link.jitter, stream, index, attempt, purpose)
+        now = self.reactor.now()
+        delay = link_delay(link.latency, link.jitter, stream, index, attempt, purpose)
+        return now + delay + self.link.extra(now, stream, index, attempt, purpose)
+
+    def disturb(self, wrong: Sequence[Mapping[str, float]]) -> None:
+        """What is wrong with the link from now on, towards the proxy and back: fields of core.toxics.TOXIC."""
+        self.link.disturb(wrong)
+        # For good: what is sent later must not overtake what is late already.
+        self.flat = False
+        for channel in self._established():
+            self.link.watch(channel)
+
+    def _established(self) -> Iterator[Channel]:
+        """Every connection that is open at the clients' end."""
+        used = (attempt.channel for attempt in self.unfinished.values())
+        kept = (channel for source in self.sources for channel in (*source.idle, *source.slots.values()))
+        for channel in dict.fromkeys((*used, *kept)):
+            if channel is not None and channel.established and not channel.closed:
+                yield channel
 
     def shortage(self, code: int) -> None:
         """This machine had no descriptor or port for a connection."""

@@ -86,8 +86,10 @@ class _Flight:
         """From the conductor, in a thread of the link's."""
         if command.get("command") == "start":
             self._reactor.call(lambda: self._start(int(command["start"])))
+        elif command.get("command") == "link":
+            self._reactor.call(lambda: self._clients.disturb(command["wrong"]))
         else:
-            self._link.log("warning", f"expected the command start or stop, got {command!r:.100}")
+            self._link.log("warning", f"expected the command start, link or stop, got {command!r:.100}")
 
     def stop(self) -> None:
         """End at once; from any thread."""

@@ -22,7 +22,7 @@ OpenRow = tuple[int, int, int, int, int]
 class Share:
     """Part *part* of *parts*.
 
-    Open rows go by index, closed clients by number, a flood's rows by the slot of their connection. A source of few connections is
+    Open rows go by index (those of exact bytes by their connection), closed clients by number, a flood's rows by the slot of their connection. A source of few connections is
     shared by no more parts than it has connections, so that every part that has a row has a connection for it.
     """
 
@@ -31,7 +31,8 @@ class Share:
 
     def sharers(self, spec: SourceSpec) -> int:
         """How many parts share the source."""
-        return self.parts if spec.client.mode == PER_REQUEST else min(self.parts, spec.client.connections)
+        apart = spec.client.mode == PER_REQUEST or spec.wire
+        return self.parts if apart else min(self.parts, spec.client.connections)
 
     def has(self, spec: SourceSpec, key: int) -> bool:
         """Whether the row, client or slot numbered *key* is ours."""
@@ -62,9 +63,13 @@ class Share:
     def rows(self, plan: Plan, block: Block) -> np.ndarray:
         """Which rows of *block* are ours, as a mask."""
         sources = plan.fleet.sources
-        slots = np.array([s.client.connections if s.client.mode == FLOOD else 1 << 62 for s in sources])
+        flood = [spec.client.mode == FLOOD and not spec.wire for spec in sources]
+        slots = np.array(
+            [spec.client.connections if one else 1 << 62 for spec, one in zip(sources, flood, strict=True)]
+        )
+        messages = np.array([max(len(spec.wire), 1) for spec in sources])
         sharers = np.array([self.sharers(spec) for spec in sources])
-        key = block["index"] % slots[block["source"]]
+        key = block["index"] // messages[block["source"]] % slots[block["source"]]
         mine: np.ndarray = key % sharers[block["source"]] == self.part
         return mine
 

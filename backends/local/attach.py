@@ -1,25 +1,28 @@
 """The backend ``attach``: the plan's load on a fleet that is there already. It observes and decides, and changes nothing.
 
 Answers are recorded as in any flight; the registry, when there is one, is read once a second; the autoscaler runs dry: its decisions are in the
-log, as what it would have done.
+log, as what it would have done. A scenario's deploys are somebody else's to do meanwhile: they are followed in the registry.
 """
 
 import asyncio
+import os
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from ...core.errors import BackendFailure
+from ...core.errors import BackendFailure, UsageError
 from ...core.events import FORMAT
 from ...core.lifecycle import State
 from ...core.model import SECOND
 from ...core.ports import RegistryError, Sample, Servers, Sink
 from ...scenarios.plan import Plan
-from ..connection import registry_at
+from ..connection import redis_client
+from ..deploy.registry_url import registry_url
 from ..live.addresses import split
-from ..live.clock import LiveClock
+from ..live.clock import EPOCH, LiveClock
 from ..registry import RedisRegistry
+from .followed_deploys import FollowedDeploys, Look
 from .instances import STATES
 from .loading import LoadGenerators
 from .observed import second_of
@@ -44,12 +47,14 @@ class Attached:
         self._plan = plan
         self._sink = sink
         self._options = options
+        self._redis_url = _with_password(options.redis_url)
         self._logs = logs
         self._recording = Recording(sink)
         self._load = LoadGenerators(self._recording)
         self._numbers: dict[str, int] = {}
         self._seen: dict[str, tuple[State, Sample | None]] = {}
         self._decision = ""
+        self._deploys: FollowedDeploys | None = None
         self._reachable = True
         self._completed = 0
         self._instance_ns = 0
@@ -63,7 +68,7 @@ class Attached:
         target = split(options.proxy)
         await _knock(options.proxy, target)
         async with AsyncExitStack() as cleanup:
-            factory = RoleFactory(self._fleet, self.clock.origin, options.redis_url, self._hear, self._logs)
+            factory = RoleFactory(self._fleet, self.clock.origin, self._redis_url, self._hear, self._logs)
             await self._load.start(
                 factory, cleanup, scenario, fds, target, options.allowed, options.load_processes
             )
@@ -87,11 +92,16 @@ class Attached:
             self._recording.close(end)
             await self._load.read_all()
         self._recording.end(end)
-        return end, self._instance_ns, self._load.lateness()
+        return end, self._instance_ns, self._load.lateness(EPOCH + self.start)
 
     def _registry(self) -> RedisRegistry | None:
-        url = self._options.redis_url
-        return registry_at(url, self._fleet.key_prefix) if url else None
+        """That of the fleet, if one was named; the scenario's deploys are followed in it."""
+        if not self._redis_url:
+            return None
+        client, fleet = redis_client(self._redis_url), self._fleet
+        if fleet.deploys:
+            self._deploys = FollowedDeploys(fleet.deploys, client, fleet.key_prefix, self._recording.event)
+        return RedisRegistry(client, fleet.key_prefix)
 
     async def _cruise(self, registry: RedisRegistry | None) -> int:
         fleet, second = self._fleet, 0
@@ -111,14 +121,19 @@ class Attached:
     async def _observe(self, registry: RedisRegistry) -> None:
         """Read lists and samples; what cannot be read is as it was, and said once."""
 
-        def read() -> tuple[Servers, Mapping[str, Sample]]:
+        deploys = self._deploys
+
+        def read() -> tuple[Servers, Mapping[str, Sample], Look | None]:
             """In a thread: Redis may take its time."""
             servers = registry.servers()
-            return servers, registry.read_samples([*servers.serving, *servers.canary, *servers.standby])
+            samples = registry.read_samples([*servers.serving, *servers.canary, *servers.standby])
+            return servers, samples, None if deploys is None else deploys.look()
 
         try:
-            servers, samples = await asyncio.to_thread(read)
+            servers, samples, look = await asyncio.to_thread(read)
         except RegistryError as error:
+            if deploys is not None:
+                deploys.lost(self.clock.now())
             if self._reachable:
                 self._reachable = False
                 self._emit("registry_unreachable", {"error": str(error)})
@@ -126,6 +141,8 @@ class Attached:
         if not self._reachable:
             self._reachable = True
             self._emit("registry_reachable", {})
+        if deploys is not None and look is not None:
+            deploys.note(look, self.clock.now())
         self._compare(servers, samples)
 
     def _compare(self, servers: Servers, samples: Mapping[str, Sample]) -> None:
@@ -183,6 +200,14 @@ class Attached:
         if line["event"] == "decision":
             self._decision = str(fields.get("reason", ""))
         self._recording.event(line["t"], line["event"], fields)
+
+
+def _with_password(url: str) -> str:
+    """The registry's URL with the password of the environment. Raises UsageError."""
+    try:
+        return registry_url(url, os.environ) if url else ""
+    except ValueError as error:
+        raise UsageError(f"--redis-url: {error}") from None
 
 
 async def _knock(url: str, target: tuple[str, int]) -> None:

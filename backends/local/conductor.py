@@ -19,21 +19,29 @@ from ...core.events import FORMAT
 from ...core.lifecycle import State
 from ...core.model import SECOND, FleetSpec
 from ...core.ports import Sink
+from ...core.troubles import TroubledCloud
 from ...scenarios.plan import Plan
 from ..connection import registry_at
 from ..live.addresses import LOOPBACK, Addresses
-from ..live.clock import LiveClock
+from ..live.clock import EPOCH, LiveClock
+from ..reach import Reach
 from .control_api import ControlApi
-from .deploys import FlightDeploys, Parts
-from .faults import FlightFaults
-from .instances import Emit, Instance, Instances, LocalInstances, Start
+from .deploys import BUILDER, FlightDeploys, Parts
+from .faults.parts import Parts as FaultParts
+from .faults.schedule import FlightFaults
+from .faults.standing import Standing
+from .guardian import Guardian
+from .instances import Emit, Instance, Instances, Start
 from .loading import LoadGenerators
+from .local_cloud import CloudFace, LocalInstances
+from .observed import metric_rows
 from .options import Figures, FlightOptions
 from .ports import port_row
 from .process import Line, RoleProcess
 from .recording import Recording
 from .redis_server import RedisServer, check_empty, free_port, sweep
 from .roles import END_SECONDS, Lasting, RoleFactory
+from .stopping import Condition, Watch
 
 _SETTLE_NS = SECOND
 _AUTOSCALER_NS = 2 * SECOND
@@ -64,6 +72,10 @@ class Conductor:
         self._instances = provide(
             self.fleet, self.clock, self._addresses, self._start_app, self.recording.event
         )
+        self._standing = Standing()
+        self._face = CloudFace(self._instances)
+        self._cloud = TroubledCloud(self._face, self._instances.troubles, self.clock.now)
+        self._guardian = Guardian()
         self._numbers: Mapping[str, int] = {}
         self._factory: RoleFactory
         self._proxy: Lasting
@@ -75,6 +87,10 @@ class Conductor:
         self._proxy_admin = ""
         self._proxy_second: Line = {}
         self._decision = ""
+        self._api_url = ""
+        self._stop = Watch(Condition.parse(options.stop_when)) if options.stop_when else None
+        self._faults: FlightFaults
+        self._striking: asyncio.Task[None]
 
     # The flight.
 
@@ -84,17 +100,19 @@ class Conductor:
         Raises BackendFailure, RegistryError.
         """
         async with self._cleanup:
+            self._cleanup.callback(self._guardian.end)
             redis_url = await self._registry()
             self._factory = RoleFactory(
-                self.fleet, self.clock.origin, redis_url, self._hear, self._logs, self._plan.program
-            )
+                self.fleet, self.clock.origin, redis_url, self._hear, self._logs, self._plan.program,
+                self._standing.greet,
+            )  # fmt: skip
             api = await self._control()
             port = await self._first_fleet(redis_url)
             await self._load.start(
                 self._factory, self._cleanup, scenario, fds, (LOOPBACK, port), self.options.allowed,
                 self.options.load_processes,
             )  # fmt: skip
-            await self._take_off(api)
+            await self._take_off(api, redis_url)
             if self.options.announce is not None:
                 self.options.announce(self._told(redis_url, api))
             end = await self._cruise(redis_url)
@@ -103,7 +121,11 @@ class Conductor:
             if self.options.hold:
                 await self._hold()
         self.recording.end(end)
-        return end, self._instances.paid_ns(self.start, self.start + end), self._load.lateness()
+        return (
+            end,
+            self._instances.paid_ns(self.start, self.start + end),
+            self._load.lateness(EPOCH + self.start),
+        )
 
     async def _hold(self) -> None:
         """Stay up until interrupted, which then is no interruption: the plan has been flown."""
@@ -118,6 +140,7 @@ class Conductor:
         if self.options.redis_url:
             url = self.options.redis_url
             await asyncio.to_thread(check_empty, url, self.fleet.key_prefix)
+            self._guardian.watch_registry(url, self.fleet.key_prefix)
             self._cleanup.push_async_callback(self._sweep, url)
             return url
         server = self._redis = RedisServer()
@@ -127,11 +150,11 @@ class Conductor:
 
     async def _sweep(self, url: str) -> None:
         """Leave a registry of the user's as it was."""
-        addresses = [one.address for one in self._instances.by_number.values() if one.address]
-        await asyncio.to_thread(sweep, url, self.fleet.key_prefix, addresses)
+        await asyncio.to_thread(sweep, url, self.fleet.key_prefix, self._instances.addresses())
+        self._guardian.swept()
 
     async def _control(self) -> ControlApi:
-        api = ControlApi(self._instances, lambda: self._told("", api), self._status)
+        api = ControlApi(self._face, self._cloud, lambda: self._told("", api), self._status)
         self._cleanup.push_async_callback(api.end)
         await api.start()
         return api
@@ -160,12 +183,13 @@ class Conductor:
         await self._proxy.start()
         return port
 
-    async def _take_off(self, api: ControlApi) -> None:
+    async def _take_off(self, api: ControlApi, redis_url: str) -> None:
         """Set the scenario's zero, and begin."""
         wait = _SETTLE_NS if self.fleet.autoscaler is None else _AUTOSCALER_NS
         self.start = ((self.clock.now() + wait) // SECOND + 1) * SECOND
         self.recording.begin(self.start)
         fleet = self.fleet
+        self._cloud.zero, self._api_url = self.start, api.url
         self._sink.event(0, "run", {"scenario": fleet.name, "scenario_hash": self._plan.fingerprint, "seed": fleet.seed,
                                     "duration": fleet.duration, "format": FORMAT})  # fmt: skip
         self._load.begin(self.start)
@@ -179,15 +203,19 @@ class Conductor:
                 ),
             )
             self._cleanup.push_async_callback(self._scaler.end)
+        self._proxy.keep(fleet.proxy.restart_after, self._proxy_ended, self._proxy_back)
+        # They do not wait for the autoscaler, which may be late on a busy machine.
+        self._faults = FlightFaults(self._fault_parts(redis_url))
+        self._striking = asyncio.create_task(self._faults.run(self._seconds_until))
+        self._cleanup.callback(self._striking.cancel)
+        if self._scaler is not None:
             await self._scaler.start()
             self._scaler.keep(SECOND, lambda status: None, lambda: None)
-        self._proxy.keep(fleet.proxy.restart_after, self._proxy_ended, self._proxy_back)
 
     async def _cruise(self, redis_url: str) -> int:
         """Until every request has its outcome: a sample each second. The end, in ns of the scenario."""
         fleet = self.fleet
-        faults = FlightFaults(fleet, self._instances, self._emit, self._strike_proxy, self._strike_autoscaler)
-        working = [asyncio.create_task(faults.run(self._seconds_until, self.start))]
+        working = [self._striking]
         if fleet.deploys:
             deploys = FlightDeploys(fleet, self.clock, self.start, self._parts(redis_url))
             working.append(asyncio.create_task(deploys.run()))
@@ -200,6 +228,7 @@ class Conductor:
                 self._proxy.process.send({"command": "sample"})
                 await asyncio.sleep(_ANSWER_SECONDS)
                 self._sample(second * SECOND)
+                self._look_whether_to_stop()
                 self._load.check()
                 self._instances.check()
                 now = self.clock.now() - self.start
@@ -215,12 +244,49 @@ class Conductor:
                 task.cancel()
             await asyncio.gather(*working, return_exceptions=True)
 
+    def _look_whether_to_stop(self) -> None:
+        """End the faults when the condition holds for which they are to be ended. The plan is flown to its end."""
+        if self._stop is None:
+            return
+        figures = self._load.figures()
+        if self._stop.look(figures["completed"], figures["failed"], figures["p99"]):
+            self._emit("faults_stopped", {"condition": self._stop.condition.text})
+            self.options.notice(f"faults are ended: {self._stop.condition.text}")
+            self._stop = None
+            self._faults.stop()
+
+    def _fault_parts(self, redis_url: str) -> FaultParts:
+        """What faults act upon."""
+        instances, prefix = self._instances, self.fleet.key_prefix
+
+        def flush() -> None:
+            if self._redis is not None:
+                self._redis.flush()
+            else:
+                sweep(redis_url, prefix, instances.addresses())
+
+        return FaultParts(
+            self.fleet, self.start, instances, self._standing, instances.troubles, self._cloud, self._proxy,
+            self._strike_proxy, self._scaler, flush, self._guardian, self._emit, self._redis, self._face.reasons, self._second,
+        )  # fmt: skip
+
+    def _second(self, by: str, apart: str, offset: int) -> Lasting:
+        """Another autoscaler, not started; it ends with the flight at the latest."""
+        made = Lasting(
+            lambda: self._factory.process("autoscaler", by.replace(" ", "-")),
+            lambda: self._factory.autoscaler(
+                self.start, self._api_url, self.options.allowed, by=by, apart=apart, offset=offset
+            ),
+        )
+        self._cleanup.push_async_callback(made.end)
+        return made
+
     def _parts(self, redis_url: str) -> Parts:
         """What deploys act upon."""
         fleet, instances = self.fleet, self._instances
         assert isinstance(instances, LocalInstances), "deploys are of a local fleet"
         return Parts(
-            registry_at(redis_url, fleet.key_prefix), instances, self._proxy, self._scaler, self._redis,
+            registry_at(redis_url, fleet.key_prefix, Reach(BUILDER, instances.troubles)), instances, self._cloud, self._proxy, self._scaler, self._redis,
             self._replace_proxy, self._emit, f"{fleet.name}-{fleet.seed}-{self.clock.origin}-deploy",
             0 if self._plan.program is None else END_SECONDS,
         )  # fmt: skip
@@ -266,6 +332,7 @@ class Conductor:
         process = self._factory.process("app", f"app-{number}")
         instance = self._instances.by_number[number]
         instance.process = process
+        self._guardian.knows(instance.address)
         await process.start(
             self._factory.app(
                 number, role, self._addresses.endpoint(number), ready_at, self.options.demand,
@@ -288,10 +355,6 @@ class Conductor:
             )
         self._proxy.replace(away)
 
-    def _strike_autoscaler(self, away: int) -> None:
-        if self._scaler is not None:
-            self._scaler.strike(away)
-
     def _proxy_ended(self, status: int) -> None:
         """The proxy says by itself when it goes down for want of memory, and a strike is ours; anything else is news."""
         if status not in (70, -9):
@@ -305,19 +368,8 @@ class Conductor:
     # Samples and figures.
 
     def _sample(self, time: int) -> None:
-        said = self._proxy_second
         down = self._proxy.process.returncode is not None
-        rows: list[tuple[int, ...]] = [
-            (time, 0, int(State.GONE if down else State.SERVING), said.get("requests", 0), said.get("in_flight", 0),
-             said.get("queued", 0), said.get("memory", 0), said.get("cpu_ns", 0), said.get("connections", 0),
-             said.get("descriptors", 0))
-        ]  # fmt: skip
-        for instance in self._instances.present():
-            one = instance.second or {}
-            rows.append(
-                (time, instance.number, int(instance.state), one.get("requests", 0), one.get("in_flight", 0),
-                 one.get("queued", 0), one.get("memory", 0), one.get("cpu_ns", 0), 0, 0)
-            )  # fmt: skip
+        rows = metric_rows(time, self._proxy_second, down, self._instances.present())
         self.recording.metrics(rows)
         self.recording.flush(self.clock.now())
         if self.options.watch is not None:

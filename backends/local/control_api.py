@@ -15,18 +15,20 @@ from typing import Any
 from aiohttp import web
 
 from ...core.ports import CloudError
+from ...core.troubles import TroubledCloud
 from ..live.addresses import LOOPBACK, url
-from .instances import Instances
+from .local_cloud import CloudFace
 
 Tell = Callable[[], Mapping[str, Any]]
 
 
 class ControlApi:
-    """Serves *instances*; *fleet* and *status* tell what else can be asked for."""
+    """Serves *face* behind *cloud*, which refuses what faults refuse; *fleet* and *status* tell what else can be asked for."""
 
-    def __init__(self, instances: Instances, fleet: Tell, status: Tell) -> None:
+    def __init__(self, face: CloudFace, cloud: TroubledCloud, fleet: Tell, status: Tell) -> None:
         self.url = ""
-        self._instances = instances
+        self._face = face
+        self._cloud = cloud
         self._fleet = fleet
         self._status = status
         self._runner: web.AppRunner | None = None
@@ -55,7 +57,10 @@ class ControlApi:
             await self._runner.cleanup()
 
     async def _list(self, request: web.Request) -> web.Response:
-        return web.json_response({"instances": [asdict(one.listed()) for one in self._instances.present()]})
+        try:
+            return web.json_response({"instances": [asdict(one) for one in self._cloud.list()]})
+        except CloudError as error:
+            return _refused(error.code, error.message)
 
     async def _launch(self, request: web.Request) -> web.Response:
         try:
@@ -66,15 +71,18 @@ class ControlApi:
                 "InvalidParameterValue", 'expected {"number": 3, "role": "serving", "token": "..."}'
             )
         try:
-            instance = self._instances.launch(number, role, token)
+            instance = self._cloud.launch(number, role, token)
         except CloudError as error:
             return _refused(error.code, error.message)
-        return web.json_response(asdict(instance.listed()))
+        return web.json_response(asdict(instance))
 
     async def _terminate(self, request: web.Request) -> web.Response:
-        reason = request.query.get("reason", "asked for")
+        name = request.match_info["id"]
+        self._face.reasons[name] = request.query.get("reason", "asked for")
         try:
-            self._instances.terminate(request.match_info["id"], reason)
+            self._cloud.take_token()
+            if not self._face.stuck(name):
+                self._cloud.reclaim(name)
         except CloudError as error:
             return _refused(error.code, error.message)
         return web.Response(status=204)

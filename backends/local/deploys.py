@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from ...core.appserver import slowed
 from ...core.errors import BackendFailure
 from ...core.lifecycle import READY
 from ...core.model import SECOND, FleetSpec
@@ -19,14 +20,19 @@ from ...core.ports import Registry, RegistryError
 from ...core.rollout.commands import Command, Component, RestartProxy, RestartRegistry
 from ...core.rollout.driver import DeployDriver, Present
 from ...core.rollout.spec import DeploySpec
+from ...core.troubles import TroubledCloud
 from ..autoscaler.pace import SETTLE, Pace
 from ..live.clock import LiveClock
-from .instances import Instance, LocalInstances
+from .instances import Instance
+from .local_cloud import LocalInstances
 from .redis_server import RedisServer
 from .roles import Lasting
 
 STALE = 5 * SECOND // 2
 """A process that has not spoken for so long does not answer (ns): it speaks each second."""
+
+BUILDER = "build server"
+"""Who reaches for the registry."""
 
 T = TypeVar("T")
 Emit = Callable[[str, Mapping[str, Any]], None]
@@ -38,10 +44,11 @@ class _Over(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What deploys act upon. *redis*: None for a registry of the user's. *launches*: what tokens of launches begin with; *grace*: seconds that a server's process has to end."""
+    """What deploys act upon. *cloud*: what its calls meet. *redis*: None for a registry of the user's. *launches*: what tokens of launches begin with; *grace*: seconds that a server's process has to end."""
 
     registry: Registry
     instances: LocalInstances
+    cloud: TroubledCloud
     proxy: Lasting
     scaler: Lasting | None
     redis: RedisServer | None
@@ -175,7 +182,8 @@ class FlightDeploys:
 
     def install(self, number: int, version: int, length: int, boot: int) -> None:
         """See core.rollout.driver.World."""
-        instances, ready_at = self._parts.instances, self._turned + length + boot
+        instances = self._parts.instances
+        ready_at = self._turned + length + slowed(boot, instances.troubles.boot_factor)
         self._here(lambda: instances.update(number, version, ready_at, self._parts.grace))
 
     def register(self, number: int, role: str) -> None:
@@ -188,6 +196,7 @@ class FlightDeploys:
         registry, instances = self._parts.registry, self._parts.instances
         number = registry.next_number(self._here(lambda: max(instances.by_number, default=0)))
         token = f"{self._parts.launches}-{number}"
+        self._here(lambda: self._parts.cloud.check_launch(number))
         made = self._here(
             lambda: instances.launch(number, role, token, version=version, joins=False, at=self._turned)
         )
@@ -198,7 +207,9 @@ class FlightDeploys:
         """See core.rollout.driver.World."""
         registry, instances = self._parts.registry, self._parts.instances
         one = self._here(lambda: instances.by_number[number])
-        self._here(lambda: instances.terminate(one.provider_id, "deploy"))
+        self._here(self._parts.cloud.take_token)
+        if not self._here(lambda: instances.stuck(one.provider_id, "deploy")):
+            self._here(lambda: instances.terminate(one.provider_id, "deploy"))
         registry.forget(one.address)
         registry.remove_instance(one.provider_id)
 

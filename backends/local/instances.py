@@ -1,20 +1,26 @@
-"""Instances of a flight: their lives, whatever cloud they are of; and the local cloud, in which one is an app server's process on a loopback address of its own."""
+"""Instances of a flight: their lives, whatever cloud they are of."""
 
 import asyncio
+import signal
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...core.appserver import slowed
 from ...core.draws import BOOT_FAILURE, BOOT_TIME, draw, key, uniform
 from ...core.lifecycle import ALIVE, READY, State, move
 from ...core.model import FleetSpec
-from ...core.ports import CloudError, CloudInstance
+from ...core.ports import CloudInstance
+from ...core.troubles import Troubles
 from ..aws.settings import AwsSettings
 from ..live.addresses import Addresses
 from ..live.clock import LiveClock
 from .process import Line, RoleProcess
-from .roles import END_SECONDS, UP_SECONDS
+from .roles import END_SECONDS
+
+_BEFORE_READY = 20_000_000
+"""So long before its end (ns) it is decided whether a boot fails."""
 
 STATES = {"serving": State.SERVING, "canary": State.CANARY, "standby": State.STANDBY}
 
@@ -95,8 +101,14 @@ class Instances(ABC):
         self._start = start
         self._emit = emit
         self._stream = key(fleet.seed, "boot")
+        types = {fault.type for fault in fleet.faults}
+        self._slows_boots, self._fails_boots = "slow_boot" in types, "boot_failure" in types
         self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self.troubles = Troubles()
+        """Of boots, by faults of the cloud."""
+        self.joined: Callable[[Instance], None] = lambda instance: None
+        """Told of each instance that has come up, or has got another role."""
 
     async def begin(self, redis_url: str) -> None:
         """Before the first launch: the registry is at *redis_url*. Raises BackendFailure, CloudError."""
@@ -123,11 +135,27 @@ class Instances(ABC):
         found = [one for one in self.by_number.values() if one.provider_id == provider_id]
         return found[0] if found else None
 
+    def now(self) -> int:
+        """The live clock (ns)."""
+        return self._clock.now()
+
+    def stuck(self, provider_id: str, reason: str) -> bool:
+        """Whether nothing comes of it when this instance is to be ended for *reason*; which is logged."""
+        instance = self.at(provider_id)
+        if instance is None or not self.troubles.termination_sticks(instance.number):
+            return False
+        self._emit(self._clock.now(), "termination_stuck", {"server": instance.number, "reason": reason})
+        return True
+
     def present(self) -> list[Instance]:
         """Those that are not gone, by number."""
         return sorted(
             (one for one in self.by_number.values() if one.state != State.GONE), key=lambda one: one.number
         )
+
+    def addresses(self) -> list[str]:
+        """Every address that one has or has had."""
+        return [one.address for one in self.by_number.values() if one.address]
 
     # Their lives.
 
@@ -147,25 +175,47 @@ class Instances(ABC):
         if not instance.first:
             begun = instance.launched if instance.boots_from < 0 else instance.boots_from
             running = begun + self._fleet.pending
-            boot_time = self._fleet.app_of(instance.version).boot_time
-            ready_at = running + boot_time.sample(draw(self._stream, number, 0, BOOT_TIME))
+            if self._slows_boots:
+                # How long a boot takes is known when it begins.
+                await self._sleep_until(running)
+            boot_time = self._fleet.app_of(instance.version).boot_time.sample(
+                draw(self._stream, number, 0, BOOT_TIME)
+            )
+            ready_at = running + slowed(boot_time, self.troubles.boot_factor)
         fails = (
             not instance.first
             and uniform(draw(self._stream, number, 0, BOOT_FAILURE)) < self._fleet.app.boot_failure
         )
+        if instance.state == State.GONE:
+            return
+        if not instance.first and self.troubles.launch_sticks(number):
+            self._emit(self._clock.now(), "launch_stuck", {"server": number})
+            return
         if not fails:
             instance.process = await self._start(number, instance.role, ready_at)
         if not instance.first:
             await self._sleep_until(running)
             self._booting(instance, max(running, instance.launched))
+        if self._fails_boots and not instance.first:
+            # Just before the process would serve.
+            await self._sleep_until(ready_at - _BEFORE_READY)
+            fails = fails or self.troubles.boot_fails(number)
         if fails:
-            await self._sleep_until(ready_at)
-            if instance.state == State.BOOTING:
-                instance.become(State.FAILED)
-                self._emit(ready_at, "boot_failed", {"server": number})
+            await self._boot_fails(instance, ready_at)
             return
         assert instance.process is not None
         await self._until_over(instance, instance.process)
+
+    async def _boot_fails(self, instance: Instance, time: int) -> None:
+        """The boot that would end at *time* (ns) ends without a server."""
+        if instance.process is not None and instance.state in (State.PENDING, State.BOOTING):
+            instance.process.signal(signal.SIGKILL)
+        await self._sleep_until(time)
+        if instance.state == State.BOOTING:
+            instance.become(State.FAILED)
+            self._emit(time, "boot_failed", {"server": instance.number})
+        if instance.process is not None:
+            await instance.process.end(0)
 
     async def _until_over(self, instance: Instance, process: RoleProcess) -> None:
         """Wait for the end of a process; of one that was exchanged nobody wants to know."""
@@ -186,6 +236,7 @@ class Instances(ABC):
         instance.become(STATES[instance.role])
         instance.entered = True
         self._emit(time, "ready", {"server": instance.number, "role": instance.role})
+        self.joined(instance)
 
     def said(self, instance: Instance, line: Line) -> None:
         """An instance's process said something."""
@@ -242,6 +293,7 @@ class Instances(ABC):
         if instance is not None and instance.state == State.STANDBY:
             instance.become(State.SERVING)
             self._tell(instance, "promote")
+            self.joined(instance)
 
     def drained(self, number: int) -> None:
         """The autoscaler has taken a server out of the lists."""
@@ -259,6 +311,7 @@ class Instances(ABC):
         instance.become(STATES[role])
         event, instance.entered = ("registered" if instance.entered else "ready"), True
         self._emit(self._clock.now(), event, {"server": number, "role": role})
+        self.joined(instance)
 
     def update(self, number: int, version: int, ready_at: int, grace: float) -> None:
         """End a server's process, if it has one, after *grace* seconds at most; one of *version* (an index) is up at *ready_at* (ns), out of the lists.
@@ -318,62 +371,3 @@ class Instances(ABC):
         task = asyncio.ensure_future(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-class LocalInstances(Instances):
-    """The local cloud."""
-
-    def __init__(
-        self, fleet: FleetSpec, clock: LiveClock, addresses: Addresses, start: Start, emit: Emit
-    ) -> None:
-        super().__init__(fleet, clock, addresses, start, emit)
-        self._tokens: dict[str, int] = {}
-
-    async def begin_first(self, roles: Sequence[str]) -> None:
-        """See Instances."""
-        first = [
-            self.launch(number, role, f"first-{number}", first=True) for number, role in enumerate(roles, 1)
-        ]
-        for instance in first:
-            while instance.process is None:
-                await asyncio.sleep(0.01)
-            await instance.process.wait_up(UP_SECONDS)
-
-    def launch(
-        self, number: int, role: str, token: str, first: bool = False, version: int = -1, joins: bool = True,
-        at: int = -1,
-    ) -> Instance:  # fmt: skip
-        """Begin an instance; the same *token* gives the same one. *first*: part of the first fleet, which need not boot. *version*: an index, -1: what its role gets now.
-        *joins*: whether it registers itself. *at*: the time (ns) from which its boot counts, -1: now. Raises CloudError.
-        """
-        if token in self._tokens:
-            return self.by_number[self._tokens[token]]
-        if role not in STATES:
-            raise CloudError(
-                "InvalidParameterValue", f"expected a role among {', '.join(STATES)}, got {role!r}"
-            )
-        if number in self.by_number:
-            raise CloudError(
-                "IdempotentParameterMismatch", f"instance {number} was launched with another token"
-            )
-        try:
-            address = self._addresses.address(number)
-        except ValueError as error:
-            raise CloudError("InvalidParameterValue", str(error)) from None
-        now = self._clock.now()
-        instance = Instance(number, role, address, now, first, f"local-{number}", joins=joins)
-        instance.boots_from = at
-        instance.version = self.releases[role] if version < 0 else version
-        self.by_number[number] = instance
-        self._tokens[token] = number
-        self._emit(now, "launched", {"server": number, "role": role, **self._build(instance)})
-        self._spawn(self._live(instance))
-        return instance
-
-    def terminate(self, provider_id: str, reason: str) -> None:
-        """See Instances."""
-        instance = self.at(provider_id)
-        if instance is None or instance.state == State.GONE:
-            return
-        now = self._clock.now()
-        self._emit(now, "terminated", self._gone(instance, now, reason))

@@ -71,10 +71,14 @@ class LoadGenerators:
         found = {name: sum(int(line[name]) for line in lines) for name in ("offered", "completed", "failed")}
         return {**found, "p99": max((int(line["p99_ns"]) for line in lines), default=0)}
 
-    def lateness(self) -> dict[str, float]:
-        """How late requests were sent, over the whole plan: the worst process's quantiles (ns), and the largest share more than 2 ms late."""
+    def lateness(self, zero: int) -> dict[str, float]:
+        """How late requests were sent, over the whole plan: the worst process's quantiles (ns), and the largest share more than 2 ms late.
+
+        And when the plan began, *zero*, the scenario's zero in Unix time (ns).
+        """
         names = ("late_p50_ns", "late_p99_ns", "late_max_ns", "late_share")
-        return {name: max((line[name] for line in self._done.values()), default=0) for name in names}
+        worst = {name: max((line[name] for line in self._done.values()), default=0) for name in names}
+        return {**worst, "zero_unix_ns": zero}
 
     async def _read(self, pipe: int) -> None:
         """Rows of one of them, until it closes its end."""

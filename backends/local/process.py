@@ -23,16 +23,21 @@ _LAST_WORDS_SECONDS = 1.0
 
 
 class RoleProcess:
-    """One role. *on_line* gets each of its events and status lines; *log* its diagnostics, of which the last lines are kept for errors."""
+    """One role. *on_line* gets each of its events and status lines; *log* its diagnostics, of which the last lines are kept for errors.
+
+    *greet* is called when it has been started and been given its settings: what is sent then comes before all else.
+    """
 
     def __init__(
-        self, role: str, label: str, on_line: Callable[["RoleProcess", Line], None], log: Path | None = None
-    ) -> None:
+        self, role: str, label: str, on_line: Callable[["RoleProcess", Line], None], log: Path | None = None,
+        greet: Callable[["RoleProcess"], None] = lambda process: None,
+    ) -> None:  # fmt: skip
         self.role = role
         self.label = label
         self.up: Line = {}
         self.last_words: deque[str] = deque(maxlen=_KEPT_LINES)
         self._on_line = on_line
+        self._greet = greet
         self._log = log
         self._process: asyncio.subprocess.Process | None = None
         self._started = asyncio.Event()
@@ -50,6 +55,7 @@ class RoleProcess:
         self._readers = [asyncio.create_task(self._read_lines()), asyncio.create_task(self._read_log())]
         assert self._process.stdin is not None
         self._process.stdin.write(settings.model_dump_json().encode() + b"\n")
+        self._greet(self)
         with suppress(ConnectionError):
             await self._process.stdin.drain()
 

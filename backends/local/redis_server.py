@@ -83,6 +83,23 @@ class RedisServer:
         await self._start(_CLOSED)
         await asyncio.to_thread(self._put_back, kept, round(1000 * (loop.time() - begun)))
 
+    async def come_back(self) -> None:
+        """Start it again after :meth:`end`, at the same port and empty. Raises BackendFailure."""
+        await self._start()
+
+    def refuse_writes(self, refuse: bool) -> None:
+        """Whether it refuses whatever writes, as one does whose disk is full. Blocks; raises RegistryError.
+
+        Without a file it would never find out about its disk; it refuses for the want of a replica instead (NOREPLICAS).
+        """
+        with _raw_client(self._port) as client:
+            _guarded(lambda: client.config_set("min-replicas-to-write", int(refuse)))
+
+    def flush(self) -> None:
+        """Forget everything. Blocks; raises RegistryError."""
+        with _raw_client(self._port) as client:
+            _guarded(client.flushall)
+
     def _take_out(self) -> list[tuple[bytes, bytes, int]]:
         """Every key: its value as DUMP gives it, and how long it lives (ms, 0: forever)."""
         with _raw_client(self._port) as client:

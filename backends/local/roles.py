@@ -39,6 +39,7 @@ class Lasting:
         self._keeper: asyncio.Task[None] | None = None
         self._delay = 0
         self._hurry: asyncio.Future[int] | None = None
+        self._struck = False
         self._leaving: list[asyncio.Task[None]] = []
 
     async def start(self) -> Line:
@@ -60,6 +61,7 @@ class Lasting:
     def strike(self, delay: int) -> None:
         """SIGKILL; it comes back *delay* ns later (-1: never)."""
         self._delay = delay
+        self._struck = True
         self.process.signal(signal.SIGKILL)
 
     def replace(self, delay: int) -> None:
@@ -68,6 +70,14 @@ class Lasting:
             self.strike(delay)
         elif not self._hurry.done():
             self._hurry.set_result(delay)
+
+    def recall(self) -> None:
+        """One that was struck and is away comes back now."""
+        if not self._struck:
+            return
+        self._delay = 0
+        if self._hurry is not None and not self._hurry.done():
+            self._hurry.set_result(0)
 
     async def succeed(self) -> None:
         """Have another process take over from it, which then ends by itself. Raises BackendFailure, and goes on with the old one, if the other does not come up."""
@@ -92,7 +102,7 @@ class Lasting:
             ended(status)
             await self.process.end(0)
             await self._away()
-            self._delay = usual
+            self._delay, self._struck = usual, False
             self.process = self._start()
             await self.start()
             back()
@@ -129,12 +139,13 @@ async def _leave(process: RoleProcess) -> None:
 
 
 class RoleFactory:
-    """Makes the roles of one flight with what they have in common. *program* runs in place of app servers."""
+    """Makes the roles of one flight with what they have in common. *program* runs in place of app servers. *greet* is called with each process that has been started."""
 
     def __init__(
         self, fleet: FleetSpec, origin: int, redis_url: str, on_line: OnLine, logs: Path | None,
-        program: Program | None = None,
+        program: Program | None = None, greet: Callable[[RoleProcess], None] = lambda process: None,
     ) -> None:  # fmt: skip
+        self._greet = greet
         self._common = {"fleet": fleet, "origin": origin, "redis_url": redis_url}
         self._on_line = on_line
         self._logs = logs
@@ -146,7 +157,7 @@ class RoleFactory:
         """A process for *role*, not started."""
         label = label or role
         log = None if self._logs is None else self._logs / f"{label}.log"
-        return RoleProcess(role, label, self._on_line, log)
+        return RoleProcess(role, label, self._on_line, log, self._greet)
 
     def proxy(
         self, host: str, port: int, admin_port: int, instances: Addresses, numbers: dict[str, int],
@@ -169,12 +180,14 @@ class RoleFactory:
 
     def autoscaler(
         self, start: int, cloud_url: str, allowed: tuple[str, ...], dry_run: bool = False,
-        aws: AwsSettings | None = None,
+        aws: AwsSettings | None = None, by: str = "", apart: str = "", offset: int = 0,
     ) -> AutoscalerSettings:  # fmt: skip
-        """Settings of the autoscaler, which may tell *allowed* hosts of alerts. *aws*: it launches on EC2, and not by the control API at *cloud_url*."""
+        """Settings of the autoscaler, which may tell *allowed* hosts of alerts. *aws*: it launches on EC2, and not by the control API at *cloud_url*. *by*, *apart* and *offset* are
+        of one beside it.
+        """
         return AutoscalerSettings(
             start=start, cloud="local" if aws is None else "aws", cloud_url=cloud_url, aws=aws, dry_run=dry_run,
-            allowed=allowed, **self._common,
+            allowed=allowed, by=by, apart=apart, offset=offset, **self._common,
         )  # fmt: skip
 
     async def dependencies(self, demand: str) -> tuple[RoleProcess, dict[str, str]]:

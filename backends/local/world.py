@@ -20,8 +20,8 @@ from ..live.addresses import split
 from ..load.targets import check_target
 from .attach import Attached
 from .conductor import Conductor
-from .deploy_checks import check_deploys, refuse_deploys
-from .faults import check_faults
+from .deploy_checks import check_deploys
+from .faults.flying import check_faults
 from .options import FlightOptions
 from .preflight import check_machine, check_program, check_remedy
 
@@ -85,7 +85,7 @@ class LocalFlight(Flight):
         ):
             if value is not None:
                 raise UsageError(f"{name}: expected --backend aws; nothing else is launched on EC2")
-        check_faults(plan.fleet)
+        check_faults(plan, given_registry=bool(self._options.redis_url))
         check_deploys(plan.fleet, bool(self._options.redis_url))
         check_receivers(plan.fleet.alerts, self._options.allowed)
         check_program(plan, self._options.demand)
@@ -114,11 +114,16 @@ class AttachedFlight(Flight):
             raise UsageError(
                 "--backend attach: expected --redis-url for a scenario with alerts: they are judged on samples"
             )
+        if self._options.stop_when:
+            raise UsageError("--stop-when: expected a flight with faults; --backend attach strikes nothing")
         if plan.fleet.faults or plan.fleet.triggered:
             waiting = [one.fault for one in plan.fleet.triggered]
             names = ", ".join(fault.name for fault in (*plan.fleet.faults, *waiting))
             raise UsageError(f"--backend attach: expected a scenario without faults, got {names}")
-        refuse_deploys("attach", plan.fleet)
+        if plan.fleet.deploys and not self._options.redis_url:
+            raise UsageError(
+                "--backend attach: expected --redis-url for a scenario with deploys: whoever does them keeps their books there"
+            )
 
     def flying(self, scenario: Scenario) -> "Maker":
         """See Flight."""

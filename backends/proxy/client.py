@@ -2,43 +2,33 @@
 
 import asyncio
 import zlib
-from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
+from ...core.http.arrivals import known_alone, next_request
+from ...core.http.fields import Malformed
+from ...core.http.framing import ContentReader, content_reader
+from ...core.http.heads import RequestHead, after_empty_lines
+from ...core.http.limits import CONTENT_TIMEOUT, HEADER_TIMEOUT, PIPELINE_LIMIT, late_content, late_head
 from ...core.outcomes import Outcome
-from .arrivals import known_alone, next_request
 from .deadline import Deadline
 from .exchange import Exchange
-from .fields import Malformed
-from .framing import ChunkedReader, LengthReader
-from .heads import RequestHead, after_empty_lines
 from .messages import own_answer
 from .proxy import Proxy, seconds
 
 if TYPE_CHECKING:
     from .upstream import Upstream
 
-HEADER_TIMEOUT = 10.0
-"""Seconds for a head to become complete."""
-CONTENT_TIMEOUT = 30.0
-"""Seconds between two pieces of a request's content."""
 LINGER = 1.0
 """Seconds in which what a client still sends is read and dropped, so that it gets to see why it was refused."""
 CLOSE_TIMEOUT = 30.0
 """Seconds for the rest of a last answer, where the scenario has no write_timeout."""
-CONTENT_LIMIT = 1 << 30
-"""Bytes of a request's content; beyond it 413."""
-PIPELINE_LIMIT = 65_536
-"""Bytes that are read ahead of a request that is under way."""
-
 BAD_REQUEST = int(Outcome.BAD_REQUEST)
-_BAD = (400, 417)
 
 
 class ClientConnection(asyncio.Protocol):
     """See the module. *row*: its place in the proxy's books."""
 
-    __slots__ = ("_affinity", "_buffer", "_content", "_content_size", "_due", "_exchange", "_going", "_lingering",
+    __slots__ = ("_affinity", "_buffer", "_content", "_due", "_exchange", "_going", "_lingering",
                  "_partial", "_reading", "_transport", "_tunnel", "address", "answer_due", "closed", "paused", "proxy",
                  "row")  # fmt: skip
 
@@ -51,8 +41,7 @@ class ClientConnection(asyncio.Protocol):
         self._affinity = -1
         self._buffer = b""
         self._partial = 0
-        self._content: LengthReader | ChunkedReader | None = None
-        self._content_size = 0
+        self._content: ContentReader | None = None
         self._due = Deadline(proxy.loop, self._expired)
         self._exchange: Exchange | None = None
         self._going = False
@@ -153,11 +142,8 @@ class ClientConnection(asyncio.Protocol):
             data = self._buffer + data
         try:
             if data.startswith(b"\r\n"):
-                # Empty lines before a request are ignored (RFC 9112, section 2.2).
                 data = after_empty_lines(data)
             arrived = next_request(data, self._partial)
-            if arrived is not None and arrived.head.length > CONTENT_LIMIT:
-                raise Malformed("the content is too long", 413)
         except Malformed as error:
             self._refuse(error)
             return
@@ -179,8 +165,7 @@ class ClientConnection(asyncio.Protocol):
         self.proxy.busy(self.row)
         exchange = self._exchange = Exchange(self, head, named)
         if not exchange.received:
-            self._content = ChunkedReader() if head.chunked else LengthReader(head.length)
-            self._content_size = 0
+            self._content = content_reader(head.length, head.chunked)
             self._due.set(CONTENT_TIMEOUT)
         exchange.start()
         if self._content is not None and self._exchange is exchange and self._buffer:
@@ -192,9 +177,6 @@ class ClientConnection(asyncio.Protocol):
         assert content is not None
         try:
             piece = content.feed(data)
-            self._content_size += len(piece)
-            if self._content_size > CONTENT_LIMIT:
-                raise Malformed("the content is too long", 413)
         except Malformed as error:
             self._exchange = None
             exchange.abandon()
@@ -287,8 +269,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _refuse(self, error: Malformed) -> None:
         """The request is not understood or not wanted: say so and close."""
-        outcome = BAD_REQUEST if error.status in _BAD else 0
-        self.write(own_answer(error.status, outcome, error.reason, False, "close"))
+        self.write(own_answer(error.status, BAD_REQUEST, error.reason, False, "close"))
         self._end(False)
 
     def _end(self, clean: bool) -> None:
@@ -344,7 +325,7 @@ class ClientConnection(asyncio.Protocol):
     def _expired(self) -> None:
         """Whatever was waited for did not come."""
         if self._exchange is None and not self._lingering and self._partial and not self.paused:
-            self._refuse(Malformed("the head did not become complete in time", HTTPStatus.REQUEST_TIMEOUT))
+            self._refuse(late_head())
         elif self._exchange is not None and not self.paused:
             if self._content is None:
                 # The time of an idle connection, which is none any more.
@@ -354,7 +335,7 @@ class ClientConnection(asyncio.Protocol):
             if exchange.answered:
                 self.abort()
             else:
-                self._refuse(Malformed("the content did not come in time", HTTPStatus.REQUEST_TIMEOUT))
+                self._refuse(late_content())
         else:
             self.abort()
 
@@ -383,6 +364,10 @@ class ClientConnection(asyncio.Protocol):
         """Close in an orderly way: the proxy ends, and no request is under way."""
         if not self._lingering:
             self._end(True)
+
+    def under_way(self) -> Exchange | None:
+        """The request that is under way."""
+        return self._exchange
 
     def is_idle(self) -> bool:
         """Whether no request is under way."""

@@ -4,18 +4,17 @@ The counterpart of ``sim/forwarding.py``. An exchange belongs to one connection 
 app server.
 """
 
-import asyncio
-import errno
 import re
 from typing import TYPE_CHECKING
 
 from ...core import admission, draws, retries, routing
-from ...core.network import link_delay
+from ...core.http.framing import chunk, last_chunk
+from ...core.http.heads import RequestHead, ResponseHead
 from ...core.outcomes import STATUS, Outcome
 from ..live.headers import REQUEST, TRY, UNKNOWN, request_numbers
+from . import over_link
+from .connecting import open_upstream
 from .deadline import NEVER
-from .framing import chunk, last_chunk
-from .heads import RequestHead, ResponseHead
 from .messages import answer_bytes, request_bytes
 from .proxy import IDLE_UPSTREAMS
 from .servers import Server
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 REPLAY_LIMIT = retries.REPLAY_LIMIT
 """Bytes of a request's content that are kept to be sent again, and that may wait for a connection."""
-CONNECT_TIMEOUT = 5.0
 
 IDEMPOTENT = frozenset(method.encode() for method in retries.IDEMPOTENT)
 
@@ -55,9 +53,9 @@ _four_numbers = re.compile(rb"(?:[0-9]{1,18}|x)(?:-(?:[0-9]{1,18}|x)){3}").fullm
 class Exchange:
     """A request and what became of it."""
 
-    __slots__ = ("_held", "_held_size", "_named", "_resent", "_retrying", "_sent", "_trying", "answered", "arrived",
-                 "attempt", "chunking", "client", "close", "head", "index", "planned", "proxy", "received", "routed",
-                 "server", "source", "stream", "tries", "upstream")  # fmt: skip
+    __slots__ = ("_held", "_held_size", "_left", "_named", "_resent", "_retrying", "answered", "arrived", "attempt",
+                 "chunking", "client", "close", "head", "index", "planned", "proxy", "received", "routed", "sent",
+                 "server", "source", "stream", "tries", "trying", "upstream")  # fmt: skip
 
     def __init__(self, client: "ClientConnection", head: RequestHead, named: bytes = b"") -> None:
         proxy = client.proxy
@@ -73,8 +71,8 @@ class Exchange:
         self._held: list[bytes] | None = _NO_CONTENT if self.received else []
         self._held_size = 0
         self._resent = self._retrying = False
-        self._sent = 0
-        self._trying = False
+        self.sent = 0
+        self.trying = self._left = False
         self.planned = False
         self._named = named
         if named or head.planned:
@@ -99,7 +97,20 @@ class Exchange:
     # Up.
 
     def start(self) -> None:
-        """Send the request to a server."""
+        """Send the request to a server, as soon as the proxy is through with it."""
+        proxy = self.proxy
+        if proxy.disturbed.slow_by:
+            wait = proxy.disturbed.turn(self.arrived)
+            proxy.delays.call_later(wait, self._start_late)
+        else:
+            self._start()
+
+    def _start_late(self) -> None:
+        if not self._left:
+            self.routed = self.proxy.clock.now()
+            self._start()
+
+    def _start(self) -> None:
         proxy = self.proxy
         proxy.sequence += 1
         role = routing.wanted_role(proxy.sequence, *proxy.share)
@@ -125,69 +136,39 @@ class Exchange:
             return CONNECT_FAILED
         proxy.descriptors += 1
         server = self.server = proxy.servers.begin(slot)
-        self._trying = True
+        self.trying = True
         self.tries += 1
-        self._sent = now
+        self.sent = now
         self._resent = False
         if proxy.upstream_timeout >= 0:
             self.client.answer_due.set(proxy.upstream_timeout)
         if proxy.link is not None:
-            proxy.link.call_later(self._delay(draws.UPSTREAM_LATENCY), self._send, self.tries)
+            over_link.send(self, self._send)
         else:
             self._send_to(server)
         return 0
 
-    def _delay(self, purpose: int) -> int:
-        """A message's time between proxy and app server (ns), which the scenario adds to the real one."""
-        link = self.proxy.fleet.upstream_link
-        return link_delay(
-            link.latency, link.jitter, self.stream, self.index, self.attempt,
-            purpose + draws.TRY * self.tries,
-        )  # fmt: skip
-
-    def answer_delay(self) -> int:
-        """Nanoseconds that the answer takes on the link."""
-        return self._delay(draws.ANSWER_LATENCY)
-
     def _send(self, tries: int) -> None:
         server = self.server
-        if self._trying and tries == self.tries and server is not None:
+        if self.trying and tries == self.tries and server is not None:
             self._send_to(server)
 
     def _send_to(self, server: Server) -> None:
-        upstream = server.take(self._sent)
+        upstream = server.take(self.sent)
         if upstream is not None:
             self._attach(upstream)
         else:
             self.proxy.spawn(self._connect(server, self.tries))
 
     async def _connect(self, server: Server, tries: int) -> None:
-        upstream = await self._connection(server)
-        if not self._trying or tries != self.tries:
+        upstream = await open_upstream(self.proxy, server)
+        if not self.trying or tries != self.tries:
             if upstream is not None:
                 server.keep(upstream, IDLE_UPSTREAMS)
         elif upstream is not None and not upstream.closed:
             self._attach(upstream)
         else:
-            self.try_failed(UPSTREAM_RESET if self._resent else CONNECT_FAILED)
-
-    async def _connection(self, server: Server) -> "Upstream | None":
-        from .upstream import Upstream
-
-        for last in (False, True):
-            try:
-                async with asyncio.timeout(CONNECT_TIMEOUT):
-                    _, upstream = await self.proxy.loop.create_connection(
-                        lambda: Upstream(self.proxy, server), server.host, server.port
-                    )
-            except (OSError, TimeoutError) as error:
-                if last or getattr(error, "errno", 0) not in (errno.EMFILE, errno.ENFILE):
-                    return None
-                for other in self.proxy.servers.by_number.values():
-                    other.drop_all()
-            else:
-                return upstream
-        return None
+            self.failure_heard(UPSTREAM_RESET if self._resent else CONNECT_FAILED)
 
     def _attach(self, upstream: "Upstream") -> None:
         """Send what there is of the request over *upstream*."""
@@ -304,6 +285,18 @@ class Exchange:
 
     # Failures.
 
+    def failure_heard(self, outcome: int) -> None:
+        """The server, or the machine that it was on, says that there will be no answer: news that comes over the link."""
+        if self.proxy.disturbed.on and self.trying:
+            wait = over_link.delay(self, draws.ANSWER_LATENCY)
+            self.proxy.delays.call_later(wait, self._failed_late, self.tries, outcome)
+        else:
+            self.try_failed(outcome)
+
+    def _failed_late(self, tries: int, outcome: int) -> None:
+        if self.trying and tries == self.tries:
+            self.try_failed(outcome)
+
     def try_failed(self, outcome: int) -> None:
         """This try has ended without an answer, or in the middle of it."""
         upstream, self.upstream = self.upstream, None
@@ -327,9 +320,14 @@ class Exchange:
         if not (self._may_retry(outcome) and self._retry()):
             self._fail(outcome)
 
+    def reset_by_link(self) -> None:
+        """The link has closed the connection of this try."""
+        self._resent = True
+        self.try_failed(UPSTREAM_RESET)
+
     def timed_out(self) -> None:
         """No answer in time."""
-        if self._trying:
+        if self.trying:
             self.try_failed(UPSTREAM_TIMEOUT)
 
     def _may_retry(self, outcome: int) -> bool:
@@ -360,22 +358,23 @@ class Exchange:
         """The client is gone: nobody waits for the answer any more."""
         self._leave()
         upstream, self.upstream = self.upstream, None
-        if self._trying and self.server is not None:
-            self._trying = False
-            self.proxy.descriptors -= 1
-            self.proxy.servers.abandon(self.server.number, self._sent, self.proxy.clock.now())
+        if self.trying and self.server is not None:
+            self.trying = False
+            self.proxy.give_back(self)
+            self.proxy.servers.abandon(self.server.number, self.sent, self.proxy.clock.now())
         if upstream is not None:
             upstream.close()
 
     def _end_try(self, failed: bool, now: int = -1) -> None:
         self.client.answer_due.at = NEVER
         assert self.server is not None, "a try has ended that never began"
-        self._trying = False
+        self.trying = False
         proxy = self.proxy
-        proxy.descriptors -= 1
-        proxy.servers.end(self.server.number, failed, self._sent, now if now >= 0 else proxy.clock.now())
+        proxy.give_back(self)
+        proxy.servers.end(self.server.number, failed, self.sent, now if now >= 0 else proxy.clock.now())
 
     def _leave(self) -> None:
+        self._left = True
         self.proxy.active -= 1
         if self._retrying:
             self._retrying = False

@@ -3,11 +3,14 @@
 import asyncio
 from asyncio import StreamReader, StreamWriter
 
-from .fields import HEAD_LIMIT, Malformed
-from .heads import read_response
+from ...core.http.fields import HEAD_LIMIT, Malformed
+from ...core.http.heads import read_response
 from .messages import NAME
 from .proxy import Proxy, seconds
 from .servers import Server
+
+_LONGEST = 1e6
+"""Seconds: longer than any timeout."""
 
 _AT_ONCE = 64
 """Checks under way at a time, so that a large fleet's do not take all descriptors."""
@@ -30,6 +33,8 @@ async def _check(proxy: Proxy, server: Server, places: asyncio.Semaphore, path: 
     async with places:
         try:
             async with asyncio.timeout(seconds(timeout)):
+                if proxy.disturbed.on:
+                    await asyncio.sleep(min(seconds(proxy.disturbed.check_extra(server.number)), _LONGEST))
                 passed = await _ask(server, path)
         except (OSError, TimeoutError, Malformed, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             passed = False

@@ -17,11 +17,13 @@ from ..connection import registry_at
 from ..live.addresses import url
 from ..live.role import RoleLink
 from ..live.settings import ProxySettings
+from ..reach import Reach
 from .admin import Admin, start_admin
 from .handover import Handover
 from .health_checks import check_forever
 from .listener import Listener
 from .load_report import LoadReport
+from .over_link import watch_all
 from .proxy import SPARE_DESCRIPTORS, Proxy
 from .refresh import Refresher
 
@@ -49,12 +51,13 @@ def raise_descriptor_limit(wanted: int) -> int:
 
 def run(settings: ProxySettings, link: RoleLink, registry: Registry | None = None) -> None:
     """Serve until ``link.stopping``. *registry*: the one at ``settings.redis_url`` unless given. Exits with CRASHED when the proxy crashes."""
+    reach = Reach("proxy")
     if registry is None:
-        registry = registry_at(settings.redis_url, settings.fleet.key_prefix)
+        registry = registry_at(settings.redis_url, settings.fleet.key_prefix, reach)
     # A new connection may find its descriptor before those of the connections that it displaced are closed, and idle upstream ones are not counted.
     most = settings.fleet.proxy.max_connections
     descriptors = raise_descriptor_limit(NONE if most < 0 else 2 * most + 2 * SPARE_DESCRIPTORS)
-    crashed = _run_loop(_serve(settings, link, registry, descriptors))
+    crashed = _run_loop(_serve(settings, link, registry, reach, descriptors))
     if crashed:
         raise SystemExit(CRASHED)
 
@@ -68,7 +71,9 @@ def _run_loop(work: Coroutine[Any, Any, bool]) -> bool:
         return runner.run(work)
 
 
-async def _serve(settings: ProxySettings, link: RoleLink, registry: Registry, descriptors: int) -> bool:
+async def _serve(
+    settings: ProxySettings, link: RoleLink, registry: Registry, reach: Reach, descriptors: int
+) -> bool:  # fmt: skip
     """Whether the proxy has crashed."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
@@ -95,13 +100,15 @@ async def _serve(settings: ProxySettings, link: RoleLink, registry: Registry, de
         lambda error: link.emit("registry_unreachable", {"error": error}),
         lambda: link.emit("registry_reachable"),
     )  # fmt: skip
+    link.at_stop(reach.end)
+    orders = _Orders(proxy, reach, link)
+    link.subscribe(orders.obey)
     refresher.start()
     if proxy.spec.health is not None:
         proxy.spawn(check_forever(proxy))
     proxy.spawn(_clean(proxy))
     place = _Place(proxy, settings)
-    listener = await place.take(loaded)
-    link.subscribe(lambda command: _obey(command, proxy, listener, link))
+    listener = orders.listener = await place.take(loaded)
     gc.freeze()
     report = LoadReport(proxy, listener, registry, link)
     report.start()
@@ -179,18 +186,37 @@ class _Place:
             await admin.close()
 
 
-def _obey(command: Mapping[str, Any], proxy: Proxy, listener: Listener, link: RoleLink) -> None:
-    """Commands come in a thread of their own."""
-    if command.get("command") == "numbers":
-        _hand(proxy.loop, lambda: proxy.servers.know(command["numbers"]))
-    if command.get("command") != "sample":
-        return
+class _Orders:
+    """Commands, which come in a thread of their own. What the proxy must know before its first look at the registry comes before it listens."""
 
-    def answer() -> None:
-        rss = psutil.Process().memory_info().rss
-        link.status("second", {**proxy.sample(), "queued": listener.queued(), "rss": rss})
+    def __init__(self, proxy: Proxy, reach: Reach, link: RoleLink) -> None:
+        self.listener: Listener | None = None
+        self._proxy = proxy
+        self._reach = reach
+        self._link = link
 
-    _hand(proxy.loop, answer)
+    def obey(self, command: Mapping[str, Any]) -> None:
+        """``sample``, ``numbers``, and what faults do: ``registry``, ``cut`` (backends.reach), ``link`` (place, wrong, start: backends.proxy.disturbed), ``slow`` (factor),
+        ``descriptors`` (limit, -1: its own)."""
+        if not self._reach.obey(command):
+            _hand(self._proxy.loop, lambda: self._carry_out(command))
+
+    def _carry_out(self, command: Mapping[str, Any]) -> None:
+        proxy, listener = self._proxy, self.listener
+        match command:
+            case {"command": "numbers", "numbers": numbers}:
+                proxy.servers.know(numbers)
+            case {"command": "link", "place": place, "wrong": wrong, "start": start}:
+                proxy.disturbed.link(place, wrong, start)
+                proxy.links_changed()
+                watch_all(proxy, place)
+            case {"command": "slow", "factor": factor}:
+                proxy.disturbed.slow(factor)
+            case {"command": "descriptors", "limit": int(limit)}:
+                proxy.limit_descriptors(limit)
+            case {"command": "sample"} if listener is not None:
+                rss = psutil.Process().memory_info().rss
+                self._link.status("second", {**proxy.sample(), "queued": listener.queued(), "rss": rss})
 
 
 def _hand(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:

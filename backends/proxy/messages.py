@@ -3,9 +3,9 @@
 from email.utils import formatdate
 from http import HTTPStatus
 
+from ...core.http.heads import RequestHead, ResponseHead
 from ...core.outcomes import NAMES
 from ..live.headers import CAUSE, TIMES
-from .heads import RequestHead, ResponseHead
 
 NAME = b"windtunnel"
 RETRY_AFTER = 1

@@ -15,11 +15,13 @@ from ...core.ports import Clock
 from ...core.ports import Servers as Listed
 from ..live.addresses import OWN_ADDRESSES
 from .delays import Delays
+from .disturbed import Disturbed
 from .rows import add_row, empty_idle_list
 from .servers import Emit, Servers
 
 if TYPE_CHECKING:
     from .client import ClientConnection
+    from .exchange import Exchange
 
 SPARE_DESCRIPTORS = 100
 """What the process needs besides its connections, and what is being closed while others are accepted."""
@@ -32,10 +34,44 @@ class Proxy:
     """What all connections of one proxy share."""
 
     # Slots are read faster than the attributes of an object that has more than thirty.
-    __slots__ = ("_by_row", "_down", "_free_rows", "_idle", "_sampled", "_sharing", "active", "clock", "connections",
-                 "descriptors", "emit", "fleet", "foreign", "foreign_stream", "has_room", "keepalive_timeout", "limit",
-                 "link", "loop", "needs_affinity", "needs_bits", "requests", "retrying", "sequence", "servers", "share", "spec",
-                 "stopping", "tasks", "unserved", "upstream_timeout", "warn", "went_down")  # fmt: skip
+    __slots__ = (
+        "_by_row",
+        "_down",
+        "_free_rows",
+        "_idle",
+        "_own_limit",
+        "_sampled",
+        "_sharing",
+        "active",
+        "clock",
+        "connections",
+        "delays",
+        "descriptors",
+        "disturbed",
+        "emit",
+        "fleet",
+        "foreign",
+        "foreign_stream",
+        "has_room",
+        "keepalive_timeout",
+        "limit",
+        "link",
+        "loop",
+        "needs_affinity",
+        "needs_bits",
+        "requests",
+        "retrying",
+        "sequence",
+        "servers",
+        "share",
+        "spec",
+        "stopping",
+        "tasks",
+        "unserved",
+        "upstream_timeout",
+        "warn",
+        "went_down",
+    )  # fmt: skip
 
     def __init__(
         self, fleet: FleetSpec, loop: AbstractEventLoop, clock: Clock, emit: Emit,
@@ -67,7 +103,10 @@ class Proxy:
         self.upstream_timeout = seconds(self.spec.upstream_timeout)
         self.needs_bits = routing.needs_bits(self.spec.routing, self.spec.slow_start)
         self.needs_affinity = self.spec.routing == routing.CONSISTENT_HASH
-        self.link = Delays(loop) if fleet.upstream_link.latency > 0 else None
+        self.delays = Delays(loop)
+        self.disturbed = Disturbed(fleet, clock)
+        self.link: Delays | None = None
+        self.links_changed()
         self._idle = empty_idle_list()
         self._by_row: list[ClientConnection | None] = [None]
         self._free_rows: list[int] = []
@@ -78,12 +117,23 @@ class Proxy:
         self.limit = self.spec.max_connections if given else max(2, descriptors - SPARE_DESCRIPTORS)
         if not given and descriptors < 0:
             self.limit = -1
+        self._own_limit = self.limit
         self._sharing = self.spec.overload if given else admission.EVICT
 
     def refresh(self, listed: Listed, share: tuple[int, int] | None) -> None:
         """Take over the registry's lists and the canaries' share, in place of our own setting if there is one."""
         self.servers.update(listed)
         self.share = share or routing.each(self.spec.canary_every)
+
+    def limit_descriptors(self, limit: int) -> None:
+        """From now on it may have so many descriptors, if that is less than its own limit; -1: that alone counts. What is open stays open."""
+        limits = [one for one in (limit, self._own_limit) if one >= 0]
+        self.limit = min(limits, default=-1)
+
+    def links_changed(self) -> None:
+        """Messages to and from servers take time of their own only where the scenario, or a fault, says so."""
+        late = self.fleet.upstream_link.latency > 0 or self.disturbed.on
+        self.link = self.delays if late else None
 
     def spawn(self, work: Any) -> None:
         """Run a coroutine beside the connections."""
@@ -99,8 +149,7 @@ class Proxy:
             task.cancel()
         for server in self.servers.by_number.values():
             server.drop_all()
-        if self.link is not None:
-            self.link.close()
+        self.delays.close()
 
     # Connections come.
 
@@ -152,8 +201,23 @@ class Proxy:
         admission.idle_remove(self._idle, row)
         self._by_row[row] = None
         self._free_rows.append(row)
+        later = self.disturbed.on and self.disturbed.client_lingers()
+        if later > 0:
+            self.delays.call_later(later, self._gave_back, 1)
+        else:
+            self._gave_back(1)
+
+    def give_back(self, exchange: "Exchange") -> None:
+        """The try of *exchange* has ended: its descriptor is free, perhaps later (slow_close)."""
+        later = self.disturbed.on and self.disturbed.try_lingers(exchange)
+        if later > 0:
+            self.delays.call_later(later, self._gave_back, 0)
+        else:
+            self.descriptors -= 1
+
+    def _gave_back(self, connections: int) -> None:
         self.descriptors -= 1
-        self.connections -= 1
+        self.connections -= connections
         self.has_room()
 
     def busy(self, row: int) -> None:

@@ -3,10 +3,11 @@
 import asyncio
 from typing import TYPE_CHECKING, cast
 
+from ...core.http.fields import HEAD_LIMIT, Malformed
+from ...core.http.framing import ChunkedReader, CloseReader, LengthReader, Reader
+from ...core.http.heads import ResponseHead, known_response, read_response, take_line
 from ...core.outcomes import Outcome
-from .fields import HEAD_LIMIT, Malformed
-from .framing import ChunkedReader, CloseReader, LengthReader, Reader
-from .heads import ResponseHead, known_response, read_response, take_line
+from . import over_link
 from .proxy import IDLE_UPSTREAMS, Proxy, seconds
 from .servers import Server
 
@@ -107,7 +108,7 @@ class Upstream(asyncio.Protocol):
         elif self._state == _TUNNEL:
             exchange.client.tunnel_ended()
         else:
-            exchange.try_failed(UPSTREAM_RESET)
+            exchange.failure_heard(UPSTREAM_RESET)
 
     def pause_writing(self) -> None:
         """See asyncio: the server does not take the request as fast as it comes."""
@@ -163,12 +164,11 @@ class Upstream(asyncio.Protocol):
         except Malformed:
             exchange.try_failed(UPSTREAM_RESET)
             return
-        link = self.proxy.link
-        if link is not None:
+        if self.proxy.link is not None:
             self._state = _HELD
             self._buffer = data
             self.pause_reading()
-            link.call_later(exchange.answer_delay(), self._release, exchange, head, app)
+            over_link.answer(exchange, head, self._release, exchange, head, app)
         else:
             self._begin_answer(exchange, head, app, data)
 

@@ -5,7 +5,8 @@ Theory of operation
 Passes make simpler candidates, most promising first: without faults (all, half of them, single ones), with fields as the scenario has them, under
 the scenario's own seed, with shorter faults, milder counts and rounder numbers. The first that still breaks the same goal takes the place of the candidate,
 and the passes begin again; when none helps, dropping any fault or resetting any field makes it pass: it is 1-minimal. Last the run is cut short and numbers
-are made simpler once more, but never so far that a part of the candidate would no longer be needed: over a shorter run a small failure weighs more.
+are made simpler once more, but only to what breaks the goal over the whole run too,
+and never so far that a part would no longer be needed: over a shorter run a small failure weighs more.
 
 Candidates are evaluated in groups (``check`` may do so on several processes), and the first of a group in order wins, so that the result depends on nothing else.
 """
@@ -61,8 +62,11 @@ def shrink(
             told(best)
 
     def needed(candidates: Iterator[Candidate]) -> Candidate | None:
-        """The first that breaks it, but with none of its parts missing."""
-        return next((one for one in candidates if breaks([one])[0] and not any(breaks(reduced(one)))), None)
+        """The first that breaks it, over the whole run too, but with none of its parts missing."""
+        for one in candidates:
+            if all(breaks([one, replace(one, cut=BASE)])) and not any(breaks(reduced(one))):
+                return one
+        return None
 
     best = settled(found, (_fewer_parts, _smaller, _rounder), first)
     cuts = (replace(best, cut=cut) for cut in range(space.cuts if cuttable else 0))

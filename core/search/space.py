@@ -105,11 +105,11 @@ def drawn_fault(space: Space, dice: Dice) -> FaultGene:
 
 
 def mutated(space: Space, parent: Candidate, other: Candidate, dice: Dice) -> Candidate:
-    """*parent*, changed in one to three places; a change may bring in something of *other*."""
+    """*parent*, over the whole run, changed in one to three places; a change may bring in something of *other*."""
     child = parent
     for _ in range(1 + dice.below(3)):
         child = _changed(space, child, other, dice)
-    return replace(child, faults=tuple(sorted(child.faults)))
+    return replace(child, faults=tuple(sorted(child.faults)), cut=BASE)
 
 
 def _changed(space: Space, one: Candidate, other: Candidate, dice: Dice) -> Candidate:

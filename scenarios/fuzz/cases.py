@@ -59,6 +59,13 @@ class Entry:
     timeout: int | None
 
 
+class HostileEntry(NamedTuple):
+    """Hostile bytes and how often they are sent a second (None: not said)."""
+
+    wire: Wire
+    rate: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """What is fired once: bytes, and the choices that made them; *request* None: hostile bytes."""
@@ -82,15 +89,19 @@ class Generator:
         """The first *count* requests with their load."""
         for number in range(count):
             choices = DrawnChoices(self.seed, number)
-            request = make_request(choices, self.surface, self.weights, self.methods)
-            yield Entry(
-                request=request,
-                requests=_drawn(choices, load.requests),
-                rate=_drawn(choices, load.rate),
-                concurrency=between(choices, *load.concurrency),
-                seconds=_drawn(choices, load.seconds),
-                timeout=_drawn(choices, load.timeout),
-            )
+            yield _entry(choices, make_request(choices, self.surface, self.weights, self.methods), load)
+
+    def mixed(self, count: int, load: Load) -> tuple[list[Entry], list[HostileEntry]]:
+        """The first *count* requests with their load, those of the class ``hostile`` apart."""
+        entries, hostile = [], []
+        for number in range(count):
+            choices = DrawnChoices(self.seed, number)
+            wire, request = self.case(choices)
+            if request is None:
+                hostile.append(HostileEntry(wire, _drawn(choices, load.rate)))
+            else:
+                entries.append(_entry(choices, request, load))
+        return entries, hostile
 
     def cases(self, count: int) -> Iterator[Case]:
         """The first *count* cases; of the class ``hostile`` too, where it has a weight."""
@@ -108,6 +119,17 @@ class Generator:
             return hostile_wire(choices), None
         request = make_request(choices, self.surface, self.weights, self.methods)
         return wire_of(request), request
+
+
+def _entry(choices: Choices, request: Request, load: Load) -> Entry:
+    return Entry(
+        request=request,
+        requests=_drawn(choices, load.requests),
+        rate=_drawn(choices, load.rate),
+        concurrency=between(choices, *load.concurrency),
+        seconds=_drawn(choices, load.seconds),
+        timeout=_drawn(choices, load.timeout),
+    )
 
 
 def _drawn(choices: Choices, span: Range | None) -> int | None:

@@ -1,10 +1,10 @@
-"""Choices: whole numbers out of which everything is generated, drawn from a seed, given as a list, or Hypothesis' (:mod:`.strategies`).
+"""Choices: whole numbers out of which everything is generated, drawn from a seed, or Hypothesis' (:mod:`.strategies`).
 
 The generator asks for numbers below a bound and for nothing else, and 0 is always the simplest answer. So the same code writes a file that depends
 on the seed alone (``core.draws``, no library's version), and is a Hypothesis strategy that shrinks.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from ...core.draws import below, draw, key
@@ -41,21 +41,6 @@ class DrawnChoices:
             raise ValueError(f"expected at most {MOST} choices for an entry")
         self.taken.append(below(draw(self._stream, self._number, index >> 12, index & _LOW), n))
         return self.taken[-1]
-
-    def part(self, make: Callable[[Choices], T]) -> T:
-        """See Choices."""
-        return make(self)
-
-
-class GivenChoices:
-    """The choices *given*, such as :attr:`DrawnChoices.taken`; each is brought below its bound, and 0 follows the last."""
-
-    def __init__(self, given: Iterable[int]) -> None:
-        self._given = iter(given)
-
-    def below(self, n: int) -> int:
-        """See Choices."""
-        return min(next(self._given, 0), n - 1)
 
     def part(self, make: Callable[[Choices], T]) -> T:
         """See Choices."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..scenario import Scenario
-from .cases import Entry
+from .cases import Entry, HostileEntry
 from .format_scenario import scenario_text
 from .format_scripts import k6_script, locust_file
 from .requests import ALL_METHODS, Request
@@ -34,14 +34,14 @@ FORMATS: Mapping[str, Format] = {
 
 
 def written(
-    format_: str, entries: Sequence[Entry], base: str, name: str, scenario: Scenario | None
-) -> dict[str, str]:
-    """The files of *format_*, text by name: *name* is the main one; a scenario's load test is a second one beside it. *base*: the service's URL."""
+    format_: str, entries: Sequence[Entry], base: str, name: str, scenario: Scenario | None, hostile: Sequence[HostileEntry] = ()
+) -> dict[str, str]:  # fmt: skip
+    """The files of *format_*, text by name: *name* is the main one; a scenario's load test is a second one beside it, and only it carries *hostile* bytes. *base*: the service's URL."""
     base = base.rstrip("/")
     if format_ == "scenario":
         tests = name.rsplit(".", 1)[0] + ".json"
-        text = scenario_text(entries, tests, scenario)
-        return {name: text, tests: loadtest_json(entries, base)}
+        text = scenario_text(entries, tests, scenario, hostile)
+        return {name: text} | ({tests: loadtest_json(entries, base)} if entries else {})
     return {name: _WRITERS[format_](entries, base)}
 
 

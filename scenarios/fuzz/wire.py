@@ -1,5 +1,6 @@
 """What is sent on a connection, byte for byte and pause for pause."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .requests import Request
@@ -39,6 +40,23 @@ class Wire:
     def data(self) -> bytes:
         """All bytes."""
         return b"".join(step.data for step in self.steps)
+
+
+def addressed(steps: Sequence[tuple[bytes, float]], authority: bytes) -> list[tuple[bytes, float]]:
+    """*steps* (bytes, and a pause after them) for *authority*; one that ends within the place for it ends before it."""
+    made: list[tuple[bytes, float]] = []
+    held = b""
+    for given, pause in steps:
+        data = held + given
+        cut = len(data) - _begun(data)
+        held = data[cut:]
+        made.append((data[:cut].replace(AUTHORITY, authority), pause))
+    return [*made, (held, 0.0)] if held else made
+
+
+def _begun(data: bytes) -> int:
+    """Bytes of AUTHORITY that *data* ends with, if not all of it."""
+    return next((size for size in range(len(AUTHORITY) - 1, 0, -1) if data.endswith(AUTHORITY[:size])), 0)
 
 
 def wire_of(request: Request) -> Wire:

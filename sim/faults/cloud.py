@@ -1,25 +1,20 @@
 """Faults of the cloud: boot_failure, slow_boot, capacity_error, api_throttling."""
 
+from ...core.fault_family import Targets
 from ...core.model import FaultSpec
 from ..control import ControlPlane
-from .family import Targets
 
 
 class CloudFaults:
     """Implements Family: what is in force stands in the troubles, where boots and the cloud's face look."""
 
     def __init__(self, control: ControlPlane) -> None:
-        self._control = control
-        self._troubles = control.troubles
+        self._cloud = control.cloud
 
     def begin(self, fault: FaultSpec, targets: Targets) -> None:
         """See Family."""
-        self._troubles.of_cloud.append(fault)
-        if fault.type == "api_throttling":
-            self._control.cloud.throttle(fault.name, fault.number("rate"), int(fault.number("burst")))
+        self._cloud.begin(fault)
 
     def end(self, fault: FaultSpec, targets: Targets) -> None:
         """See Family."""
-        self._troubles.of_cloud.remove(fault)
-        if fault.type == "api_throttling":
-            self._control.cloud.release(fault.name)
+        self._cloud.end(fault)

@@ -1,10 +1,10 @@
 """Faults of the control plane: autoscaler_crash, autoscaler_pause, second_autoscaler, monitor_silent, monitor_stuck."""
 
+from ...core.fault_family import Targets
 from ...core.model import FaultSpec
 from ..control import ControlPlane, Process
 from ..registry_store import AUTOSCALER, Store
 from ..scaling import Scaling
-from .family import Targets
 
 
 class ControlFaults:

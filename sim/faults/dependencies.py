@@ -1,8 +1,8 @@
 """Faults of dependencies: dependency_down, dependency_slow, cache_flush."""
 
+from ...core.fault_family import Active, Targets, slowness
 from ...core.model import FaultSpec
 from ..control import ControlPlane
-from .family import Active, Targets, slowness
 
 
 class DependencyFaults:

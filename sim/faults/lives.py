@@ -2,13 +2,13 @@
 
 from contextlib import suppress
 
+from ...core.fault_family import Targets
 from ...core.lifecycle import ALIVE, READY, State
 from ...core.model import FaultSpec
 from ...core.order import Kind
 from ...core.ports import RegistryError
 from ..control import LATER, ControlPlane, Process
 from ..instances import Instance
-from .family import Targets
 
 LIVES = frozenset({"crash_loop", "zombie", "spot_interruption"})
 _AGAIN, _NOTICE = 5 * LATER, 6 * LATER
@@ -59,7 +59,7 @@ class LifeFaults:
         while fault.name in self._looping and instance.is_in(*ALIVE) and instance.life == life:
             lost = control.plane.stop(number)
             turn = instance.restarting()
-            control.emit("crashed", {"server": number, "lost": lost})
+            control.emit("restarting", {"server": number, "lost": lost})
             yield timeline.until(timeline.now() + int(fault.number("restart")), Kind.READY, _AGAIN + number)
             yield from control.until_writable(number, Kind.READY, _AGAIN + number)
             if not instance.is_in(*ALIVE) or instance.restarts != turn:

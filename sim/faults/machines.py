@@ -2,10 +2,10 @@
 
 from math import prod
 
+from ...core.fault_family import Active, Slowness, Targets
 from ...core.model import FaultSpec
 from ..control import ControlPlane
 from ..registry_store import Store
-from .family import Active, Slowness, Targets
 
 
 class MachineFaults:

@@ -1,8 +1,8 @@
 """The proxy's restart: proxy_restart."""
 
+from ...core.fault_family import Targets
 from ...core.model import FaultSpec
 from ..control import ControlPlane
-from .family import Targets
 
 
 class ProxyFaults:

@@ -1,9 +1,9 @@
 """Faults of the registry: registry_down, registry_slow, registry_flush, registry_restart, stale_registry."""
 
+from ...core.fault_family import Targets
 from ...core.model import FaultSpec
 from ..control import ControlPlane
 from ..registry_store import Store
-from .family import Targets
 
 
 class RegistryFaults:

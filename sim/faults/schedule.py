@@ -1,11 +1,9 @@
 """The faults' timeline: each strikes at its time, or when what it waits for happens, at its targets, and is over at its end."""
 
-from dataclasses import replace
-
-from ...core.draws import TARGET, draw, key
+from ...core.fault_family import Family, Targets, drawn, is_occurrence, occurrence
 from ...core.faults import ALL, FAULTS, SERVERS
 from ...core.lifecycle import ALIVE, State
-from ...core.model import NONE, SECOND, FaultSpec, TriggeredFault
+from ...core.model import SECOND, FaultSpec
 from ...core.order import Kind
 from ..control import ControlPlane, Process
 from ..instances import Instance
@@ -15,7 +13,6 @@ from .cloud import CloudFaults
 from .conditions import Conditions
 from .control import ControlFaults
 from .dependencies import DependencyFaults
-from .family import Family, Targets
 from .links import LinkFaults
 from .lives import LIVES, LifeFaults
 from .machines import MachineFaults
@@ -162,10 +159,7 @@ class Faults:
             alive = self.control.instances.in_state(*sorted(ALIVE))
             return [instance.number for instance in alive if instance.address == fault.address]
         able = self.control.instances.in_state(_STATES[fault.role])
-        if fault.count != ALL:
-            able.sort(key=lambda instance: draw(fault.stream, instance.number, 0, TARGET))
-            able = able[: fault.count]
-        return sorted(instance.number for instance in able)
+        return [*drawn(fault, (instance.number for instance in able))]
 
     def _joined(self, instance: Instance) -> None:
         for fault, targets in self._lasting.values():
@@ -173,16 +167,3 @@ class Faults:
             if hits_all and _STATES.get(fault.role) == instance.state and instance.number not in targets:
                 targets.append(instance.number)
                 self._family(fault).begin(fault, [instance.number])
-
-
-def occurrence(waiting: TriggeredFault, number: int, time: int, seed: int) -> FaultSpec:
-    """Occurrence *number* (from 1) of a fault that waited, which begins at *time*."""
-    name = f"{waiting.fault.name}#{number}"
-    until = NONE if waiting.length < 0 else time + waiting.length
-    return replace(waiting.fault, name=name, at=time, until=until, stream=key(seed, f"fault/{name}"))
-
-
-def is_occurrence(name: str, of: str) -> bool:
-    """Whether a fault called *name* is an occurrence of the one called *of*."""
-    stem, _, number = name.rpartition("#")
-    return stem == of and number.isdigit()

@@ -1,9 +1,9 @@
 """Faults of processes: kill, pause, slow, memory_leak, error."""
 
+from ...core.fault_family import Active, Slowness, Targets, worst_error
 from ...core.lifecycle import State
 from ...core.model import SECOND, FaultSpec
 from ..control import ControlPlane
-from .family import Active, Slowness, Targets
 
 
 class ServerFaults:
@@ -70,9 +70,7 @@ class ServerFaults:
         if target == "proxy":
             self._plane.disturb_proxy(factor)
             return
-        errors = [one for one in active if one.type == "error"]
-        worst = max(errors, key=lambda one: one.toxicity, default=None)
-        share, status = (worst.toxicity, int(worst.number("status"))) if worst else (0.0, 0)
+        share, status = worst_error(active)
         self._plane.disturb_server(int(target), factor, share, status)
 
 

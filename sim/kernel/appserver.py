@@ -13,10 +13,12 @@ from ...core.appserver import (
 from ...core.draws import draw
 from ...core.order import Kind, major_key
 from ...core.outcomes import Outcome
+from ...core.toxics import DOWNSTREAM
 from .agenda import schedule
 from .forwarding import current, job_delay
 from .host import compute, find_burst, set_alarm, time_left, withdraw
 from .layout import World
+from .links import carry_job
 from .process import account, die, fail, is_lost, memory
 from .routine import routine, subroutine
 from .slots import drop_job, next_job, queue_job
@@ -43,8 +45,13 @@ def answer(w: World, slot: int, outcome: int, status: int) -> None:
     j = w.jobs[slot]
     j["outcome"] = outcome
     j["status"] = status
-    time = w.state[0]["now"] + job_delay(w, slot, ANSWER_LATENCY)
-    schedule(w, time, major_key(ANSWER, j["server"]), j["minor"], slot)
+    s = w.state[0]
+    time = s["now"] + job_delay(w, slot, ANSWER_LATENCY)
+    if s["toxics"] == 1:
+        size = w.endpoints[j["endpoint"]]["size"] if outcome in (OK, APP_ERROR) else 0
+        carry_job(w, slot, DOWNSTREAM, ANSWER, ANSWER_LATENCY, size, time)
+    else:
+        schedule(w, time, major_key(ANSWER, j["server"]), j["minor"], slot)
 
 
 @routine

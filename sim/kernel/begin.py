@@ -40,11 +40,11 @@ def first_world(plan: Plan, capacity: int, window: int = WINDOW) -> World:
         state[f"{name}_free"] = -1
     state["block_more"] = 1
     state["share_numerator"], state["share_denominator"] = each(fleet.proxy.canary_every)
-    sources, mixes, flood = _sources(plan)
+    sources, mixes, flood, wires = _sources(plan)
     endpoints, calls = _endpoints(fleet)
     dependencies, filled = _dependencies(fleet)
     empty = World(
-        state, _config(fleet), sources, endpoints, calls, mixes, dependencies, filled, flood,
+        state, _config(fleet), sources, endpoints, calls, mixes, dependencies, filled, flood, wires,
         heap=np.zeros(0, layout.EVENT),
         timers=np.zeros(0, layout.TIMER),
         rings=np.zeros(CLIENT_RINGS + len(fleet.sources), layout.RING),
@@ -102,7 +102,7 @@ def with_room(w: World) -> World:
         return with_capacity(w, 2 * capacity)
     if state["timers_full"]:
         return with_rings(w)
-    if len(w.heap) - 2 * capacity - state["heap_size"] < 16:
+    if len(w.heap) - 2 * capacity - state["heap_size"] < 24:
         return w._replace(heap=_longer(w.heap, 2 * len(w.heap)))
     late = max(state["late_requests"], state["late_attempts"])
     if len(w.late_attempts) - capacity - late < 16:
@@ -251,10 +251,11 @@ def _config(fleet: FleetSpec) -> Rows:
     return config
 
 
-def _sources(plan: Plan) -> tuple[Rows, Rows, Rows]:
+def _sources(plan: Plan) -> tuple[Rows, Rows, Rows, Rows]:
     specs = plan.fleet.sources
     sources = np.zeros(len(specs), layout.SOURCE)
     mix_from = flood_from = 0
+    messages: list[tuple[int, int, int, int]] = []
     for row, spec, mix in zip(sources, specs, plan.mixes, strict=True):
         client = spec.client
         _put(
@@ -264,15 +265,16 @@ def _sources(plan: Plan) -> tuple[Rows, Rows, Rows]:
                 "timeout": client.timeout, "retries": client.retries, "backoff": client.backoff,
                 "jitter": client.jitter, "concurrency": spec.concurrency, "end": spec.end,
                 "maximum": spec.maximum, "think": int(spec.think is not None), "body": int(spec.body is not None), "idempotent": int(spec.method in IDEMPOTENT), "mix_from": mix_from,
-                "mix_to": mix_from + len(mix), "flood_from": flood_from, "idle": -1,
+                "mix_to": mix_from + len(mix), "flood_from": flood_from, "wire_from": len(messages), "wire": len(spec.wire), "idle": -1,
                 "waiting_head": -1, "waiting_tail": -1, **_distribution("think", spec.think),
                 **_distribution("body", spec.body),
             },
         )  # fmt: skip
         mix_from += len(mix)
         flood_from += max(client.connections, 0)
+        messages += [(one.upload, one.status, one.outcome, int(one.closes)) for one in spec.wire]
     mixes = np.concatenate([np.zeros(0, MIX), *plan.mixes])
-    return sources, mixes, np.full(flood_from, -1, np.int64)
+    return sources, mixes, np.full(flood_from, -1, np.int64), np.array(messages, layout.WIRE_MESSAGE)
 
 
 def _endpoints(fleet: FleetSpec) -> tuple[Rows, Rows]:

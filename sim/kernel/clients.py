@@ -4,12 +4,12 @@ from ...core import draws
 from ...core.demand import SHORTEST_TURN, choose_endpoint, cpu_demand, io_demand
 from ...core.distributions import sample
 from ...core.draws import draw
-from ...core.model import FLOOD, PER_REQUEST, POOL
+from ...core.model import FLOOD, PER_REQUEST, POOL, WIRE
 from ...core.order import Kind, major_key, minor_key
 from ...core.outcomes import Outcome, retryable
 from ...core.retries import backoff
 from .agenda import CLIENT_RINGS, awaited, schedule, set_timer
-from .connections import close, connect, lost, outbox_add, release, transmit
+from .connections import close, closes, connect, lost, outbox_add, release, transmit
 from .layout import World
 from .routine import routine, subroutine
 from .rows import write_attempt, write_request
@@ -140,7 +140,7 @@ def dispatch(w: World, source: int, a: int) -> None:
     spec = w.sources[source]
     if spec["mode"] == PER_REQUEST:
         connect(w, a)
-    elif spec["mode"] == FLOOD:
+    elif spec["mode"] == FLOOD or spec["mode"] == WIRE:
         flood(w, source, a)
     elif spec["idle"] >= 0:
         c = spec["idle"]
@@ -160,12 +160,14 @@ def dispatch(w: World, source: int, a: int) -> None:
 
 @subroutine
 def flood(w: World, source: int, a: int) -> None:
-    """A flood's requests go over its connections in turn."""
+    """A flood's requests go over its connections in turn, all messages of a wire over one of their own."""
     spec = w.sources[source]
-    slot = w.attempts[a]["index"] % spec["connections"]
+    index = w.attempts[a]["index"]
+    slot = index % spec["connections"]
     place = spec["flood_from"] + slot
     c = w.flood[place]
-    if c >= 0 and w.connections[c]["client_closed"] == 0:
+    fresh = spec["wire"] > 0 and index % spec["wire"] == 0
+    if c >= 0 and not fresh and w.connections[c]["client_closed"] == 0:
         if w.connections[c]["established"] == 1:
             transmit(w, c, a)
         else:
@@ -253,7 +255,7 @@ def answered(w: World, slot: int) -> None:
     c = a["connection"]
     connection = w.connections[c]
     pending_remove(w, c, slot)
-    if connection["mode"] == PER_REQUEST:
+    if connection["mode"] == PER_REQUEST or closes(w, slot):
         connection["client_closed"] = 1
         drop_connection(w, c)
     elif connection["mode"] == POOL and connection["client_closed"] == 0:

@@ -5,6 +5,7 @@ from .appserver import pause, resume, take_samples
 from .clients import schedule_turn
 from .dependency import fail_waiting
 from .layout import World
+from .links import disturbed
 from .loop import advance
 from .process import leak, stop
 from .proxy import crash
@@ -21,6 +22,7 @@ PAUSE = 7
 RESUME = 8
 LEAK = 9
 FAIL_WAITING = 10
+DISTURBED = 11
 
 
 def command(w: World, what: int, one: int, two: int, three: int) -> int:
@@ -47,4 +49,6 @@ def command(w: World, what: int, one: int, two: int, three: int) -> int:
         leak(w, one, two)
     elif what == FAIL_WAITING:
         fail_waiting(w, one)
+    elif what == DISTURBED:
+        disturbed(w, one)
     return 0

@@ -24,6 +24,9 @@ from . import routine
 from .layout import World
 from .loop import advance
 
+APART = ("6kernel5links", "4core7closing")
+"""Parts of the mangled names of what only runs where a link is bad: it is never merged into its callers, which would make them larger and the compiler slow."""
+
 KEPT = 8
 """So many compiled versions are kept."""
 
@@ -32,8 +35,8 @@ Command = Callable[[Any, int, int, int, int], int]
 SOURCES = (Path(__file__).parents[2] / "core", Path(__file__).parent)
 CONTROL_PLANE = frozenset(
     {
-        "alerts.py", "autoscaler.py", "backtest.py", "custom.py", "invariants.py", "limits.py", "records.py", "readings.py", "refusals.py",
-        "scaling.py", "scaling_decision.py", "scaling_world.py", "victims.py",
+        "alerts.py", "autoscaler.py", "backtest.py", "custom.py", "fault_family.py", "faults.py", "invariants.py", "limits.py", "records.py", "readings.py",
+        "refusals.py", "scaling.py", "scaling_decision.py", "scaling_world.py", "troubles.py", "victims.py",
     }
 )  # fmt: skip
 """Plain Python that changes often and that nothing compiled calls. (So are the policies, in a folder of their own.)"""
@@ -199,6 +202,13 @@ def _whole_program(name: str) -> Iterator[None]:
     from numba.core.codegen import CPUCodeLibrary, JITCPUCodegen
 
     finalize, set_env = CPUCodeLibrary.finalize, JITCPUCodegen.set_env
+    optimize = CPUCodeLibrary._optimize_final_module
+
+    def optimize_apart(library: Any) -> None:
+        for function in library._final_module.functions:
+            if not function.is_declaration and any(part in function.name for part in APART):
+                function.add_function_attribute("noinline")
+        optimize(library)
 
     def link_only(library: Any) -> None:
         if name in library.name:
@@ -214,10 +224,12 @@ def _whole_program(name: str) -> Iterator[None]:
             set_env(codegen, variable, value)
 
     CPUCodeLibrary.finalize, JITCPUCodegen.set_env = link_only, set_existing
+    CPUCodeLibrary._optimize_final_module = optimize_apart
     try:
         yield
     finally:
         CPUCodeLibrary.finalize, JITCPUCodegen.set_env = finalize, set_env
+        CPUCodeLibrary._optimize_final_module = optimize
 
 
 def _forget_old(newest: Path) -> None:

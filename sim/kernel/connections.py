@@ -6,9 +6,11 @@ from ...core.model import POOL, SECOND
 from ...core.network import link_delay
 from ...core.order import Kind, major_key
 from ...core.outcomes import Outcome
-from ...core.toxics import disturbance
+from ...core.toxics import UPSTREAM, disturbance
 from .agenda import RING_SHIFT, schedule
+from .content import content
 from .layout import World
+from .links import opened, travel
 from .routine import routine, subroutine
 from .slots import drop_attempt, drop_connection, pending_add, pool_add, take_connection
 
@@ -62,6 +64,33 @@ def client_delay(w: World, stream: int, index: int, number: int, purpose: int) -
     if s["toxics"] == 1:
         time += disturbance(w.toxics, 0, s["now"], stream, index, number, purpose)
     return time
+
+
+@routine
+def message_of(w: World, a: int) -> int:
+    """The row of what attempt *a* is on the wire, or -1 if its source says no exact bytes."""
+    attempt = w.attempts[a]
+    spec = w.sources[attempt["source"]]
+    if spec["wire"] == 0:
+        return -1
+    return int(spec["wire_from"] + attempt["index"] % spec["wire"])
+
+
+@routine
+def closes(w: World, a: int) -> bool:
+    """Whether nothing follows attempt *a* on its connection, by what it is on the wire."""
+    message = message_of(w, a)
+    return message >= 0 and w.wires[message]["closes"] == 1
+
+
+@routine
+def half_sent(w: World, c: int) -> bool:
+    """Whether part of a message is there that will become complete or be refused: then no keep-alive time runs."""
+    first = w.connections[c]["pending_head"]
+    if first < 0:
+        return False
+    message = message_of(w, first)
+    return message >= 0 and w.wires[message]["upload"] >= 0
 
 
 @subroutine
@@ -141,6 +170,8 @@ def connected(w: World, c: int) -> None:
     connection["established"] = 1
     if connection["client_closed"] == 1:
         return
+    if w.state[0]["toxics"] == 1:
+        opened(w, c)
     a = connection["outbox_head"]
     connection["outbox_head"] = -1
     while a >= 0:
@@ -161,9 +192,22 @@ def transmit(w: World, c: int, a: int) -> None:
 def send_request(w: World, c: int, a: int) -> None:
     """The request's bytes are on their way."""
     connection, attempt = w.connections[c], w.attempts[a]
-    arrival = w.state[0]["now"] + delay(w, a, REQUEST_LATENCY)
-    arrival = max(arrival, connection["inbound_until"])
-    connection["inbound_until"] = arrival
+    s = w.state[0]
+    sent = s["now"]
+    message = message_of(w, a)
+    if message >= 0:
+        upload = w.wires[message]["upload"]
+        if upload < 0:
+            return
+        sent = max(sent, attempt["start"] + upload)
+    arrival = sent + delay(w, a, REQUEST_LATENCY)
+    if s["toxics"] == 1:
+        arrival = travel(w, c, a, UPSTREAM, REQUEST_LATENCY, content(w, a), arrival)
+        if arrival < 0:
+            return
+    else:
+        arrival = max(arrival, connection["inbound_until"])
+        connection["inbound_until"] = arrival
     connection["refs"] += 1
     attempt["refs"] += 1
     schedule(w, arrival, major_key(REQUEST, connection["id"]), attempt["minor"], a)

@@ -4,17 +4,23 @@ from ...core import table
 from ...core.outcomes import Outcome
 from ...core.retries import keeps_content, proxy_retries
 from .agenda import under_way
-from .forwarding import content, current, end_try, forward, leave, route_attempt
+from .clients import notice
+from .connections import message_of
+from .content import content
+from .forwarding import current, end_try, forward, leave, route_attempt
 from .layout import World
-from .proxy import respond
+from .links import close_is_due, try_closes
+from .proxy import client_close, respond
 from .routine import routine, subroutine
-from .slots import drop_job
+from .slots import drop_connection, drop_job
 
 OK = int(Outcome.OK)
 NO_SERVER = int(Outcome.NO_SERVER)
 SHED = int(Outcome.SHED)
 UPSTREAM_TIMEOUT = int(Outcome.UPSTREAM_TIMEOUT)
 CONNECT_FAILED = int(Outcome.CONNECT_FAILED)
+UPSTREAM_RESET = int(Outcome.UPSTREAM_RESET)
+REFUSED = int(Outcome.REFUSED)
 SERVING = table.SERVING
 
 
@@ -23,6 +29,11 @@ def route_request(w: World, a: int) -> None:
     """The proxy has read the request."""
     connection = w.connections[w.attempts[a]["connection"]]
     if connection["proxy_closed"] == 1 or connection["busy"] != a:
+        return
+    message = message_of(w, a)
+    if message >= 0 and w.wires[message]["status"] > 0:
+        leave(w, a)
+        respond(w, a, w.wires[message]["outcome"], w.wires[message]["status"])
         return
     failure = route_attempt(w, a)
     if failure != 0:
@@ -51,6 +62,25 @@ def upstream_timed_out(w: World, a: int, minor: int) -> None:
         return
     end_try(w, a, True)
     settle(w, a, UPSTREAM_TIMEOUT, 504)
+
+
+@subroutine
+def try_closed(w: World, a: int, minor: int) -> None:
+    """The link may close the upstream connection now."""
+    if under_way(w, a, minor) and 0 <= try_closes(w, a) <= w.state[0]["now"]:
+        end_try(w, a, True)
+        settle(w, a, UPSTREAM_RESET, 502)
+
+
+@subroutine
+def link_closed(w: World, c: int, id: int) -> None:
+    """The link may close a client's connection now: both ends know."""
+    if not close_is_due(w, c, id):
+        return
+    w.connections[c]["refs"] += 1
+    client_close(w, c)
+    notice(w, c, REFUSED)
+    drop_connection(w, c)
 
 
 @subroutine

@@ -2,7 +2,8 @@
 
 from ...core import draws, table
 from ...core.admission import fits_descriptors
-from ...core.demand import body_size, cpu_demand, io_demand
+from ...core.closing import check_time
+from ...core.demand import cpu_demand, io_demand
 from ...core.draws import draw
 from ...core.health import breaker, check, record_result, uneject
 from ...core.load_index import load_changed
@@ -12,8 +13,9 @@ from ...core.outcomes import Outcome
 from ...core.routing import SHED as ALL_AT_CAP
 from ...core.routing import needs_bits, observe_latency, route, wanted_role
 from ...core.tallies import count_try
-from ...core.toxics import check_time, disturbance
+from ...core.toxics import UPSTREAM, disturbance
 from .agenda import UPSTREAM_RING, schedule, set_timer, under_way
+from .content import content
 from .layout import (
     BREAKER_CLOSED,
     BREAKER_OPENED,
@@ -23,6 +25,7 @@ from .layout import (
     UNHEALTHY,
     World,
 )
+from .links import carry_job, end_upstream_late, watch_try
 from .log import note
 from .routine import routine, subroutine
 from .slots import take_job
@@ -139,20 +142,13 @@ def send_job(w: World, a: int) -> None:
     j["body"] = content(w, a)
     j["server"] = attempt["server"]
     j["refs"] = 1
-    time = w.state[0]["now"] + job_delay(w, slot, UPSTREAM_LATENCY)
-    schedule(w, time, major_key(APP_ARRIVE, j["server"]), j["minor"], slot)
-
-
-@routine
-def content(w: World, a: int) -> int:
-    """Bytes of the content of attempt *a*."""
-    attempt = w.attempts[a]
-    source = w.sources[attempt["source"]]
-    if source["body"] == 0:
-        return 0
-    return body_size(
-        source["body_kind"], source["body_a"], source["body_b"], attempt["stream"], attempt["index"]
-    )
+    s = w.state[0]
+    time = s["now"] + job_delay(w, slot, UPSTREAM_LATENCY)
+    if s["toxics"] == 1:
+        watch_try(w, a)
+        carry_job(w, slot, UPSTREAM, APP_ARRIVE, UPSTREAM_LATENCY, j["body"], time)
+    else:
+        schedule(w, time, major_key(APP_ARRIVE, j["server"]), j["minor"], slot)
 
 
 @routine
@@ -211,8 +207,18 @@ def disown(w: World, a: int) -> bool:
     if attempt["upstream"] == 0:
         return False
     attempt["upstream"] = 0
-    w.state[0]["descriptors"] -= 1
+    end_upstream(w, a)
     return True
+
+
+@routine
+def end_upstream(w: World, a: int) -> None:
+    """Close the upstream connection of attempt *a*."""
+    s = w.state[0]
+    if s["toxics"] == 1:
+        end_upstream_late(w, a)
+    else:
+        s["descriptors"] -= 1
 
 
 @subroutine
@@ -222,7 +228,7 @@ def end_try(w: World, a: int, failed: bool) -> None:
     attempt = w.attempts[a]
     now = s["now"]
     attempt["upstream"] = 0
-    s["descriptors"] -= 1
+    end_upstream(w, a)
     server = attempt["server"]
     slot = w.apps[server]["slot"]
     assert slot >= 0, "a server left the table with requests in flight"

@@ -28,6 +28,7 @@ STATE = _row(
     # Proxy.
     "down descriptors connections requests unserved cpu_free loop_head loop_tail queue_head queue_tail queue_length "
     "active retrying sequence share_numerator share_denominator last_serving last_canary table_rows toxics "
+    "lingering lingering_connections process "
     # What the control plane must hear.
     "log_rows signal capacity"
 )
@@ -44,10 +45,11 @@ CONFIG = _row(
 
 SOURCE = _row(
     "stream mode connections timeout retries backoff concurrency end maximum think think_kind body body_kind idempotent mix_from mix_to "
-    "flood_from issued open idle waiting_head waiting_tail",
+    "flood_from wire_from wire issued open idle waiting_head waiting_tail",
     "jitter think_a think_b body_a body_b",
 )
 ENDPOINT = _row("cpu_kind io io_kind calls_from calls size status", "cpu_a cpu_b io_a io_b")
+WIRE_MESSAGE = _row("upload status outcome closes")
 DEPENDENCY = _row(
     "concurrency queue service_kind timer_slack round_trip cached ttl keys filled_from busy queue_head queue_tail queue_length down",
     "service_a service_b hit_share slow",
@@ -66,7 +68,9 @@ ATTEMPT = _row(
 CONNECTION = _row(
     "id stream index number minor source mode syn_sent refs outbox_head pending_head pending_tail slot busy inbox_head idle_since "
     "syn_tries established client_closed accepted unread stalled proxy_closed gone inbound_until outbound_until idle "
-    "outbox_tail inbox_tail queued next older newer"
+    "outbox_tail inbox_tail queued next older newer "
+    # Over bad links: these hold for the connection whose id is ``counted``, ``opened`` for one that was established then.
+    "opened counted full carried_up carried_down limited_up limited_down"
 )
 JOB = _row(
     "attempt tries stream index number minor endpoint cpu io call server start outcome status entry refs next older newer error frozen parked left body"
@@ -94,6 +98,7 @@ class World(NamedTuple):
     dependencies: Rows
     filled: Rows
     flood: Rows
+    wires: Rows
     heap: Rows
     timers: Rows
     rings: Rows

@@ -6,11 +6,11 @@ from .appserver import arrive, cpu_done, io_done
 from .clients import answered, notice, send, start_closed, start_open, timed_out
 from .connections import connected
 from .dependency import call, call_done
-from .exchange import route_request, take_answer, upstream_timed_out
+from .exchange import link_closed, route_request, take_answer, try_closed, upstream_timed_out
 from .forwarding import check_health, end_ejection
 from .host import look
 from .layout import BLOCK, REACHED, ROOM, World
-from .proxy import client_close, keepalive, take_request_bytes, take_syn, write_timed_out
+from .proxy import client_close, keepalive, lingered, take_request_bytes, take_syn, write_timed_out
 from .routine import routine, subroutine
 from .slots import drop_attempt, drop_connection
 
@@ -35,6 +35,9 @@ CLIENT_TIMEOUT = int(Kind.CLIENT_TIMEOUT)
 UPSTREAM_TIMEOUT = int(Kind.UPSTREAM_TIMEOUT)
 WRITE_TIMEOUT = int(Kind.WRITE_TIMEOUT)
 KEEPALIVE = int(Kind.KEEPALIVE)
+LINK_CLOSE = int(Kind.LINK_CLOSE)
+TRY_CLOSE = int(Kind.TRY_CLOSE)
+LINGERED = int(Kind.LINGERED)
 DEPENDENCY_CALL = int(Kind.DEPENDENCY_CALL)
 APP_ARRIVE = int(Kind.APP_ARRIVE)
 ROUTE = int(Kind.ROUTE)
@@ -96,7 +99,7 @@ def advance(w: World, until: int, until_major: int) -> int:
 def budget(w: World) -> int:
     """So many events may be handled before room is looked for again; 0: there is too little now.
 
-    An event takes at most one slot of each kind (a connection that goes may make way for another one), four events and four lines of the log. One that takes more (a
+    An event takes at most one slot of each kind (a connection that goes may make way for another one), six events and four lines of the log. One that takes more (a
     crash, a lost server, all requests of a connection) touches each slot once, for which room is kept, and ends the budget.
     """
     s = w.state[0]
@@ -108,7 +111,7 @@ def budget(w: World) -> int:
     log = len(w.log) - s["table_rows"] - s["log_rows"]
     if s["timers_full"] == 1:
         return 0
-    return int(min(min(slots // 2, heap // 4), min(min(late - capacity, window), log // 4)) - 1)
+    return int(min(min(slots // 2, heap // 6), min(min(late - capacity, window), log // 4)) - 1)
 
 
 @routine
@@ -159,6 +162,12 @@ def handle_rare(w: World, time: int, major: int, minor: int, ref: int) -> None:
         call_done(w, entity, ref)
     elif CLIENT_TIMEOUT <= kind <= KEEPALIVE:
         fire(w, kind, entity, time, minor, ref)
+    elif kind == TRY_CLOSE:
+        try_closed(w, ref, minor)
+    elif kind == LINK_CLOSE:
+        link_closed(w, ref, entity)
+    elif kind == LINGERED:
+        lingered(w, ref)
     elif kind == CLIENT_CLOSE:
         client_close(w, ref)
         drop_connection(w, ref)

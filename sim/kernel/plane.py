@@ -182,9 +182,11 @@ class KernelPlane:
 
     def disturb_link(self, number: int, toxic: Sequence[Mapping[str, float]]) -> None:
         """See sim.plane.Plane."""
+        self._make_room()
         toxics = with_link(self._kernel.world.toxics, number, toxic)
         self._kernel.world = self._kernel.world._replace(toxics=toxics)
         self._state["toxics"] = int(toxics["active"].any())
+        self._kernel(do.DISTURBED, number)
 
     def limit_descriptors(self, limit: int) -> None:
         """See sim.plane.Plane."""

@@ -20,11 +20,13 @@ from ...core.appserver import slowed
 from ...core.model import FLOOD, PER_REQUEST
 from ...core.order import Kind, major_key
 from ...core.outcomes import Outcome
+from ...core.toxics import DOWNSTREAM
 from .agenda import KEEPALIVE_RING, RING_SHIFT, WRITE_RING, schedule, set_timer
-from .connections import connection_delay, delay, syn_dropped
+from .connections import closes, connection_delay, delay, half_sent, message_of, syn_dropped
 from .forwarding import abandon, disown, forget
 from .host import loop_compute, loop_end
 from .layout import CRASHED, PROXY_DOWN, World
+from .links import give_back_late, travel
 from .log import note
 from .routine import routine, subroutine
 from .slots import drop_attempt, drop_connection, inbox_add, inbox_take
@@ -168,8 +170,11 @@ def release(w: World, c: int) -> None:
     s = w.state[0]
     connection = w.connections[c]
     idle_remove(w.idle, c + 1)
-    s["descriptors"] -= 1
-    s["connections"] -= 1
+    if s["toxics"] == 1:
+        give_back_late(w, c)
+    else:
+        s["descriptors"] -= 1
+        s["connections"] -= 1
     if connection["stalled"] == 1:
         s["descriptors"] -= 1
         connection["stalled"] = 0
@@ -200,6 +205,20 @@ def close_connection(w: World, c: int, cause: int) -> None:
     release(w, c)
     notify(w, c, cause)
     drop_connection(w, c)
+
+
+@subroutine
+def lingered(w: World, ref: int) -> None:
+    """A connection that has ended long ago is closed, by the process that *ref* tells, if it still runs."""
+    s = w.state[0]
+    if ref >> 1 != s["process"]:
+        return
+    s["lingering"] -= 1
+    s["lingering_connections"] -= ref & 1
+    s["descriptors"] -= 1
+    s["connections"] -= ref & 1
+    if s["queue_length"] > 0:
+        admit_waiting(w)
 
 
 @subroutine
@@ -236,6 +255,8 @@ def keepalive(w: World, c: int, id: int, time: int) -> None:
     if connection["id"] != id or connection["proxy_closed"] == 1 or connection["busy"] >= 0:
         return
     if connection["idle_since"] + w.config[0]["keepalive_timeout"] != time:
+        return
+    if half_sent(w, c):
         return
     close_connection(w, c, EVICTED)
     if w.state[0]["queue_length"] > 0:
@@ -283,28 +304,37 @@ def respond(w: World, a: int, outcome: int, status: int) -> None:
     c = attempt["connection"]
     connection = w.connections[c]
     assert connection["busy"] == a, "an answer for a request that its connection is not busy with"
+    message = message_of(w, a)
+    if message >= 0 and outcome == OK and w.wires[message]["outcome"] > 0:
+        outcome = w.wires[message]["outcome"]
     size = 0
     if outcome in (OK, APP_ERROR):
         size = w.endpoints[attempt["endpoint"]]["size"]
     unread = connection["mode"] == FLOOD
     if unread and outcome == OK:
         outcome = UNREAD
-    time = w.state[0]["now"] + delay(w, a, RESPONSE_LATENCY)
-    time = max(time, connection["outbound_until"])
-    connection["outbound_until"] = time
+    s = w.state[0]
+    time = s["now"] + delay(w, a, RESPONSE_LATENCY)
+    if s["toxics"] == 1:
+        time = travel(w, c, a, DOWNSTREAM, RESPONSE_LATENCY, size, time)
+    else:
+        time = max(time, connection["outbound_until"])
+        connection["outbound_until"] = time
     attempt["answer"] = outcome
     attempt["answer_status"] = status
-    connection["refs"] += 1
-    attempt["refs"] += 1
-    schedule(w, time, major_key(CLIENT_ANSWER, connection["id"]), attempt["minor"], a)
+    if time >= 0:
+        connection["refs"] += 1
+        attempt["refs"] += 1
+        schedule(w, time, major_key(CLIENT_ANSWER, connection["id"]), attempt["minor"], a)
     if unread and not fits_socket_buffer(connection["unread"], size, w.config[0]["socket_buffer"]):
         stall(w, c)
     else:
         if unread:
             connection["unread"] += size
+        last = connection["mode"] == PER_REQUEST or closes(w, a)
         connection["busy"] = -1
         drop_attempt(w, a)
-        if connection["mode"] == PER_REQUEST:
+        if last:
             release(w, c)
             drop_connection(w, c)
         elif connection["inbox_head"] >= 0:
@@ -361,5 +391,10 @@ def crash(w: World, cause: int) -> None:
         queue_drop(w)
     s["active"] = 0
     s["retrying"] = 0
+    s["process"] += 1
+    s["descriptors"] -= s["lingering"]
+    s["connections"] -= s["lingering_connections"]
+    s["lingering"] = 0
+    s["lingering_connections"] = 0
     loop_end(w)
     s["signal"] = PROXY_DOWN

@@ -39,7 +39,7 @@ BLOCK_COLUMNS = ("time", "source", "index", "endpoint", "cpu", "io")
 DTYPES: dict[str, Any] = {
     "state": layout.STATE, "config": layout.CONFIG, "sources": layout.SOURCE, "endpoints": layout.ENDPOINT,
     "calls": np.dtype(np.int64), "mixes": MIX, "dependencies": layout.DEPENDENCY,
-    "filled": np.dtype(np.int64), "flood": np.dtype(np.int64), "heap": layout.EVENT, "timers": layout.TIMER,
+    "filled": np.dtype(np.int64), "flood": np.dtype(np.int64), "wires": layout.WIRE_MESSAGE, "heap": layout.EVENT, "timers": layout.TIMER,
     "rings": layout.RING, "requests": layout.REQUEST, "attempts": layout.ATTEMPT,
     "connections": layout.CONNECTION, "idle": admission.CONNECTION, "jobs": layout.JOB, "apps": layout.APP,
     "host": host.HOST, "bursts": host.BURST, "samples": layout.SAMPLE,

@@ -66,10 +66,17 @@ def bad_links(random: np.random.Generator, links: int) -> toxics.Toxics:
     made["latency"] = random.integers(0, 2, rows) * 10**8
     made["jitter"] = random.integers(0, 10**7, rows)
     made["until"] = random.choice([0, 0, 4 * 10**10, toxics.FOREVER], rows)
-    for name in ("latency_stream", "loss_stream"):
-        made[name] = random.integers(0, 2**32, rows)
-    for name in ("latency_share", "loss"):
-        made[name] = random.choice([0.0, 0.5, 1.0], rows)
+    for name in toxics.TOXIC.names or ():
+        if name.endswith("_stream"):
+            made[name] = random.integers(0, 2**32, rows)
+        if name.endswith(("_share", "loss")):
+            made[name] = random.choice([0.0, 0.5, 1.0], rows)
+    made["rate"] = random.choice([0.0, 1e3, 1e9], rows)
+    made["slice_size"] = random.integers(1, 5000, rows)
+    for name in ("free", "slice_delay", "hold_after", "hold_since", "reset_after", "reset_since", "linger"):
+        made[name] = random.integers(0, 3 * 10**10, rows)
+    made["limit"] = random.integers(1, 10**4, rows)
+    made["limit_since"] = random.integers(0, 3, rows)
     return made
 
 
@@ -134,6 +141,16 @@ def special(qualified: str, name: str, random: np.random.Generator, count: int) 
             return int(random.choice([9, 10, 11, 12, 13, 14, 15, 16, 33, 34]))
         if name == "place":
             return int(random.integers(0, 6))
+    if name == "line":
+        return int(random.integers(0, 9))
+    if name in ("size", "carried"):
+        return int(random.integers(0, 10**4))
+    if name == "since":
+        return int(random.integers(0, 3))
+    if name == "opened" and qualified.endswith("closing_time"):
+        return int(random.integers(0, 10**10))
+    if name == "place" and ".closing." in qualified:
+        return int(random.integers(0, 6))
     if name == "server" and qualified.endswith("check_time"):
         return int(random.integers(0, 6))
     if name == "body":

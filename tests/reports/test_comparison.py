@@ -373,3 +373,54 @@ def test_intervals_hold_nothing_where_there_is_nothing(load: str) -> None:
         differences = [one.figure(name).difference for one in found]
         hits = sum(one is not None and one.low <= 0 <= one.high for one in differences)
         assert 130 <= hits <= 149, f"{name}: {hits}"
+
+
+CANARY = """
+scenario: canary
+seed: 3
+duration: 20s
+fleet: {app: {initial: 2, workers: 4, cores: 2, boot_time: {constant: 1s}}}
+endpoints:
+  - {path: /, cpu: {constant: 5ms}}
+traffic:
+  - {name: users, stages: [{for: 20s, rate: 40/s}], client: {timeout: 10s}}
+versions: {v2: {error_share: SHARE}}
+deploys:
+  - at: 1s
+    branch: canary
+    version: v2
+    strategy: canary
+    min_ready: 1s
+    drain: 1s
+    steps: [{set_weight: 25%}, {analysis: {for: 4s, every: 1s, error_margin: 40%, latency_margin: 100%}}]
+"""
+
+
+def test_deploys_are_compared_by_their_ends_and_times(tmp_path: Path) -> None:
+    for name, share in (("bad", "100%"), ("worse", "99%"), ("good", "0%")):
+        (tmp_path / f"{name}.yaml").write_text(CANARY.replace("SHARE", share))
+        replay(tmp_path / f"{name}.yaml", out=tmp_path / name, figure=False)
+    alike = compare(tmp_path / "bad", tmp_path / "worse", tolerances=["deploys=2s", "p50=any", "p95=any"])
+    (pair,) = alike.deploys
+    assert (pair.first.end, pair.second.end, alike.deploys_verdict) == ("rolled_back", "rolled_back", WITHIN)
+    took, noticed, back = (
+        alike.figure(name) for name in ("deploy canary v2", "canary v2 noticed", "canary v2 way back")
+    )
+    assert {took.verdict, noticed.verdict, back.verdict} == {WITHIN}
+    times = pair.first
+    assert None not in (times.took, times.noticed, times.back)
+    assert noticed.first == (times.noticed or 0) / SECOND >= 1
+    # Before it was noticed, a canary had to boot and to be healthy for a while.
+    assert (times.took or 0) >= (times.noticed or 0) + (times.back or 0) + 2 * SECOND
+    tight = compare(tmp_path / "bad", tmp_path / "good", tolerances=["deploys=1ms", "outcomes=any"])
+    assert (tight.deploys_verdict, tight.within) == (OUTSIDE, False)
+    assert tight.figure("deploy canary v2").verdict == OUTSIDE
+    told = {row[0]: row[1:] for row in rows(tight)}
+    assert told["deploys"] == ("1 rolled back", "1 unfinished", "0 of 1 alike", "all", OUTSIDE)
+    assert told["canary v2 way back"][1] == "no data"
+    assert as_data(tight)["deploys"]["pairs"][0]["b"]["way_back_ns"] is None
+    shown = windtunnel("compare", str(tmp_path / "bad"), str(tmp_path / "good"))
+    assert "deploys: canary v2: rolled back in A, unfinished in B" in shown.stdout
+    page = tmp_path / "page.html"
+    compare(tmp_path / "bad", tmp_path / "good", out=page)
+    assert "canary v2: rolled back in A, unfinished in B." in page.read_text()

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from windtunnel import Scenario, ScenarioError, library
+from windtunnel.core.faults import FAULTS
 from windtunnel.scenarios import units
 from windtunnel.scenarios.references import warnings
 from windtunnel.scenarios.schema import Document
@@ -80,7 +81,7 @@ BAD: list[tuple[str, str, str]] = [
     ("slo:", "autoscaler: {policy: {queue: {target: 20/s, activation: 5}}}\nslo:", "s.yaml:10:57: autoscaler.policy.queue.activation: expected a rate such as 20/s or 300/m, got 5"),
     ("slo:", "autoscaler: {policy: {queue: {target: 20/s, idle: 1}}}\nslo:", "s.yaml:10:51: autoscaler.policy.queue.idle: expected idle below least (1), got 1"),
     ("slo:", "autoscaler: {policy: {threshold: {requests_high: 9/s}}, drain_grace: 1s}\nslo:", "s.yaml:10:70: autoscaler.drain_grace: expected more than fleet.registry.refresh_interval: until then the proxy still sends to a draining server"),
-    ("slo:", "faults: [{name: a, type: kil, at: 1s}]\nslo:", "s.yaml:10:26: faults[0].type: expected one of 22 words, got 'kil'; did you mean 'kill'?"),
+    ("slo:", "faults: [{name: a, type: kil, at: 1s}]\nslo:", f"s.yaml:10:26: faults[0].type: expected one of {len(FAULTS)} words, got 'kil'; did you mean 'kill'?"),
     ("    stages: [{for: 10s, rate: 20/s}]", "    stages: [{for: 10s, rate: 20/s}]\n    body: 4", "s.yaml:10:11: traffic[0].body: expected a size such as 512MiB or 12KiB, got 4"),
     ("    stages: [{for: 10s, rate: 20/s}]", "    stages: [{for: 10s, rate: 20/s}]\n    body: {uniform: {min: 4KiB, max: 1KiB}}", "s.yaml:10:11: traffic[0].body: expected uniform.min not above uniform.max"),
     ("slo:", "faults: [{name: a, type: slow, every: 2s, for: 1s, attributes: {factor: 2}}, {name: 'a#1', type: kill, at: 1s}]\nslo:", "s.yaml:10:85: faults[1].name: expected another name: an occurrence of 'a' is called so"),
@@ -92,6 +93,9 @@ BAD: list[tuple[str, str, str]] = [
     ("slo:", "faults: [{name: a, type: kill, at: 1s, for: 2s}]\nslo:", "s.yaml:10:45: faults[0].for: expected no for: kill strikes at once"),
     ("slo:", "faults: [{name: a, type: pause, at: 1s, toxicity: 5%}]\nslo:", "s.yaml:10:51: faults[0].toxicity: expected no toxicity with type pause"),
     ("slo:", "faults: [{name: a, type: pause, at: 1s, stream: upstream}]\nslo:", "s.yaml:10:49: faults[0].stream: expected no stream with type pause"),
+    ("slo:", "faults: [{name: a, type: partition, at: 1s, stream: upstream, attributes: {from: registry}}]\nslo:", "s.yaml:10:53: faults[0].stream: expected no stream with a partition from the registry"),
+    ("slo:", "faults: [{name: a, type: bandwidth, at: 1s, attributes: {rate: 0}}]\nslo:", "s.yaml:10:64: faults[0].attributes.rate: expected a size above 0, got 0"),
+    ("slo:", "faults: [{name: a, type: reset, at: 1s, stream: upstream}]\nslo:", "s.yaml:10:49: faults[0].stream: expected no stream with type reset"),
     ("slo:", "faults: [{name: a, type: pause, every: 1s, for: 2s}]\nslo:", "s.yaml:10:40: faults[0].every: expected every above for: one is over before the next begins"),
     ("slo:", "faults: [{name: a, type: pause, every: 1s}]\nslo:", "s.yaml:10:40: faults[0].every: expected for beside every: what never ends cannot begin again"),
     ("slo:", "faults: [{name: a, type: pause, at: 1s, target: {role: proxy}}]\nslo:", "s.yaml:10:56: faults[0].target.role: expected a target role among app, canary, standby for type pause, got 'proxy'"),

@@ -9,19 +9,20 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jsonschema
 import pytest
 import yaml
 from hypothesis import given, settings
-from windtunnel.backends.proxy.fields import Malformed
-from windtunnel.backends.proxy.heads import find_end, read_request
 from windtunnel.core.errors import UsageError
+from windtunnel.core.http.fields import Malformed
+from windtunnel.core.http.heads import find_end, read_request
 from windtunnel.scenarios.fuzz import hostile as hostile_module
 from windtunnel.scenarios.fuzz.cases import Case, Generator, Load, Range, parse_weights
-from windtunnel.scenarios.fuzz.choices import DrawnChoices, GivenChoices
+from windtunnel.scenarios.fuzz.choices import Choices, DrawnChoices
 from windtunnel.scenarios.fuzz.openapi import from_openapi
 from windtunnel.scenarios.fuzz.requests import CLASSES, HOSTILE, WEIGHTS, Request, make_request
 from windtunnel.scenarios.fuzz.strategies import hostile, requests
@@ -29,6 +30,8 @@ from windtunnel.scenarios.fuzz.surface import ROOT, Surface, from_log, from_path
 from windtunnel.scenarios.fuzz.values import as_json, outside, right
 from windtunnel.scenarios.fuzz.wire import Wire
 from windtunnel.scenarios.scenario import Scenario
+
+T = TypeVar("T")
 
 PETS: dict[str, Any] = {
     "openapi": "3.0.3",
@@ -126,6 +129,19 @@ def test_loads_stay_within_their_ranges_and_reach_their_ends() -> None:
     assert {entry.rate for entry in entries} == {5, 6}
     assert {entry.concurrency for entry in entries} == {2}
     assert {entry.timeout for entry in entries} == {None}
+
+
+class GivenChoices:
+    """The choices *given*, such as :attr:`DrawnChoices.taken`; each is brought below its bound, and 0 follows the last."""
+
+    def __init__(self, given: Iterable[int]) -> None:
+        self._given = iter(given)
+
+    def below(self, n: int) -> int:
+        return min(next(self._given, 0), n - 1)
+
+    def part(self, make: Callable[[Choices], T]) -> T:
+        return make(self)
 
 
 def test_choices_that_were_taken_make_the_same_again(tmp_path: Path) -> None:

@@ -1,7 +1,11 @@
 """The section ``search:``: ranges as grids, mistakes told once and clearly, no change of any replay, and points of the space as scenarios."""
 
+import re
+from pathlib import Path
+
 import pytest
 from windtunnel import Scenario, ScenarioError
+from windtunnel.core.invariants import INVARIANTS
 from windtunnel.core.search.space import BASE, Candidate, Dice, FaultGene, drawn, plain
 from windtunnel.scenarios.grids import grid_of
 from windtunnel.scenarios.search_space import SearchSpace
@@ -134,3 +138,11 @@ def test_goals() -> None:
     assert names == ["p99", "recovers_within", "conservation", "capacity", "one_autoscaler", "load_returns"]
     only = SearchSpace(Scenario.parse(SHOP + SEARCH + "  goals: [capacity]\n"))
     assert [goal.name for goal in only.goals] == ["capacity"]
+
+
+def test_the_scenario_in_the_docs_is_valid() -> None:
+    page = Path(__file__).parents[2] / "docs" / "search.md"
+    (block,) = re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)
+    space = SearchSpace(Scenario.parse(block))
+    assert len(space.space.fields) == len(space.space.kinds) == 3
+    assert all(f"| `{name}` |" in page.read_text() for name in INVARIANTS)

@@ -15,7 +15,15 @@ from windtunnel.core.model import VersionSpec
 from windtunnel.scenarios.build import compile_plan
 from windtunnel.sim.kernel.plane import KernelPlane
 from windtunnel.tests.sim.deploying import Step, carried_out, deploying
-from windtunnel.tests.strategies import STEPS, VERSIONS, busy_documents, documents, large_documents
+from windtunnel.tests.strategies import (
+    STEPS,
+    VERSIONS,
+    busy_documents,
+    documents,
+    hostile_documents,
+    large_documents,
+    linked_documents,
+)
 from windtunnel.tests.support import DAY, SHORT, TWINS, needs_traffic, scenario
 
 RANDOM = settings(
@@ -35,6 +43,19 @@ def assert_same(made: Scenario, **options: Any) -> None:
 @given(documents(), st.integers(0, 1000))
 @settings(RANDOM, max_examples=100)
 def test_engines_agree(document: dict[str, Any], seed: int) -> None:
+    assert_same(scenario(document, seed))
+
+
+@given(hostile_documents(), st.integers(0, 1000))
+@settings(RANDOM, max_examples=40)
+def test_engines_agree_on_exact_bytes(document: dict[str, Any], seed: int) -> None:
+    assert_same(scenario(document, seed))
+
+
+@pytest.mark.long
+@given(hostile_documents(), st.integers(0, 2**62))
+@settings(RANDOM, max_examples=1000)
+def test_engines_agree_on_exact_bytes_at_length(document: dict[str, Any], seed: int) -> None:
     assert_same(scenario(document, seed))
 
 
@@ -74,6 +95,19 @@ def test_engines_agree_on_deploys_at_length(
     document: dict[str, Any], seed: int, versions: tuple[VersionSpec, ...], steps: list[Step]
 ) -> None:
     assert_same_deploys(document, seed, versions, steps)
+
+
+@given(linked_documents(), st.integers(0, 1000))
+@settings(RANDOM, max_examples=30)
+def test_engines_agree_on_bad_links(document: dict[str, Any], seed: int) -> None:
+    assert_same(scenario(document, seed))
+
+
+@pytest.mark.long
+@given(linked_documents(), st.integers(0, 2**62))
+@settings(RANDOM, max_examples=250)
+def test_engines_agree_on_bad_links_at_length(document: dict[str, Any], seed: int) -> None:
+    assert_same(scenario(document, seed))
 
 
 @pytest.mark.long
@@ -120,9 +154,12 @@ SLOW = {
     "registry-outage",
     "retry-budget",
     "retry-storm",
+    "spot-interruption",
+    "stale-listing",
     "thousand-servers",
     "threshold-faults",
     "throttled-cloud",
+    "two-autoscalers",
 }
 """They take the reference more than five seconds each; `make test` has them on the kernel (golden digests), random scenarios on both, and deploys cut short (test_deploys)."""
 

@@ -12,7 +12,7 @@ from windtunnel.reports.run import Run
 from windtunnel.sim.appserver import AppServer
 from windtunnel.sim.forwarding import Forwarding
 from windtunnel.tests.sim.watch import BrokenLaw, watched
-from windtunnel.tests.strategies import documents
+from windtunnel.tests.strategies import documents, linked_documents
 from windtunnel.tests.support import plan, scenario
 from windtunnel.tests.support import run as run_on_any
 
@@ -123,7 +123,7 @@ def check(document: dict[str, Any], seed: int) -> None:
     check_limits(document, found)
 
 
-@given(documents(), st.integers(0, 1000))
+@given(st.one_of(documents(), documents(), linked_documents()), st.integers(0, 1000))
 @settings(RANDOM, max_examples=120)
 def test_laws(document: dict[str, Any], seed: int) -> None:
     check(document, seed)

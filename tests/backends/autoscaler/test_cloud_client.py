@@ -13,9 +13,10 @@ from windtunnel.backends.live.addresses import Addresses
 from windtunnel.backends.live.clock import LiveClock
 from windtunnel.backends.local import control_api
 from windtunnel.backends.local.cloud_client import LocalCloud
-from windtunnel.backends.local.instances import LocalInstances
+from windtunnel.backends.local.local_cloud import CloudFace, LocalInstances
 from windtunnel.core.model import SECOND, AppSpec, FleetSpec, ProxySpec
 from windtunnel.core.ports import CloudError
+from windtunnel.core.troubles import TroubledCloud, Troubles
 from windtunnel.tests.backends.autoscaler.control import ControlApi
 
 
@@ -33,7 +34,9 @@ def conductor() -> Iterator[str]:
     instances = LocalInstances(
         fleet, LiveClock.begin(), Addresses(9000), lambda *_: None, lambda *_: None
     )  # fmt: skip
-    served = control_api.ControlApi(instances, dict, dict)
+    face = CloudFace(instances)
+    cloud = TroubledCloud(face, Troubles(), LiveClock.begin().now)
+    served = control_api.ControlApi(face, cloud, dict, dict)
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     asyncio.run_coroutine_threadsafe(served.start(), loop).result(10)

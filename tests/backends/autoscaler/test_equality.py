@@ -15,10 +15,10 @@ from windtunnel.core.model import SECOND, AppSpec, AutoscalerSpec, FleetSpec, Pr
 from windtunnel.core.policies import TargetTracking, Threshold
 from windtunnel.core.ports import CloudError, CloudInstance, RegistryError, Sample, Servers
 from windtunnel.core.records import moved
+from windtunnel.core.troubles import Troubles
 from windtunnel.sim.instances import Instance
 from windtunnel.sim.scaling import Scaling
 from windtunnel.sim.timeline import Timeline
-from windtunnel.sim.troubles import Troubles
 
 INTERVAL = 2 * SECOND
 """At this interval the flight tries a lost registry at every turn, as the rehearsal does."""

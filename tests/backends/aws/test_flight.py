@@ -194,6 +194,41 @@ def test_an_interrupted_flight_leaves_what_the_janitor_ends(
     assert not instances(ec2, name, "pending", "running", "stopping", "stopped")
 
 
+FAULTS = """
+faults:
+  - {name: no-capacity, type: capacity_error, at: 0s, for: 6500ms}
+  - {name: slow-boots, type: slow_boot, at: 0s, for: 14s, attributes: {factor: 5}}
+  - {name: far, type: latency, at: 1s, for: 3s, target: {count: all}, attributes: {latency: 60ms}}
+  - {name: proxy-cut-off, type: partition, at: 5s, target: {role: proxy}, attributes: {from: registry}}
+  - {name: throttled, type: api_throttling, at: 15s, attributes: {rate: 1/h, burst: 1}}
+"""
+
+
+@pytest.mark.long
+def test_faults_of_the_cloud_and_of_links_fly_on_ec2(moto_url: str, tmp_path: Path, ec2: Any) -> None:
+    """The cloud's refuse in the autoscaler's process, which launches there by itself; the others are as at home."""
+    name, text = scenario(moto_url)
+    text = text.replace("for: 6s, rate: 80/s", "for: 12s, rate: 80/s").replace("12s\n", "18s\n")
+    flight = start(tmp_path, text + FAULTS, "--max-hours", "1", "--no-figure")
+    _, err = flight.communicate(timeout=PATIENCE)
+    assert flight.returncode == 0, err
+    run = Run.open(tmp_path / "run")
+    events = [event for event in run.events if event["event"] != "decision"]
+    refused = [event for event in events if event["event"] == "launch_refused"]
+    assert {event["code"] for event in refused} == {"InsufficientInstanceCapacity"}
+    over = next(e["t"] for e in events if e["event"] == "fault_over" and e["name"] == "no-capacity")
+    begun = next(e["t"] for e in events if e["event"] == "launched" and e["server"] > 1)
+    assert refused[-1]["t"] < over < begun
+    up = next(e["t"] for e in events if e["event"] == "ready" and e["server"] > 1)
+    assert up - begun >= 1_500_000_000, "it boots five times as long"
+    assert "registry_unreachable" in [event["event"] for event in events]
+    begun, ended = (e["t"] for e in events if e.get("name") == "far")
+    rows = run.requests.to_pylist()
+    far = [row["latency_ns"] for row in rows if begun + 3e8 < row["time_ns"] < ended - 3e8]
+    assert min(far, default=1 << 62) >= 120_000_000
+    assert not instances(ec2, name, "pending", "running", "stopping", "stopped")
+
+
 def test_a_missing_field_is_one_sentence(tmp_path: Path, moto_url: str) -> None:
     _, text = scenario(moto_url)
     flight = start(tmp_path, text.replace("      image: ami-12345678\n", ""))
@@ -233,7 +268,12 @@ KILL = "faults: [{name: dies, type: kill, at: 1s, target: {role: app, count: 1}}
     [
         (False, "", {}, "--redis-url: expected a registry that instances on EC2 can reach, got nothing"),
         (False, "", {"redis_url": "redis://127.0.0.1:6379"}, "--redis-url: expected a registry that"),
-        (False, KILL, {"redis_url": "redis://10.0.0.9"}, "fault dies: kill cannot strike app servers on EC2"),
+        (
+            False,
+            KILL,
+            {"redis_url": "redis://10.0.0.9"},
+            "fault dies: kill of app cannot be flown with app servers on EC2",
+        ),
         (
             False,
             "",

@@ -234,7 +234,7 @@ def test_each_step_of_the_pipeline_runs(steps: Steps) -> None:
     assert steps.told == [
         f"deploy apply --branch redis --version {'a' * 40} --as-in deploys/redis.yaml --inventory hosts.yml",
         "fleet status",
-        f"deploy apply --branch redis --version {'b' * 40} --inventory hosts.yml",
+        f"deploy apply --branch redis --version {'b' * 40} --strategy rolling --inventory hosts.yml",
     ]
     for stage in OURS.stages:
         if stage.stage in ("deploy", "verify"):
@@ -244,6 +244,40 @@ def test_each_step_of_the_pipeline_runs(steps: Steps) -> None:
     scenario.write_text(scenario.read_text().replace("below: 250ms", "below: 1ms"))
     shutil.rmtree(steps.checkout / "runs")
     assert steps.run(rehearse).returncode == 3, "a violated objective stops the pipeline"
+
+
+@pytest.mark.parametrize(
+    ("servers", "status", "branches"),
+    [
+        ('[{"role": "serving", "version": "older"}, {"role": "canary", "version": "before"}]', 0, ["canary"]),
+        ('[{"role": "serving", "version": "pushed"}]', 0, ["canary", "master"]),
+        ('[{"role": "serving", "version": "older"}, {"role": "updating"}]', 0, ["canary", "master"]),
+        ("[]", 3, ["canary", "master"]),
+    ],
+)
+def test_a_canary_goes_back_without_an_analysis_and_the_app_servers_only_if_they_must(
+    tmp_path: Path, servers: str, status: int, branches: list[str]
+) -> None:
+    assert OURS.roll_back is not None
+    (script,) = OURS.roll_back.steps
+    program = tmp_path / "bin" / "windtunnel"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\nif [ "$1" = fleet ]; then echo "$SERVERS"; exit {status}; fi\necho "$@" >> "{tmp_path}/told"\n'
+    )
+    program.chmod(0o755)
+    environment = {
+        "PATH": os.environ["PATH"], "VENV": str(tmp_path), "BRANCH_NAME": "canary", "GIT_COMMIT": "pushed",
+        "GIT_PREVIOUS_SUCCESSFUL_COMMIT": "before", "WINDTUNNEL_INVENTORY": "hosts.yml", "SERVERS": servers,
+    }  # fmt: skip
+    done = subprocess.run(
+        ["/bin/sh", "-xec", script], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "told").read_text().splitlines() == [
+        f"deploy apply --branch {branch} --version before --strategy rolling --inventory hosts.yml"
+        for branch in branches
+    ]
 
 
 @pytest.mark.long

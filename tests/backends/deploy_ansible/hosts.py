@@ -16,7 +16,7 @@ import yaml
 from windtunnel.backends.connection import registry_at
 from windtunnel.backends.deploy.playbooks import Player, available
 
-from ..redis_fixture import free_port
+from ..redis_fixture import free_port, redis_executable
 
 needs_ansible = pytest.mark.skipif(not available(), reason="expected ansible-core and ansible-runner")
 
@@ -95,6 +95,26 @@ class Hosts:
             "app_drain": 10,
         }
         self.inventory.write_text(yaml.safe_dump({"all": {"vars": common, "children": groups}}))
+
+    def add_registry(self, password: str) -> None:
+        """A registry, with *password*, and an autoscaler that decides and does nothing, in place of the registry that was given."""
+        port = free_port()
+        variables: dict[str, dict[str, Any]] = {
+            "redis": {
+                "redis_bind": ["127.0.0.1"], "redis_port": port, "redis_package": "", "redis_server": redis_executable()
+            },
+            "autoscaler": {},
+        }  # fmt: skip
+        inventory = yaml.safe_load(self.inventory.read_text())
+        for group, more in variables.items():
+            name = f"{group}1"
+            self.roots[name] = self.folder / name
+            inventory["all"]["children"][group] = {
+                "hosts": {name: {"common_root": str(self.roots[name]), **more}}
+            }
+        self.inventory.write_text(yaml.safe_dump(inventory))
+        self.redis_url = f"redis://:{password}@127.0.0.1:{port}/0"
+        self.registry = registry_at(self.redis_url, "")
 
     def address(self, name: str) -> str:
         """``http://IP:PORT`` of an app server."""

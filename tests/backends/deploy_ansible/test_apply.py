@@ -206,21 +206,11 @@ def test_the_registry_is_closed_to_the_world(tmp_path: Path, redis_server: Redis
     import redis
     import yaml
 
-    from ..redis_fixture import free_port, redis_executable
-
     with hosts_of(tmp_path, redis_server.url, apps=1) as hosts:
+        password = "correct-horse-battery"
+        hosts.add_registry(password)
         inventory = yaml.safe_load(hosts.inventory.read_text())
-        port, password = free_port(), "correct-horse-battery"
-        hosts.roots |= {name: hosts.folder / name for name in ("redis1", "autoscaler1")}
-        inventory["all"]["children"]["redis"] = {
-            "hosts": {"redis1": {"common_root": str(hosts.roots["redis1"]), "redis_bind": ["127.0.0.1"], "redis_port": port,
-                                 "redis_package": "", "redis_server": redis_executable(), "redis_save": ""}}
-        }  # fmt: skip
-        inventory["all"]["children"]["autoscaler"] = {
-            "hosts": {"autoscaler1": {"common_root": str(hosts.roots["autoscaler1"])}}
-        }
-        hosts.inventory.write_text(yaml.safe_dump(inventory))
-        hosts.redis_url = f"redis://:{password}@127.0.0.1:{port}/0"
+        port = inventory["all"]["children"]["redis"]["hosts"]["redis1"]["redis_port"]
         os.environ["WINDTUNNEL_REDIS_PASSWORD"] = password
         try:
             apply(hosts, "redis", "r1", hosts.source("r1"))

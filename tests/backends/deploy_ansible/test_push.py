@@ -1,126 +1,27 @@
 """Pushes to a bare repository, built by ``windtunnel deploy serve``: rehearsed, deployed with Ansible to hosts that are folders of this machine, verified; under a steady load."""
 
-import sys
+import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from windtunnel.backends.deploy.server.build_client import BuildClient
-from windtunnel.backends.deploy.server.builds import Build
 
-from ..deploy.support_builds import SECRET, Repo, Server, git, pipeline
+from ..deploy.support_builds import SECRET, Repo, git, pipeline
 from ..redis_fixture import RedisServer, free_port
-from .hosts import FLEET, Hosts, fetch, hosts_of, needs_ansible, until
-from .load import SteadyLoad, steady_load
+from .hosts import hosts_of, needs_ansible, until
+from .pushed_fleet import PASSWORD, Fleet, pushed_fleet, quick
 from .test_apply import apply
 
 pytestmark = [needs_ansible, pytest.mark.long]
-
-ROOT = Path(__file__).parents[3]
-BUILD_SECONDS = 300.0
-CANARY_SHARE = "30%"
-COMMAND = f"{sys.executable} -m windtunnel"
-PIPELINE: dict[str, Any] = {
-    "pipeline": "fleet",
-    "branches": {"master": "app", "canary": "canary", "proxy": "proxy"},
-    "stages": [
-        {"stage": "check out", "checkout": True},
-        {"stage": "rehearse", "timeout": "4m", "steps": [f'{COMMAND} replay "deploys/$BRANCH_NAME.yaml" --no-figure --out runs/rehearsal']},
-        {"stage": "deploy", "timeout": "4m", "roll_back": True, "steps": [f'{COMMAND} deploy apply --branch "$BRANCH_NAME" --version "$GIT_COMMIT" --inventory "$WINDTUNNEL_INVENTORY" --as-in "deploys/$BRANCH_NAME.yaml"']},
-        {"stage": "verify", "timeout": "1m", "roll_back": True, "steps": [f"{COMMAND} fleet status"]},
-    ],
-    "roll_back": {"timeout": "4m", "steps": [f'{COMMAND} deploy apply --branch "$BRANCH_NAME" --version "$GIT_PREVIOUS_SUCCESSFUL_COMMIT" --inventory "$WINDTUNNEL_INVENTORY" --min-ready 500ms --strategy rolling']},
-}  # fmt: skip
-
-
-class ServeCommand(Server):
-    """The build server as its command starts it."""
-
-    def command(self, listen: str) -> list[str]:
-        """``windtunnel deploy serve``."""
-        bare, redis_url, folder = self.before
-        secret_file, _, *env = self.after
-        words = [
-            sys.executable,
-            "-m",
-            "windtunnel",
-            "deploy",
-            "serve",
-            "--repository",
-            bare,
-            "--redis-url",
-            redis_url,
-        ]
-        words += ["--dir", folder, "--listen", listen, "--webhook-secret-file", secret_file, "--grace", "5"]
-        return [*words, *(f"--env={one}" for one in env)]
-
-
-class Fleet:
-    """Hosts, and the repository and the build server from which they get their versions."""
-
-    def __init__(self, hosts: Hosts, repo: Repo, server: Server) -> None:
-        self.hosts = hosts
-        self._repo = repo
-        self._server = server
-        self._builds = 0
-
-    def push(self, branch: str, version: dict[str, Any] | None = None, **changes: Any) -> tuple[str, Build]:
-        """Push a commit whose endpoint has *changes*, and whose rehearsal is of *version*; the commit and how its build ended."""
-        (self._repo.clone / "deploys").mkdir(exist_ok=True)
-        scenario = yaml.safe_load((ROOT / "deploys" / f"{branch}.yaml").read_text())
-        scenario.get("versions", {}).get("next", {}).update(version or {})
-        scenario["deploys"][0].update({"min_ready": "1s", "verify": "1s"})
-        if branch == "canary":
-            analysis = {"for": "10s", "error_margin": "3%", "latency_margin": "100%"}
-            scenario["deploys"][0]["steps"] = [{"set_weight": CANARY_SHARE}, {"analysis": analysis}]
-        fleet = {**FLEET, "endpoints": [{**FLEET["endpoints"][0], **changes}]}
-        files = {"fleet.yaml": yaml.safe_dump(fleet), f"deploys/{branch}.yaml": yaml.safe_dump(scenario)}
-        commit = self._repo.commit(PIPELINE, **files)
-        self._builds += 1
-        told = self._repo.push(branch)
-        assert f"build {self._builds}" in told, told
-        return commit, self._server.ended(self._builds, BUILD_SECONDS)
-
-    def passes(self, branch: str, **changes: Any) -> str:
-        """Push what must pass; the commit."""
-        commit, build = self.push(branch, **changes)
-        assert build.state == "passed", self.story(build)
-        return commit
-
-    def story(self, build: Build) -> str:
-        """What its stages said."""
-        logs = [self._server.log(build.number, run.stage) for run in build.stages if run.started]
-        return f"{build.state} {build.reason}\n" + "".join(logs)
-
-    @contextmanager
-    def load(self, failures: float = 0.0, rate: float = 40.0) -> Iterator[SteadyLoad]:
-        """A steady load, of which no more than a share of *failures* may be answered with 500, and nothing else may happen, while the block runs."""
-        until(lambda: fetch(f"http://127.0.0.1:{self.hosts.proxy_port}/") == 200, "the proxy answers")
-        with steady_load("127.0.0.1", self.hosts.proxy_port, rate) as load:
-            yield load
-        assert set(load.failures) <= ({"500"} if failures else set())
-        assert load.outcomes["500"] <= failures * load.outcomes.total()
-        assert load.outcomes["200"] > 50
 
 
 @pytest.fixture
 def fleet(tmp_path: Path, redis_server: RedisServer) -> Iterator[Fleet]:
     """Two app servers, a canary and a proxy on which nothing runs yet, and a build server without builds."""
-    folder = tmp_path / "hosts"
-    folder.mkdir()
-    with hosts_of(folder, redis_server.url, apps=2, canaries=1) as hosts:
-        repo = Repo(tmp_path / "git")
-        env = (
-            "PYTHONPATH",
-            f"WINDTUNNEL_INVENTORY={hosts.inventory}",
-            f"WINDTUNNEL_REDIS_URL={redis_server.url}",
-        )
-        with ServeCommand(tmp_path, repo, f"{redis_server.url}/1", *env) as server:
-            server.hook()
-            yield Fleet(hosts, repo, server)
+    with pushed_fleet(tmp_path, redis_server) as fleet:
+        yield fleet
 
 
 def test_pushes_deploy_without_a_lost_request_and_a_bad_rehearsal_stops_one(fleet: Fleet) -> None:
@@ -139,7 +40,7 @@ def test_pushes_deploy_without_a_lost_request_and_a_bad_rehearsal_stops_one(flee
     # The rehearsal of a version that fails violates an objective: nothing is deployed, nothing is taken back.
     servers = [hosts.pid(name) for name in ("app1", "app2")]
     with fleet.load():
-        _, build = fleet.push("master", version={"error_share": "20%"})
+        _, build = fleet.push("master", quick("master", {"error_share": "20%"}))
     assert (build.state, build.reason) == ("failed", "rehearse: exit code 3"), fleet.story(build)
     assert [run.state for run in build.stages] == ["passed", "failed", "not run", "not run"]
     assert [hosts.pid(name) for name in ("app1", "app2")] == servers
@@ -159,9 +60,67 @@ def test_a_push_of_a_good_canary_reaches_all_and_a_bad_one_is_taken_back(fleet: 
         _, build = fleet.push("canary", status=500)
     assert (build.state, build.reason) == ("failed", "deploy: exit code 3; rolled back"), fleet.story(build)
     assert load.outcomes["500"] > 0
+    said, back = fleet.log(build, "deploy").split("the way back begins")
+    assert "rollback started" in said
+    assert f"canary {good}: promoted" in back
+    assert "analysing" not in back, "what has served before is not compared again"
     assert hosts.versions() == dict.fromkeys(addresses, good)
     assert [hosts.pid(name) for name in ("app1", "app2")] == servers
     assert hosts.registry.canary_share() is None
+
+
+def test_a_canary_that_had_gone_on_to_the_app_servers_is_taken_back_from_them_too(fleet: Fleet) -> None:
+    hosts = fleet.hosts
+    apply(hosts, "master", "v1", hosts.source("v1"))
+    apply(hosts, "proxy", "v1", hosts.source("v1"))
+    # Without requests to compare no analysis has a verdict.
+    with fleet.load(rate=80):
+        good = fleet.passes("canary")
+    verify = next(one for one in fleet.pipeline["stages"] if one["stage"] == "verify")
+    verify["steps"].append("echo it is not what we want; exit 1")
+    with fleet.load(rate=80):
+        bad, build = fleet.push("canary")
+    assert (build.state, build.reason) == ("failed", "verify: exit code 1; rolled back"), fleet.story(build)
+    assert f"canary {bad}: promoted" in fleet.log(build, "deploy")
+    back = fleet.log(build, "verify").split("the way back begins")[1]
+    assert "analysing" not in back
+    assert f"master {good}: promoted" in back
+    addresses = {hosts.address(name) for name in ("app1", "app2", "canary1")}
+    assert hosts.versions() == dict.fromkeys(addresses, good)
+    assert hosts.registry.updating() == ()
+
+
+def test_a_push_to_redis_starts_registry_and_autoscaler_anew_and_traffic_goes_on(
+    tmp_path: Path, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    password = "correct-horse-battery"
+    monkeypatch.setenv(PASSWORD, password)
+    with pushed_fleet(tmp_path, redis_server, canaries=0, password=password) as fleet:
+        hosts = fleet.hosts
+        # A fleet that serves: nobody verifies a registry without one.
+        for branch in ("redis", "master", "proxy"):
+            apply(hosts, branch, "v1", hosts.source("v1"))
+        listed = hosts.registry.servers()
+        assert len(listed.serving) == 2
+        names = [
+            ("redis1", "redis"),
+            ("autoscaler1", "autoscaler"),
+            ("proxy1", "proxy"),
+            ("app1", "app"),
+            ("app2", "app"),
+        ]
+        before = {name: hosts.pid(name, service) for name, service in names}
+        assert all(before.values())
+        with fleet.load():
+            _, build = fleet.push("redis")
+        assert build.state == "passed", fleet.story(build)
+        rehearsed = json.loads((fleet.rehearsed(build) / "summary.json").read_text())
+        assert set(rehearsed["outcomes"]) == {"ok"}, "which is what was measured, too"
+        after = {name: hosts.pid(name, service) for name, service in names}
+        assert all(after.values())
+        assert {name for name, pid in after.items() if pid != before[name]} == {"redis1", "autoscaler1"}
+        # Its lists outlive it, so that nobody had to be found again.
+        assert hosts.registry.servers() == listed
 
 
 def test_the_build_server_is_deployed_and_builds_what_is_pushed_to_it(

@@ -8,7 +8,6 @@ from windtunnel.backends.fuzz.exchange import (
     LEFT,
     SILENT,
     Exchange,
-    addressed,
     fire,
 )
 from windtunnel.backends.fuzz.judge import Judge
@@ -16,7 +15,7 @@ from windtunnel.backends.fuzz.replies import read_replies
 from windtunnel.backends.fuzz.shrinking import shrink
 from windtunnel.scenarios.fuzz.choices import Choices, chance, several
 from windtunnel.scenarios.fuzz.requests import Request
-from windtunnel.scenarios.fuzz.wire import CLOSE, RESET, Step, Wire, wire_of
+from windtunnel.scenarios.fuzz.wire import CLOSE, RESET, Step, Wire, addressed, wire_of
 
 from .faulty import OK, serving
 
@@ -116,8 +115,8 @@ def test_the_rules(
 
 
 def test_an_address_that_two_pieces_share() -> None:
-    pieces = (Step(b"Host: {aut", 0.1), Step(b"hority}\r\n", 0.2), Step(b"{auth"))
-    assert addressed(Wire("x", pieces), b"h:1") == [
+    pieces = [(b"Host: {aut", 0.1), (b"hority}\r\n", 0.2), (b"{auth", 0.0)]
+    assert addressed(pieces, b"h:1") == [
         (b"Host: ", 0.1),
         (b"h:1\r\n", 0.2),
         (b"", 0.0),

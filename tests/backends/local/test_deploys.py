@@ -120,7 +120,7 @@ def test_proxy_registry_and_a_second_set() -> None:
 def test_where_deploys_cannot_be_carried_out_they_are_refused() -> None:
     scenario = Scenario.parse(CANARY)
     attached = FlightOptions(proxy="http://127.0.0.1:9")
-    with pytest.raises(UsageError, match="without deploys, got canary v2; rehearse it"):
+    with pytest.raises(UsageError, match="expected --redis-url for a scenario with deploys"):
         replay(scenario, backend="attach", flight=attached)
     with pytest.raises(UsageError, match="without deploys, got canary v2; rehearse it"):
         check_flight(compile_plan(scenario), scenario, FlightOptions(redis_url="redis://10.0.0.1:6379/0"))

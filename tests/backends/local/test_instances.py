@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from windtunnel.backends.live.addresses import Addresses
 from windtunnel.backends.live.clock import LiveClock
-from windtunnel.backends.local.instances import Instance, LocalInstances
+from windtunnel.backends.local.instances import Instance
+from windtunnel.backends.local.local_cloud import LocalInstances
 from windtunnel.core.distributions import constant
 from windtunnel.core.lifecycle import State
 from windtunnel.core.model import AppSpec, FleetSpec, ProxySpec, VersionSpec

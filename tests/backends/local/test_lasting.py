@@ -64,6 +64,26 @@ def test_one_that_is_away_can_be_called_back_sooner(monkeypatch: pytest.MonkeyPa
     flown(monkeypatch, tmp_path, work)
 
 
+def test_one_that_was_struck_can_be_recalled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    async def work(role: Lasting, told: list[str]) -> None:
+        role.recall()
+        await asyncio.sleep(0.05)
+        assert told == []
+        role.strike(-1)
+        await until(lambda: told == ["ended"])
+        await asyncio.sleep(0.05)
+        role.recall()
+        await until(lambda: told == ["ended", "back"])
+        # Also before anybody has noticed that it is gone; and a later end is an end as any other.
+        role.strike(HOUR)
+        role.recall()
+        await until(lambda: told == ["ended", "back"] * 2)
+        role.process.signal(9)
+        await until(lambda: told == ["ended", "back", "ended", "back", "ended"])
+
+    flown(monkeypatch, tmp_path, work)
+
+
 def test_another_process_takes_over_and_nobody_calls_that_an_end(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

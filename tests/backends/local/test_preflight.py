@@ -5,6 +5,7 @@ import os
 import pytest
 from windtunnel import Scenario, replay
 from windtunnel.backends.local import preflight
+from windtunnel.backends.local.faults.links import LinkFaults
 from windtunnel.backends.local.options import FlightOptions
 from windtunnel.backends.local.world import AttachedFlight
 from windtunnel.core.errors import UsageError
@@ -37,12 +38,15 @@ def test_burning_more_than_the_machine_has_is_refused(monkeypatch: pytest.Monkey
     preflight.check_machine(plan, "burn")
 
 
-def test_a_fault_that_does_not_fly_is_refused_by_name() -> None:
+def test_a_fault_that_does_not_fly_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     text = (
         TEXT
         + "faults: [{name: fog, type: latency, at: 1s, target: {role: app}, attributes: {latency: 1s}}]\n"
     )
-    with pytest.raises(UsageError, match="fault fog: latency cannot be flown yet"):
+    monkeypatch.setattr(LinkFaults, "types", frozenset({"loss"}))
+    with pytest.raises(
+        UsageError, match="fault fog: latency cannot be flown yet; expected one of api_throttling, "
+    ):
         replay(Scenario.parse(text), backend="local")
 
 
@@ -51,6 +55,11 @@ def test_a_fault_that_does_not_fly_is_refused_by_name() -> None:
     [
         ("local", FlightOptions(proxy="http://127.0.0.1:80"), "--proxy: expected --backend attach"),
         ("attach", FlightOptions(), "expected --proxy URL"),
+        (
+            "attach",
+            FlightOptions(proxy="http://127.0.0.1:80", stop_when="p99 > 1s"),
+            "--stop-when: expected a flight with faults",
+        ),
         ("attach", FlightOptions(proxy="http://:0"), "--proxy: expected http://HOST"),
         ("attach", FlightOptions(proxy="http://192.0.2.1:80"), "expected a target on loopback"),
     ],

@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from windtunnel.backends.proxy.arrivals import known_alone, next_request
-from windtunnel.backends.proxy.fields import Malformed
-from windtunnel.backends.proxy.heads import CACHED_HEAD_LENGTH, CACHED_HEADS
+from windtunnel.core.http.arrivals import known_alone, next_request
+from windtunnel.core.http.fields import Malformed
+from windtunnel.core.http.heads import CACHED_HEAD_LENGTH, CACHED_HEADS
 from windtunnel.tests.backends.proxy.fleet import GET, fleet, hello, play
 
 START = b"GET /alone HTTP/1.1\r\nHost: a\r\n"

@@ -5,7 +5,8 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from windtunnel.backends.proxy.fields import (
+from windtunnel.backends.proxy.messages import answer_bytes, request_bytes
+from windtunnel.core.http.fields import (
     HEAD_LIMIT,
     LINE_LIMIT,
     LINES_LIMIT,
@@ -13,9 +14,8 @@ from windtunnel.backends.proxy.fields import (
     known_fields,
     read_field,
 )
-from windtunnel.backends.proxy.framing import ChunkedReader, LengthReader, chunk, last_chunk
-from windtunnel.backends.proxy.heads import START_LIMIT, find_end, read_request, read_response, take_line
-from windtunnel.backends.proxy.messages import answer_bytes, request_bytes
+from windtunnel.core.http.framing import ChunkedReader, LengthReader, chunk, last_chunk
+from windtunnel.core.http.heads import START_LIMIT, find_end, read_request, read_response, take_line
 
 HOST = b"\r\nHost: a"
 

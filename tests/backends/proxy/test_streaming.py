@@ -165,7 +165,8 @@ def test_timeouts_of_heads_content_and_idle_connections(monkeypatch: pytest.Monk
 
 
 def test_content_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "CONTENT_LIMIT", 1000)
+    monkeypatch.setattr("windtunnel.core.http.arrivals.CONTENT_LIMIT", 1000)
+    monkeypatch.setattr("windtunnel.core.http.framing.CONTENT_LIMIT", 1000)
 
     async def story() -> None:
         async with fleet(echo) as world:

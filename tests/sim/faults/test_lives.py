@@ -14,7 +14,7 @@ def test_a_crash_loop_dies_and_comes_back_until_it_is_over() -> None:
     document = even("20/s", "12s", loop, fleet={"app": {"workers": 4}})
     document["autoscaler"] = {"policy": {"threshold": {"requests_high": "1000/s"}}, "dead_after": "3s"}
     found = run(document)
-    assert times(found, "crashed") == [2.01, 4.01, 6.01]
+    assert times(found, "restarting") == [2.01, 4.01, 6.01]
     assert times(found, "restarted") == [2.51, 4.51, 6.51]
     assert happened(found, "terminated") == [], "its monitor speaks"
     assert outcomes(found) == {"ok": 210, "connect_failed": 30}

@@ -117,7 +117,7 @@ def test_a_process_does_not_begin_again_on_a_full_disk() -> None:
     loop = fault("crash_loop", "1s", length="1s", attributes={"restart": "500ms", "lives": "10s"})
     full = fault("disk_full", "1200ms", length="3s", target={"role": "app"})
     found = run(even("10/s", "8s", loop, full))
-    assert times(found, "crashed") == [1.0]
+    assert times(found, "restarting") == [1.0]
     assert times(found, "restarted") == [4.5], "tried again each second: 1.5, 2.5, 3.5, 4.5"
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from .fields import Malformed
 from .heads import RequestHead, find_end, read_request, remember, take_line
+from .limits import CONTENT_LIMIT, TOO_LONG
 
 PLANNED_LINE = b"\r\nwindtunnel-request: "
 
@@ -33,6 +34,8 @@ def next_request(data: bytes, searched: int) -> Arrival | None:
     head = read_request(block)
     if named and head.planned:
         raise Malformed("windtunnel-request is repeated")
+    if head.length > CONTENT_LIMIT:
+        raise Malformed(TOO_LONG, 413)
     content = head.chunked or head.length > 0
     if head.method == b"TRACE" and (content or head.length == 0):
         raise Malformed("TRACE with content")

@@ -6,6 +6,7 @@ Readers take bytes and give the content that they hold; chunks are read strictly
 import re
 
 from .fields import Malformed, read_trailers
+from .limits import CONTENT_LIMIT, TOO_LONG
 
 CHUNK_LINE_LIMIT = 256
 """Bytes of a chunk's size with its extensions."""
@@ -139,7 +140,31 @@ class ChunkedReader:
         return end + 4
 
 
+class RequestChunks(ChunkedReader):
+    """A request's content in chunks, of at most CONTENT_LIMIT bytes."""
+
+    __slots__ = ("_taken",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._taken = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """The content in *data*. Raises Malformed."""
+        piece = super().feed(data)
+        self._taken += len(piece)
+        if self._taken > CONTENT_LIMIT:
+            raise Malformed(TOO_LONG, 413)
+        return piece
+
+
 Reader = LengthReader | CloseReader | ChunkedReader
+ContentReader = LengthReader | RequestChunks
+
+
+def content_reader(length: int, chunked: bool) -> ContentReader:
+    """The reader of a request's content; *length* is within CONTENT_LIMIT."""
+    return RequestChunks() if chunked else LengthReader(length)
 
 
 def chunk(piece: bytes) -> bytes:

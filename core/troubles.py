@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ..core.draws import CAPACITY, TOXIC_BOOT, draw, uniform
-from ..core.model import SECOND, FaultSpec
-from ..core.ports import Cloud, CloudError, CloudInstance, RegistryError
-from ..core.throttle import TokenBucket
-from .faults.family import slowness
+from .draws import CAPACITY, TOXIC_BOOT, draw, uniform
+from .fault_family import slowness
+from .model import SECOND, FaultSpec
+from .ports import Cloud, CloudError, CloudInstance, RegistryError
+from .throttle import TokenBucket
 
 REGISTRY_TIMEOUT = SECOND
 """Whoever waits longer for the registry gives up."""
@@ -131,27 +131,36 @@ class TroubledCloud:
         self._buckets: dict[str, TokenBucket] = {}
         self._granted: dict[str, CloudInstance] = {}
         self._ended: dict[str, int] = {}
+        self.zero = 0
+        """The scenario's start on the clock of *now*: no list is older."""
 
-    def throttle(self, name: str, rate: float, burst: int) -> None:
-        """From now on calls take tokens."""
-        self._buckets[name] = TokenBucket.of(rate, burst)
+    def begin(self, fault: FaultSpec) -> None:
+        """*fault*, one of the cloud's, is in force; under a throttle calls take tokens."""
+        self._troubles.of_cloud.append(fault)
+        if fault.type == "api_throttling":
+            self._buckets[fault.name] = TokenBucket.of(fault.number("rate"), int(fault.number("burst")))
 
-    def release(self, name: str) -> None:
-        """The throttle called so is gone."""
-        del self._buckets[name]
+    def end(self, fault: FaultSpec) -> None:
+        """It is over."""
+        self._troubles.of_cloud.remove(fault)
+        self._buckets.pop(fault.name, None)
 
     def launch(self, number: int, role: str, token: str) -> CloudInstance:
         """See core.ports.Cloud."""
-        self._take_token()
-        if self._troubles.launch_refused(number):
-            raise CloudError("InsufficientInstanceCapacity", "no capacity for the instance type")
+        self.check_launch(number)
         made = self._cloud.launch(number, role, token)
         self._granted[made.provider_id] = made
         return made
 
+    def check_launch(self, number: int) -> None:
+        """What a launch of instance *number* meets before it is carried out. Raises CloudError."""
+        self.take_token()
+        if self._troubles.launch_refused(number):
+            raise CloudError("InsufficientInstanceCapacity", "no capacity for the instance type")
+
     def terminate(self, provider_id: str, in_vain: bool = False) -> None:
         """See core.ports.Cloud. *in_vain*: it is accepted, and nothing comes of it."""
-        self._take_token()
+        self.take_token()
         if not in_vain:
             self.reclaim(provider_id)
 
@@ -162,12 +171,12 @@ class TroubledCloud:
 
     def list(self) -> tuple[CloudInstance, ...]:
         """See core.ports.Cloud."""
-        self._take_token()
+        self.take_token()
         listed, lag = self._cloud.list(), self._troubles.list_lag
+        self._granted.update((one.provider_id, one) for one in listed)
         if not lag:
             return listed
-        # Before the start the fleet was as it began.
-        then = max(self._now() - lag, 0)
+        then = max(self._now() - lag, self.zero)
         ended = [
             self._granted[one] for one, time in self._ended.items() if time > then and one in self._granted
         ]
@@ -175,7 +184,8 @@ class TroubledCloud:
             sorted((one for one in (*listed, *ended) if one.launched <= then), key=lambda one: one.number)
         )
 
-    def _take_token(self) -> None:
+    def take_token(self) -> None:
+        """What any call meets. Raises CloudError."""
         now, buckets = self._now(), self._buckets.values()
         if all(bucket.ready(now) for bucket in buckets):
             for bucket in buckets:

@@ -135,7 +135,7 @@ def remember(cache: dict[bytes, Head], block: bytes, head: Head) -> None:
 
 
 def after_empty_lines(data: bytes) -> bytes:
-    """*data* without the empty lines that it begins with."""
+    """*data* without the empty lines that it begins with, which are ignored before a request (RFC 9112, section 2.2)."""
     match = _empty_lines(data)
     return data[match.end() :] if match else data
 

@@ -1,0 +1,69 @@
+"""Which faults can be flown, and where; what cannot is refused before anything starts."""
+
+from ....core.errors import UsageError
+from ....core.faults import FAULTS, SERVERS
+from ....core.model import FaultSpec
+from ....scenarios.plan import Plan
+from .links import is_from_registry
+from .schedule import FAMILIES
+
+INSIDE = frozenset({"slow", "memory_leak", "error", "cpu_hog", "memory_pressure", "crash_loop"})
+"""Servers' faults that are carried out inside our own app server, and not in a program of the user's."""
+
+NEAR = frozenset(
+    {"registry_down", "registry_slow", "boot_failure", "slow_boot", "dependency_down", "dependency_slow", "cache_flush",
+     "stuck_launch", "stuck_termination", "stale_listing", "second_autoscaler"}
+)  # fmt: skip
+"""Faults that need every role, the registry's users and boots on this machine."""
+
+OWN_REGISTRY = frozenset({"registry_restart", "disk_full"})
+"""Faults of the registry's server itself."""
+
+
+def check_faults(plan: Plan, elsewhere: bool = False, given_registry: bool = False) -> None:
+    """Raises UsageError for a fault of *plan* that cannot be flown. *elsewhere*: app servers are no processes of this machine; *given_registry*: the registry is the user's."""
+    for waiting in plan.fleet.triggered:
+        raise UsageError(
+            f"fault {waiting.fault.name}: one that waits for something cannot be flown yet; expected a fault with a time of its own"
+        )
+    for fault in plan.fleet.faults:
+        reason = _refusal_here(fault, given_registry or elsewhere) or refusal(
+            fault, plan.program is not None, elsewhere
+        )
+        if reason:
+            raise UsageError(f"fault {fault.name}: {reason}")
+
+
+def _refusal_here(fault: FaultSpec, given_registry: bool) -> str:
+    """Why *fault*, as it is meant, cannot be flown on this machine, or nothing."""
+    if fault.type == "autoscaler_pause" and fault.word("caught") == "deciding":
+        return "an autoscaler cannot be caught while it decides; expected caught: between in a flight"
+    if fault.type == "autoscaler_crash" and fault.word("during"):
+        return "a crash during a launch cannot be flown; expected no attribute during"
+    if fault.type == "disk_full" and fault.role in SERVERS:
+        return f"disk_full of {fault.role} cannot be flown; expected the role registry"
+    if given_registry and (
+        fault.type in OWN_REGISTRY or (fault.type == "second_autoscaler" and fault.word("lease") == "none")
+    ):
+        return f"{fault.type} needs a registry that the flight has started itself; expected no --redis-url"
+    return ""
+
+
+def refusal(fault: FaultSpec, program: bool, elsewhere: bool) -> str:
+    """Why *fault* cannot be flown, or nothing. *program*: app servers run a program of the user's."""
+    if not any(fault.type in family.types for family in FAMILIES.values()):
+        flying = sorted(name for family in FAMILIES.values() for name in family.types)
+        return f"{fault.type} cannot be flown yet; expected one of {', '.join(flying)}"
+    if program and fault.type in INSIDE and fault.role in SERVERS:
+        return (
+            f"{fault.type} cannot strike a program of your own; expected kill, pause, or a fault of its links"
+        )
+    if not elsewhere:
+        return ""
+    on_the_line = FAULTS[fault.type].family == "links" and not is_from_registry(fault)
+    if fault.type in NEAR or (fault.role in SERVERS and not on_the_line):
+        return (
+            f"{fault.type} of {fault.role} cannot be flown with app servers on EC2; expected a fault of proxy, autoscaler, of the "
+            "links between proxy and servers, or of the cloud's API"
+        )
+    return ""

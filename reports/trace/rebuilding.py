@@ -1,0 +1,299 @@
+"""Spans of requests, from the moments that their attempts record.
+
+request (client) > each attempt (client) > proxy > upstream > app server, and in them a span for each stretch of time (``stations``), which together
+are the latency to the nanosecond. A moment that was not reached counts as the end: the time is that of the station where the attempt was last.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ...core.model import EndpointSpec, FleetSpec, SourceSpec
+from ...core.outcomes import GOOD, NAMES, Outcome
+from ..stations import ANSWER, CONNECTION, CPU, EARLIER, QUEUE, UPSTREAM, WAITS, fill
+from ..stations import PROXY as PROXY_STATION
+from ..wording import plural
+from .ids import Ids, TraceKey, trace_key
+from .rows import Block
+from .spans import APP, CLIENT, CLIENTS, INTERNAL, PROXY, SERVER, Link, Service, Span, Trace, Value
+
+ROOT, ATTEMPT, AT_PROXY, TO_SERVER, AT_SERVER = range(5)
+LEAF = 16
+"""Places of spans among those of an attempt, for their ids; LEAF + station of the stretches of time."""
+_AFTER = LEAF + 8
+
+_MOMENTS = (
+    "start_ns",
+    "proxy_ns",
+    "routed_ns",
+    "arrived_ns",
+    "started_ns",
+    "cpu_done_ns",
+    "served_ns",
+    "end_ns",
+)
+_START, _PROXY, _ROUTED, _ARRIVED, _STARTED, _CPU, _SERVED, _END = range(len(_MOMENTS))
+_STATIONS = (CONNECTION, PROXY_STATION, UPSTREAM, QUEUE, CPU, WAITS, ANSWER)
+"""Between each moment and the next."""
+
+_AT_SERVER_FAILED = {Outcome.APP_ERROR, Outcome.QUEUE_FULL, Outcome.UPSTREAM_RESET}
+_UPSTREAM_FAILED = {*_AT_SERVER_FAILED, Outcome.CONNECT_FAILED, Outcome.UPSTREAM_TIMEOUT}
+_CUT_BY_PROXY = {Outcome.REFUSED, Outcome.EVICTED}
+
+Versions = Callable[[int, int], str]
+"""The version that a server (by number) had at a time; empty where there are none."""
+
+
+class Rebuilder:
+    """Makes traces of requests' rows."""
+
+    def __init__(self, fleet: FleetSpec, ids: Ids, versions: Versions) -> None:
+        self._fleet = fleet
+        self._ids = ids
+        self._versions = versions
+        self._services: dict[tuple[int, str], Service] = {}
+        self._lives: dict[int, Link] = {}
+        self._clients = [Service(CLIENTS.name, source.name) for source in fleet.sources]
+
+    def traces(self, block: Block) -> Iterator[tuple[int, Trace]]:
+        """(row in the block, trace) of each of its requests."""
+        keys = self.keys(block.requests)
+        moments, reached = _moments(block)
+        times, hits = moments.T.tolist(), reached.T.tolist()
+        requests = {name: column.tolist() for name, column in block.requests.items()}
+        attempts = {
+            name: block.attempts[name].tolist()
+            for name in ("attempt", "outcome", "status", "server", "tries", "connection")
+        }
+        for row, (first, last) in enumerate(zip(block.first.tolist(), block.last.tolist(), strict=True)):
+            request = {name: column[row] for name, column in requests.items()}
+            made = _Made(self._fleet, request, trace_key(*keys[row]))
+            made.begin(self._clients[request["source"]])
+            for place in range(first, last):
+                attempt = {name: column[place] for name, column in attempts.items()}
+                server = attempt["server"]
+                where = self._server(server, times[place][_ARRIVED]) if hits[place][_ARRIVED] else None
+                life = self._life(server) if where is not None else None
+                made.attempt(attempt, times[place], hits[place], where, life)
+            made.finish()
+            yield row, Trace(tuple(made.spans))
+
+    def keys(self, requests: dict[str, Any]) -> Any:
+        """What the ids of these requests are made of: rows of three (see Ids.requests)."""
+        keys = np.zeros((len(requests["source"]), 3), dtype=np.int64)
+        for number, source in enumerate(self._fleet.sources):
+            chosen = np.flatnonzero(requests["source"] == number)
+            if len(chosen):
+                keys[chosen] = np.stack(self._ids.requests(source.name, requests["index"][chosen]), axis=1)
+        return keys.tolist()
+
+    def _server(self, server: int, time: int) -> Service:
+        version = self._versions(server, time)
+        if (server, version) not in self._services:
+            self._services[server, version] = Service(APP, str(server), version)
+        return self._services[server, version]
+
+    def _life(self, server: int) -> Link:
+        if server not in self._lives:
+            life = self._ids.control("instance", server)
+            self._lives[server] = Link(life.trace, life.span(0, 0), "life of the server")
+        return self._lives[server]
+
+
+def _moments(block: Block) -> tuple[Any, Any]:
+    """The moments of each attempt (rows of the array), none before the one before it, and which were reached."""
+    attempts, requests = block.attempts, block.requests
+    moments = np.stack([attempts[name].astype(np.int64) for name in _MOMENTS])
+    reached = moments >= 0
+    # What was answered without being served, by the proxy or a full queue, was on its way back from then on.
+    for chosen, since in (
+        (reached[_ROUTED] & (attempts["tries"] == 0), _ROUTED),
+        (reached[_ARRIVED] & (attempts["outcome"] == Outcome.QUEUE_FULL), _ARRIVED),
+    ):
+        moments[since + 1 : _END, chosen] = moments[since, chosen]
+    fill(moments)
+    owner = np.searchsorted(requests["request"], attempts["request"]).clip(
+        max=max(len(requests["request"]) - 1, 0)
+    )
+    begin, latency = requests["time_ns"][owner], requests["latency_ns"][owner]
+    return np.clip(moments, begin, begin + latency), reached
+
+
+class _Made:
+    """The spans of one request while they are made."""
+
+    def __init__(self, fleet: FleetSpec, request: dict[str, int], key: TraceKey) -> None:
+        self.spans: list[Span] = []
+        self._fleet = fleet
+        self._request = request
+        self._key = key
+        self._source: SourceSpec = fleet.sources[request["source"]]
+        self._endpoint: EndpointSpec = fleet.endpoints[request["endpoint"]]
+        self._start = self._reached = request["time_ns"]
+        self._end = request["time_ns"] + request["latency_ns"]
+        self._client = CLIENTS
+
+    def _add(
+        self,
+        attempt: int, place: int, parent: str, name: str, kind: int, service: Service, start: int, end: int,
+        attributes: dict[str, Value] | None = None, failed: str = "",
+    ) -> Span:  # fmt: skip
+        station = place - LEAF if LEAF <= place < _AFTER else EARLIER if place == _AFTER else -1
+        span = Span(
+            self._key.trace, self._key.span(attempt, place), parent, name, kind, service, start, end, attributes or {}, failed, station
+        )  # fmt: skip
+        self.spans.append(span)
+        return span
+
+    def begin(self, client: Service) -> None:
+        """The span of the whole request."""
+        request, outcome = self._request, Outcome(self._request["outcome"])
+        self._client = client
+        attributes: dict[str, Value] = {
+            "windtunnel.request": request["request"],
+            "windtunnel.source": self._source.name,
+            "windtunnel.index": request["index"],
+            "windtunnel.outcome": NAMES[outcome],
+            "windtunnel.attempts": request["attempts"],
+            "http.route": self._endpoint.path,
+        }
+        failed = _failed(outcome, attributes, request["status"])
+        name = f"request {self._endpoint.path}"
+        self._root = self._add(
+            0, ROOT, "", name, INTERNAL, client, self._start, self._end, attributes, failed
+        )
+
+    def attempt(
+        self, row: dict[str, int], times: list[int], reached: list[bool], server: Service | None, life: Link | None
+    ) -> None:  # fmt: skip
+        """The spans of one attempt; *server*: the app server that it reached."""
+        number, outcome = row["attempt"], Outcome(row["outcome"])
+        if times[_START] > self._reached:
+            waited = "sent late" if number == 1 else "backoff"
+            self._add(number, LEAF + EARLIER, self._root.id, waited, INTERNAL, self._client, self._reached, times[_START])  # fmt: skip
+        self._reached = times[_END]
+        path, method = self._endpoint.path, self._source.method
+        common: dict[str, Value] = {"http.request.method": method}
+        attributes: dict[str, Value] = {
+            **common,
+            "url.full": f"http://proxy{path}",
+            "server.address": "proxy",
+            "windtunnel.attempt": number,
+            "windtunnel.outcome": NAMES[outcome],
+        }
+        if number > 1:
+            attributes["http.request.resend_count"] = number - 1
+        if row["connection"] >= 0:
+            attributes["windtunnel.connection"] = row["connection"]
+        failed = _failed(outcome, attributes, row["status"])
+        client = self._add(
+            number, ATTEMPT, self._root.id, f"{method} {path}", CLIENT, self._client, times[_START], times[_END],
+            attributes, failed,
+        )  # fmt: skip
+        parents = {_START: client.id}
+        services = {_START: self._client}
+        if reached[_PROXY]:
+            parents[_PROXY], services[_PROXY] = self._proxy(client.id, row, times), PROXY
+        if reached[_PROXY] and reached[_ROUTED] and row["tries"]:
+            parents[_ROUTED] = self._upstream(parents[_PROXY], row, times)
+            if server is not None and life is not None:
+                parents[_ARRIVED] = self._at_server(parents[_ROUTED], row, times, server, life)
+                services[_ARRIVED] = server
+        self._stretches(row, times, parents, services)
+
+    def _proxy(self, parent: str, row: dict[str, int], times: list[int]) -> str:
+        outcome, path = Outcome(row["outcome"]), self._endpoint.path
+        attributes: dict[str, Value] = {
+            "http.request.method": self._source.method, "url.path": path, "url.scheme": "http", "http.route": path,
+            "server.address": "proxy", "windtunnel.tries": row["tries"],
+        }  # fmt: skip
+        cut = outcome in _CUT_BY_PROXY or row["status"] >= 500
+        failed = _failed(outcome, attributes, row["status"]) if cut else ""
+        name = f"{self._source.method} {path}"
+        return self._add(
+            row["attempt"], AT_PROXY, parent, name, SERVER, PROXY, times[_PROXY], times[_END], attributes, failed
+        ).id  # fmt: skip
+
+    def _upstream(self, parent: str, row: dict[str, int], times: list[int]) -> str:
+        outcome, address = Outcome(row["outcome"]), f"server-{row['server']}"
+        attributes: dict[str, Value] = {
+            "http.request.method": self._source.method, "url.full": f"http://{address}{self._endpoint.path}",
+            "server.address": address, "windtunnel.server": row["server"], "windtunnel.tries": row["tries"],
+        }  # fmt: skip
+        if row["tries"] > 1:
+            attributes["http.request.resend_count"] = row["tries"] - 1
+        failed = _failed(outcome, attributes, row["status"]) if outcome in _UPSTREAM_FAILED else ""
+        return self._add(
+            row["attempt"], TO_SERVER, parent, self._source.method, CLIENT, PROXY, times[_ROUTED], times[_SERVED], attributes, failed,
+        ).id  # fmt: skip
+
+    def _at_server(
+        self, parent: str, row: dict[str, int], times: list[int], server: Service, life: Link
+    ) -> str:
+        outcome, path = Outcome(row["outcome"]), self._endpoint.path
+        attributes: dict[str, Value] = {
+            "http.request.method": self._source.method, "url.path": path, "url.scheme": "http", "http.route": path,
+            "server.address": f"server-{row['server']}", "windtunnel.server": row["server"],
+        }  # fmt: skip
+        failed = _failed(outcome, attributes, row["status"]) if outcome in _AT_SERVER_FAILED else ""
+        name = f"{self._source.method} {path}"
+        span = self._add(
+            row["attempt"], AT_SERVER, parent, name, SERVER, server, times[_ARRIVED], times[_SERVED], attributes, failed
+        )  # fmt: skip
+        span.links = (life,)
+        return span.id
+
+    def _stretches(
+        self, row: dict[str, int], times: list[int], parents: dict[int, str], services: dict[int, Service]
+    ) -> None:
+        """A span of each stretch of time that is not empty, under the innermost span that was open in it."""
+        for moment, station in enumerate(_STATIONS):
+            start, end = times[moment], times[moment + 1]
+            if end <= start:
+                continue
+            # The answer's way is the proxy's and the link's; all else belongs to whatever was entered last.
+            inner = _PROXY if station == ANSWER else moment
+            owner = max(place for place in parents if place <= inner)
+            service = services[max(place for place in services if place <= inner)]
+            kind, name = self._named(station, row)
+            span = self._add(row["attempt"], LEAF + station, parents[owner], name, kind, service, start, end)
+            if station == WAITS and self._endpoint.calls:
+                span.attributes["windtunnel.calls"] = self._calls()
+
+    def _named(self, station: int, row: dict[str, int]) -> tuple[int, str]:
+        if station == UPSTREAM and row["tries"] > 1:
+            return INTERNAL, f"{plural(row['tries'] - 1, 'failed try', 'failed tries')}, then to the server"
+        if station == WAITS and self._endpoint.calls:
+            io = "io and " if self._endpoint.io is not None else ""
+            return CLIENT, f"{io}call {', '.join(self._calls())}"
+        return INTERNAL, _NAMES[station]
+
+    def _calls(self) -> list[str]:
+        return [self._fleet.dependencies[call].name for call in self._endpoint.calls]
+
+    def finish(self) -> None:
+        """What is left after the last attempt: a retry that did not come before the end of the run."""
+        if self._end > self._reached:
+            self._add(0, _AFTER, self._root.id, "backoff", INTERNAL, self._client, self._reached, self._end)
+
+
+_NAMES = {
+    CONNECTION: "connect and send",
+    PROXY_STATION: "accept and read",
+    UPSTREAM: "to the server",
+    QUEUE: "queue",
+    CPU: "cpu",
+    WAITS: "io",
+    ANSWER: "answer",
+}
+
+
+def _failed(outcome: Outcome, attributes: dict[str, Value], status: int) -> str:
+    """Put the answer's status and the error's type into *attributes*; what went wrong, empty if nothing did."""
+    if status:
+        attributes["http.response.status_code"] = status
+    if outcome in GOOD:
+        return ""
+    attributes["error.type"] = str(status) if status >= 400 else NAMES[outcome]
+    return NAMES[outcome]

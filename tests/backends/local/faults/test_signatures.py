@@ -1,0 +1,60 @@
+"""Each fault shows in a flight what its rehearsal shows: the same figure rises, by roughly as much, and falls again."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+from windtunnel import Run, Scenario, replay
+from windtunnel.backends.local.faults.schedule import FAMILIES
+from windtunnel.core.model import SECOND
+
+from .catalogue import GROUPS, ROWS, Row
+
+Pair = tuple[Run, Run]
+
+
+def test_every_type_that_flies_has_a_signature() -> None:
+    assert {row.type for row in ROWS} == set().union(*(family.types for family in FAMILIES.values()))
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pair]:
+    """A group's rehearsal and its flight."""
+
+    @cache
+    def both(group: str) -> Pair:
+        folder: Path = tmp_path_factory.mktemp(group)
+        scenario = Scenario.parse(GROUPS[group])
+        rehearsed = replay(scenario, out=folder / "rehearsal", figure=False)
+        return rehearsed, replay(scenario, backend="local", out=folder / "flight", figure=False)
+
+    return both
+
+
+def window(run: Run, row: Row) -> tuple[int, int]:
+    begin = next(one["t"] for one in run.events if one["event"] == "fault" and one["name"] == row.fault)
+    return begin, begin + round(row.length * SECOND)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.type}-{row.fault}")
+def test_rehearsal_and_flight_show_the_same(row: Row, runs: Callable[[str], Pair]) -> None:
+    found = []
+    for run in runs(row.group):
+        begin, end = window(run, row)
+        before = row.figure(run, begin - SECOND, begin)
+        struck = row.figure(run, begin, end)
+        found.append(struck)
+        if row.rise > 0:
+            assert struck >= max(before, 0.0) + row.rise, (
+                f"{row.what}: {before:.1f} before, {struck:.1f} in force"
+            )
+        else:
+            assert struck <= before + row.rise, f"{row.what}: {before:.1f} before, {struck:.1f} in force"
+        if row.settles >= 0:
+            quiet = end + round(row.settles * SECOND)
+            again = row.figure(run, quiet, quiet + SECOND // 2)
+            assert again - before < max(0.35 * (struck - before), 0.5), f"{row.what}: {again:.1f} afterwards"
+    rehearsed, flown = found
+    assert abs(flown - rehearsed) <= max(row.slack, row.near * abs(rehearsed)), (row.what, rehearsed, flown)
