@@ -24,9 +24,6 @@ from . import routine
 from .layout import World
 from .loop import advance
 
-APART = ("6kernel5links", "4core7closing")
-"""Parts of the mangled names of what only runs where a link is bad: it is never merged into its callers, which would make them larger and the compiler slow."""
-
 KEPT = 8
 """So many compiled versions are kept."""
 
@@ -202,13 +199,6 @@ def _whole_program(name: str) -> Iterator[None]:
     from numba.core.codegen import CPUCodeLibrary, JITCPUCodegen
 
     finalize, set_env = CPUCodeLibrary.finalize, JITCPUCodegen.set_env
-    optimize = CPUCodeLibrary._optimize_final_module
-
-    def optimize_apart(library: Any) -> None:
-        for function in library._final_module.functions:
-            if not function.is_declaration and any(part in function.name for part in APART):
-                function.add_function_attribute("noinline")
-        optimize(library)
 
     def link_only(library: Any) -> None:
         if name in library.name:
@@ -224,12 +214,10 @@ def _whole_program(name: str) -> Iterator[None]:
             set_env(codegen, variable, value)
 
     CPUCodeLibrary.finalize, JITCPUCodegen.set_env = link_only, set_existing
-    CPUCodeLibrary._optimize_final_module = optimize_apart
     try:
         yield
     finally:
         CPUCodeLibrary.finalize, JITCPUCodegen.set_env = finalize, set_env
-        CPUCodeLibrary._optimize_final_module = optimize
 
 
 def _forget_old(newest: Path) -> None:

@@ -191,3 +191,14 @@ def give_back(w: World, later: int, entity: int, minor: int, connections: int) -
         return
     s["descriptors"] -= 1
     s["connections"] -= connections
+
+
+@subroutine
+def give_all_back(w: World) -> None:
+    """The process dies, and keeps nothing."""
+    s = w.state[0]
+    s["process"] += 1
+    s["descriptors"] -= s["lingering"]
+    s["connections"] -= s["lingering_connections"]
+    s["lingering"] = 0
+    s["lingering_connections"] = 0

@@ -26,7 +26,7 @@ from .connections import closes, connection_delay, delay, half_sent, message_of,
 from .forwarding import abandon, disown, forget
 from .host import loop_compute, loop_end
 from .layout import CRASHED, PROXY_DOWN, World
-from .links import give_back_late, travel
+from .links import give_all_back, give_back_late, travel
 from .log import note
 from .routine import routine, subroutine
 from .slots import drop_attempt, drop_connection, inbox_add, inbox_take
@@ -210,13 +210,13 @@ def close_connection(w: World, c: int, cause: int) -> None:
 @subroutine
 def lingered(w: World, ref: int) -> None:
     """A connection that has ended long ago is closed, by the process that *ref* tells, if it still runs."""
-    s = w.state[0]
+    s, connections = w.state[0], ref & 1
     if ref >> 1 != s["process"]:
         return
     s["lingering"] -= 1
-    s["lingering_connections"] -= ref & 1
+    s["lingering_connections"] -= connections
     s["descriptors"] -= 1
-    s["connections"] -= ref & 1
+    s["connections"] -= connections
     if s["queue_length"] > 0:
         admit_waiting(w)
 
@@ -390,10 +390,6 @@ def crash(w: World, cause: int) -> None:
         queue_drop(w)
     s["active"] = 0
     s["retrying"] = 0
-    s["process"] += 1
-    s["descriptors"] -= s["lingering"]
-    s["connections"] -= s["lingering_connections"]
-    s["lingering"] = 0
-    s["lingering_connections"] = 0
+    give_all_back(w)
     loop_end(w)
     s["signal"] = PROXY_DOWN
