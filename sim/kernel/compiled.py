@@ -141,7 +141,8 @@ def _compiled_entry() -> Command:
         register_jitable(forceinline=True)(function)
     larger: list[Callable[..., Any]] = [*routine.called, advance, entry.command]
     for function in larger:
-        register_jitable(function)
+        # Said, for a caller that is inlined would pass it on.
+        register_jitable(forceinline=False)(function)
     integers = types.Array(types.int64, 1, "C")
     with _cache() as folder:
         made: Command = _compiled(from_outside, (integers, *[types.int64] * 4), folder)
