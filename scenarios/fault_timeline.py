@@ -21,7 +21,7 @@ def fault_timeline(document: Document) -> tuple[FaultSpec, ...]:
         if fault.after is None and fault.while_ is None:
             times = _times(document, fault)
         elif fault.after in known:
-            times = iter([_end(fault, one) + fault.delay for one in known[fault.after]])
+            times = iter([_end(fault, one) + (fault.delay or 0) for one in known[fault.after]])
         else:
             continue
         if fault.every is not None or fault.after in numbered:
@@ -49,7 +49,7 @@ def triggered_faults(document: Document) -> tuple[TriggeredFault, ...]:
             condition,
             of,
             fault.after or "",
-            fault.delay,
+            fault.delay or 0,
             length,
         )
     return tuple(waiting[fault.name] for fault in document.faults if fault.name in waiting)

@@ -62,7 +62,7 @@ class Fault(Model):
         description="again and again, whenever this holds, and over when it holds no more, looked at each second: at_maximum, at_minimum, booting, draining, deploying, proxy_down, or `fault NAME` (that one is in force)",
     )
     after: Name | None = Field(None, description="each time the fault of this name is over")
-    delay: Duration = Field(0, description="with `after`: so much later")
+    delay: Duration | None = Field(None, description="with `after`: so much later")
     for_: Duration | None = Field(
         None,
         alias="for",
