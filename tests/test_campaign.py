@@ -82,7 +82,14 @@ def test_replay_over_seeds(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(signal.SIGINT, marks=pytest.mark.long),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.long),
+        signal.SIGKILL,
+    ],
+)
 def test_no_worker_outlives_its_parent(tmp_path: Path, sent: signal.Signals) -> None:
     command = [sys.executable, "-m", "windtunnel", "replay", "steady", "--seeds", "30", "--jobs", "2"]
     parent = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)

@@ -25,7 +25,13 @@ def digest_of(name: str, overrides: list[str], **options: Any) -> str:
     return replay(Scenario.load(name, overrides), **options).digest
 
 
-@pytest.mark.parametrize("name", sorted(library()))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.long) if name == "thousand-servers" else name
+        for name in sorted(library())
+    ],
+)
 def test_golden_digest(name: str) -> None:
     overrides = SHORT.get(name, [])
     assert digest_of(name, overrides) == GOLDEN[" ".join([name, *overrides])]

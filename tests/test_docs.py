@@ -20,6 +20,8 @@ GUIDES = sorted(
     {"tutorial.md", "compare.md", "explain.md", "traces.md", *(path.name for path in DOCS.glob("howto-*.md"))}
     - ELSEWHERE
 )
+QUICK = {"explain.md"}
+"""The others take ten seconds and more each."""
 
 
 @pytest.mark.parametrize("script", EXAMPLES, ids=lambda script: script.name)
@@ -40,7 +42,9 @@ def test_every_guide_is_run() -> None:
     assert sorted(console.PAGES) == GUIDES
 
 
-@pytest.mark.parametrize("page", GUIDES)
+@pytest.mark.parametrize(
+    "page", [page if page in QUICK else pytest.param(page, marks=pytest.mark.long) for page in GUIDES]
+)
 def test_the_commands_of_a_page_print_what_it_says(page: str, tmp_path: Path) -> None:
     text = (DOCS / page).read_text()
     assert console.as_run(text, tmp_path) == text, "run `make docs` and read what changed"

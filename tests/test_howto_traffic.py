@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from windtunnel.tests.scenarios.test_fit import KNOWN, metrics, write_log
 from windtunnel.tests.support import plan
 
@@ -15,6 +16,7 @@ def blocks(kind: str) -> list[str]:
     return re.findall(rf"```{kind}\n(.*?)```", PAGE, re.DOTALL)
 
 
+@pytest.mark.long
 def test_the_commands_of_the_page_run(tmp_path: Path) -> None:
     write_log(plan({**KNOWN, "duration": "30s"}), tmp_path / "access.log")
     metrics(tmp_path / "metrics.csv", 1e6, 3)

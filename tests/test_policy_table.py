@@ -31,6 +31,7 @@ def written(folder: Path, load: str = LOAD, rivals: str = RIVALS) -> Path:
     return folder / "policies.yaml"
 
 
+@pytest.mark.long
 def test_who_knows_the_future_pays_least_and_violates_nothing(tmp_path: Path) -> None:
     told: list[str] = []
     (table,) = policy_tables(written(tmp_path), budget=12, progress=told.append)

@@ -81,7 +81,7 @@ def assert_same_deploys(
 
 
 @given(busy_documents(), st.integers(0, 1000), VERSIONS, STEPS)
-@settings(RANDOM, max_examples=60)
+@settings(RANDOM, max_examples=20)
 def test_engines_agree_on_deploys(
     document: dict[str, Any], seed: int, versions: tuple[VersionSpec, ...], steps: list[Step]
 ) -> None:
