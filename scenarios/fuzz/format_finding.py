@@ -49,8 +49,8 @@ def finding_scenario(
     ]
     if plain is not None and plain not in [endpoint["path"] for endpoint in document["endpoints"]]:
         document["endpoints"].append({"path": plain, "cpu": {"constant": "1ms"}})
-    # Of a client that leaves, only others can say what it has done.
-    named = [FINDING] if wire.end == WAIT or plain is not None else []
+    # Of a client that leaves, or never sends a request, only others can say what it has done.
+    named = [FINDING] if (wire.end == WAIT and expect) or plain is not None else []
     document["slo"] = [
         {
             "name": f"{who} are answered as the rules say",

@@ -143,6 +143,9 @@ SLOW = {
     "canary-leak",
     "canary-slow",
     "chaos-monkey",
+    "chaos-monkey-classic",
+    "chaos-monkey-refused",
+    "classic-plan",
     "cold-cache",
     "deploy-all-at-once",
     "deploy-registry-while-scaling",
@@ -154,6 +157,7 @@ SLOW = {
     "registry-outage",
     "retry-budget",
     "retry-storm",
+    "server-dies",
     "spot-interruption",
     "stale-listing",
     "thousand-servers",
@@ -195,6 +199,7 @@ print(run.digest)
 """
 
 
+@pytest.mark.long
 def test_without_compilation_the_kernel_still_runs() -> None:
     done = subprocess.run(
         [sys.executable, "-c", PLAIN], env={**os.environ, "NUMBA_DISABLE_JIT": "1"}, capture_output=True,

@@ -166,7 +166,7 @@ def check_that_credentials_are_nowhere(flown: Flown) -> None:
         assert not [text for text in texts if secret in text]
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("sent", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGKILL])
 def test_an_interrupted_flight_leaves_what_the_janitor_ends(
     tmp_path: Path, moto_url: str, ec2: Any, sent: signal.Signals
 ) -> None:

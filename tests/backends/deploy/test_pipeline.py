@@ -219,6 +219,7 @@ def steps(checkout: Path, tmp_path: Path) -> Steps:
     return Steps(checkout, tmp_path / "told")
 
 
+@pytest.mark.long
 def test_each_step_of_the_pipeline_runs(steps: Steps) -> None:
     """But those of the stage test, which would run this one again: they have a test of their own."""
     assert OURS.roll_back is not None

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from typer.testing import CliRunner
 from windtunnel import Run, Scenario, replay
 from windtunnel.backends.local.options import FlightOptions
@@ -47,6 +47,7 @@ def held(run: Run) -> dict[str, bool]:
     return {slo["name"].split()[0]: slo["held"] for slo in run.summary["slo"]}
 
 
+@pytest.mark.long
 def test_a_planted_fault_is_found_kept_as_a_scenario_and_flown(tmp_path: Path) -> None:
     with serving(when(b"^DELETE", FAILURE)) as server:
         ((finding, path),) = hunt(server, tmp_path, "methods=1", 40).findings
@@ -110,6 +111,7 @@ def test_a_client_that_leaves_has_no_objective_of_its_own() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(hostile())
+@example(Wire("nothing", (Step(b"\r\n\r\n"),)))
 def test_any_hostile_bytes_are_a_scenario_that_passes_its_rehearsal(wire: Wire) -> None:
     scenario = scenario_of(wire)
     plan = compile_plan(scenario)

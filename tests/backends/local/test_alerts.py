@@ -34,6 +34,7 @@ def alerts(run: Any) -> list[dict[str, Any]]:
     return [event for event in run.events if event["event"] == "alert"]
 
 
+@pytest.mark.long
 def test_a_flight_fires_what_its_rehearsal_fires_and_tells_it() -> None:
     with Hook() as hook:
         scenario = Scenario.parse(TEXT.replace("HOOK", hook.url))

@@ -80,6 +80,7 @@ def story(run: Run, subject: Any) -> list[tuple[str, ...]]:
     ]
 
 
+@pytest.mark.long
 def test_a_rolling_deploy_in_place_loses_nothing() -> None:
     rehearsed, run = flown(ROLLING)
     assert run.passed, run.summary

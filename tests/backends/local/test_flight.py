@@ -183,7 +183,12 @@ def family_in_flight(folder: Path, conductor: subprocess.Popen[str]) -> list[psu
 
 
 @pytest.mark.parametrize(
-    "sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGKILL]
+    "sent",
+    [
+        pytest.param(signal.SIGINT, marks=pytest.mark.long),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.long),
+        signal.SIGKILL,
+    ],
 )
 def test_no_process_outlives_its_conductor(tmp_path: Path, sent: signal.Signals) -> None:
     with started(tmp_path, text=LONG) as conductor:
@@ -210,6 +215,7 @@ def test_a_failure_in_start_up_is_one_sentence_and_leaves_nothing(tmp_path: Path
     assert message == "a backend failed: redis-server ended with status 7\n"
 
 
+@pytest.mark.long
 def test_held_until_interrupted_it_is_a_whole_run(tmp_path: Path) -> None:
     with started(tmp_path, "--hold", text=SMALL.replace("4s", "1s")) as conductor:
         load = until(lambda: role_of(conductor, "load"), "the load generator", PATIENCE)
@@ -292,6 +298,7 @@ slo: [{name: answered, indicator: availability, above: 99%}]
     assert 0 < other.parts <= 4 * 10**9
 
 
+@pytest.mark.long
 def test_a_fleet_flies_from_no_server_to_one_and_back(tmp_path: Path) -> None:
     text = """
 scenario: zero

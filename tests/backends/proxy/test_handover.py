@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from windtunnel.backends.connection import registry_at
 
 from .fleet import GET, App, Client, play, until
@@ -141,6 +142,7 @@ def test_what_waits_in_the_accept_queue_is_not_forgotten(tmp_path: Path) -> None
     play(story())
 
 
+@pytest.mark.long
 def test_one_that_cannot_read_the_registry_leaves_the_old_one_alone(tmp_path: Path) -> None:
     async def story() -> None:
         async with running(tmp_path) as now:

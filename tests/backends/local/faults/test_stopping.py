@@ -83,6 +83,7 @@ faults:
 """
 
 
+@pytest.mark.long
 def test_it_ends_every_fault_and_begins_no_other(tmp_path: Path) -> None:
     notices: list[str] = []
     options = FlightOptions(stop_when="error_rate > 50% for 2s", notice=notices.append)
