@@ -1,4 +1,5 @@
-"""The faults' timeline in a flight: each strikes at its time, or when what it waits for happens, at its targets, and is over at its end, or when all of them are ended before.
+"""The faults of a flight: those of the timeline strike at their times, or when what they wait for happens, others when they are asked for; each at its targets, until its end, or until
+it or all of them are ended before.
 
 Theory of operation
 -------------------
@@ -14,6 +15,7 @@ from functools import partial
 from itertools import count
 from typing import Any
 
+from ....core.errors import UsageError
 from ....core.fault_family import Family, Targets
 from ....core.fault_targets import hits_later, targets_of
 from ....core.fault_waiting import Change, Seen, Waiting
@@ -46,6 +48,9 @@ FAMILIES: dict[str, type[FlightFamily]] = {
 }
 """The classes that carry out their ``types`` in a flight: one for each family of core.faults, and one for servers that end, or should have."""
 
+BY_HAND = "hand"
+"""What the event of a fault says in ``by`` that no schedule had."""
+
 _LOOK = 1 << 31
 """The place of a look at the conditions: behind every fault that is due by then."""
 
@@ -60,58 +65,98 @@ class FlightFaults:
         self._leaked: dict[str, int] = {}
         self._waiting = Waiting(parts.fleet)
         self._end = parts.fleet.duration + parts.fleet.drain
-        self._agenda: list[tuple[int, int, int, Callable[[], None]]] = []
+        self._agenda: list[tuple[int, int, int, Callable[[], object]]] = []
         self._numbers = count()
         self._time = 0
-        self._stopped = asyncio.Event()
+        self._seconds_until: Callable[[int], float] = lambda time: 0.0
+        self._by_hand = False
+        self._stopped = False
+        self._changed = asyncio.Event()
         self._flushes: set[asyncio.Future[None]] = set()
         parts.instances.joined = self._joined
 
-    async def run(self, seconds_until: Callable[[int], float]) -> None:
+    @property
+    def parts(self) -> Parts:
+        """What they act upon."""
+        return self._parts
+
+    async def run(self, seconds_until: Callable[[int], float], by_hand: bool = False) -> None:
         """Carry out the whole timeline; *seconds_until* tells how long it is to a time of the scenario (ns). However it ends, nothing is in force afterwards
-        but what a schedule that was carried out to its end leaves. Raises RegistryError.
+        but what a schedule that was carried out to its end leaves. *by_hand*: others may be asked for, so that it never ends by itself. Raises RegistryError.
         """
-        for place, fault in enumerate(self._parts.fleet.faults):
-            self._plan(fault.at, 2 * place, partial(self._strike, 2 * place, fault, ""))
+        self._seconds_until, self._by_hand = seconds_until, by_hand
+        for number, fault in enumerate(self._parts.fleet.faults):
+            self._plan(fault.at, 2 * number, partial(self._strike, 2 * number, fault))
         if self._waiting.looks:
             self._plan(0, _LOOK, self._look)
         try:
-            while self._agenda and await self._come(self._agenda[0][0], seconds_until):
-                self._time, _, _, happen = heapq.heappop(self._agenda)
-                happen()
-            await asyncio.gather(*self._flushes)
+            while not self._stopped and (self._agenda or self._flushes or by_hand):
+                if self._agenda and seconds_until(self._agenda[0][0]) <= 0:
+                    self._time, _, _, happen = heapq.heappop(self._agenda)
+                    happen()
+                else:
+                    await self._wait()
         except BaseException:
             self.stop()
             raise
 
-    async def _come(self, time: int, seconds_until: Callable[[int], float]) -> bool:
-        """Wait for a *time*; False if all faults were ended before."""
-        stopped = asyncio.ensure_future(self._stopped.wait())
+    async def _wait(self) -> None:
+        """Until something is due, or the agenda has changed. Raises RegistryError if what was to be flushed is not."""
+        self._changed.clear()
+        changed = asyncio.ensure_future(self._changed.wait())
+        watched: set[asyncio.Future[Any]] = {changed, *self._flushes}
+        due = max(self._seconds_until(self._agenda[0][0]), 0.0) if self._agenda else None
         try:
-            while not self._stopped.is_set() and (left := seconds_until(time)) > 0:
-                watched: set[asyncio.Future[Any]] = {stopped, *self._flushes}
-                done, _ = await asyncio.wait(watched, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-                for flush in done & self._flushes:
-                    self._flushes.discard(flush)
-                    flush.result()
+            done, _ = await asyncio.wait(watched, timeout=due, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            stopped.cancel()
-        return not self._stopped.is_set()
+            changed.cancel()
+        for flush in done & self._flushes:
+            self._flushes.discard(flush)
+            flush.result()
 
-    def _plan(self, time: int, place: int, happen: Callable[[], None]) -> None:
+    def _plan(self, time: int, place: int, happen: Callable[[], object]) -> None:
         heapq.heappush(self._agenda, (time, place, next(self._numbers), happen))
+        self._changed.set()
+
+    def _catch_up(self) -> None:
+        """What happens outside of the agenda happens now."""
+        self._time = max(self._time, round(-self._seconds_until(0) * SECOND))
 
     def stop(self) -> None:
         """End every fault that is in force; no other begins."""
-        self._stopped.set()
-        self._agenda.clear()
-        for fault, _ in [*self._lasting.values()]:
+        self._stopped = True
+        self._catch_up()
+        for fault, _ in self.in_force():
             self._over(fault)
+        self._agenda.clear()
+        self._changed.set()
         # What strikes at once may have left them away for some time.
         self._parts.proxy.recall()
         lives = self._families["lives"]
         assert isinstance(lives, LifeFaults)
         lives.stop()
+
+    # By hand.
+
+    def strike(self, fault: FaultSpec) -> Targets:
+        """*fault*, which was asked for by hand, strikes now; its targets. Raises UsageError if that cannot be any more."""
+        if self._stopped or not self._by_hand:
+            raise UsageError(f"fault {fault.name}: expected a flight whose faults have not been ended")
+        self._catch_up()
+        fleet = self._parts.fleet
+        return self._strike(2 * (len(fleet.faults) + len(fleet.triggered)), fault, by=BY_HAND)
+
+    def lift(self, name: str) -> None:
+        """The fault of this name is over now, before its time. Raises UsageError if none is in force."""
+        if name not in self._lasting:
+            known = ", ".join(self._lasting) or "none"
+            raise UsageError(f"expected the name of a fault that is in force ({known}), got {name!r}")
+        self._catch_up()
+        self._over(self._lasting[name][0])
+
+    def in_force(self) -> list[tuple[FaultSpec, Targets]]:
+        """The faults that last now, in the order in which they struck, and whom they hit."""
+        return [*self._lasting.values()]
 
     def heard(self, process: RoleProcess, line: Line) -> None:
         """An autoscaler waits for our word in the middle of a turn."""
@@ -119,11 +164,12 @@ class FlightFaults:
         assert isinstance(control, ControlFaults)
         control.halted(process, line["at"], line["halt"])
 
-    def _strike(self, place: int, fault: FaultSpec, family: str) -> None:
-        """*fault* begins. *family*: the one that it is an occurrence of, if others may wait for it. Ends have odd places, beginnings and what happens in between even ones."""
+    def _strike(self, place: int, fault: FaultSpec, family: str = "", by: str = "") -> Targets:
+        """*fault* begins; its targets. *family*: the one that it is an occurrence of, if others may wait for it. Ends have odd places, beginnings and what happens in between even ones."""
         targets = targets_of(fault, self._parts.fleet, self._parts.instances.present())
-        length = {} if fault.until < 0 else {"until": self._parts.start + fault.until}
-        self._parts.emit("fault", {"name": fault.name, "type": fault.type, "targets": [*targets], **length})
+        more: dict[str, Any] = {} if fault.until < 0 else {"until": self._parts.start + fault.until}
+        more |= {"by": by} if by else {}
+        self._parts.emit("fault", {"name": fault.name, "type": fault.type, "targets": [*targets], **more})
         if FAULTS[fault.type].lasts:
             self._lasting[fault.name] = (fault, targets)
         self._family(fault).begin(fault, targets)
@@ -138,6 +184,7 @@ class FlightFaults:
             self._follow(family)
         elif fault.until >= 0:
             self._plan(fault.until, place + 1, partial(self._over, fault, family))
+        return targets
 
     def _leak(self, place: int, fault: FaultSpec) -> None:
         """Memory is lost once a second, and at the end the rest."""
