@@ -62,6 +62,7 @@ class FlightFaults:
         self._parts = parts
         self._families: dict[str, Family] = {name: family(parts) for name, family in FAMILIES.items()}
         self._lasting: dict[str, tuple[FaultSpec, Targets]] = {}
+        self._of: dict[str, str] = {}
         self._leaked: dict[str, int] = {}
         self._waiting = Waiting(parts.fleet)
         self._end = parts.fleet.duration + parts.fleet.drain
@@ -171,7 +172,7 @@ class FlightFaults:
         more |= {"by": by} if by else {}
         self._parts.emit("fault", {"name": fault.name, "type": fault.type, "targets": [*targets], **more})
         if FAULTS[fault.type].lasts:
-            self._lasting[fault.name] = (fault, targets)
+            self._lasting[fault.name], self._of[fault.name] = (fault, targets), family
         self._family(fault).begin(fault, targets)
         if fault.type == "registry_flush":
             registry = self._families["registry"]
@@ -183,7 +184,7 @@ class FlightFaults:
         if not FAULTS[fault.type].lasts:
             self._follow(family)
         elif fault.until >= 0:
-            self._plan(fault.until, place + 1, partial(self._over, fault, family))
+            self._plan(fault.until, place + 1, partial(self._over, fault))
         return targets
 
     def _leak(self, place: int, fault: FaultSpec) -> None:
@@ -198,7 +199,7 @@ class FlightFaults:
         servers.leak(fault, targets, self._time - self._leaked[fault.name])
         self._leaked[fault.name] = self._time
 
-    def _over(self, fault: FaultSpec, family: str = "") -> None:
+    def _over(self, fault: FaultSpec) -> None:
         """The fault is over, unless what it waited for has ended it before."""
         if fault.name not in self._lasting:
             return
@@ -207,7 +208,7 @@ class FlightFaults:
             self._lose(fault, targets)
         self._family(fault).end(fault, targets)
         self._parts.emit("fault_over", {"name": fault.name, "type": fault.type})
-        self._follow(family)
+        self._follow(self._of.pop(fault.name))
 
     # Faults that wait for something.
 
@@ -217,7 +218,7 @@ class FlightFaults:
             if change.begins:
                 self._trigger(change)
             else:
-                self._over(change.fault, change.family)
+                self._over(change.fault)
         if self._time < self._end:
             self._plan(self._time + SECOND, _LOOK, self._look)
 
