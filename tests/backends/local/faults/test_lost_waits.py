@@ -26,10 +26,9 @@ faults: [{name: struck, type: autoscaler_pause, at: 1s, attributes: {caught: dec
 
 def status(process: psutil.Process) -> str:
     try:
-        found: str = process.status()
-        return found
+        return str(process.status())
     except psutil.NoSuchProcess:
-        return psutil.STATUS_DEAD
+        return str(psutil.STATUS_DEAD)
 
 
 @pytest.mark.long
