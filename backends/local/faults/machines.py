@@ -5,13 +5,14 @@ from collections import Counter
 from collections.abc import Callable
 
 from ....core.fault_family import Active, Targets
+from ....core.faults import SERVERS
 from ....core.model import FaultSpec
 from .family import FlightFamily
 from .parts import Parts
 
 
 class MachineFaults(FlightFamily):
-    """Implements Family: the commands ``press`` to servers, ``descriptors`` to the proxy, ``clock`` to servers and autoscaler; a registry of our own is told to refuse what writes."""
+    """Implements Family: the commands ``press`` and ``disk`` to servers, ``descriptors`` to the proxy, ``clock`` to servers and autoscaler; a registry of our own is told to refuse what writes."""
 
     types = frozenset({"memory_pressure", "disk_full", "descriptor_limit", "clock_skew", "clock_jump"})
 
@@ -43,6 +44,11 @@ class MachineFaults(FlightFamily):
                     size = sum(int(one.number("size")) for one in self._of(fault.type, target))
                     tell = standing.put if size else standing.lift
                     tell(target, "press", {"command": "press", "bytes": size})
+            case "disk_full" if fault.role in SERVERS:
+                for target in targets:
+                    full = bool(self._of(fault.type, target))
+                    tell = standing.put if full else standing.lift
+                    tell(target, "disk", {"command": "disk", "full": full})
             case "disk_full":
                 self._full += sign
                 full, server = bool(self._full), self._parts.redis

@@ -191,7 +191,27 @@ faults:
   - {name: lives-on, type: stuck_termination, at: 31500ms, for: 9s}
 """
 
+COPIES = """
+scenario: stale-copies
+seed: 5
+duration: 30s
+fleet:
+  app: {initial: 3, workers: 8, cores: 2, queue: 64, boot_time: {constant: 1s}}
+  proxy: {upstream_timeout: 1s, routing: round_robin}
+  registry: {refresh_interval: 500ms}
+endpoints:
+  - {path: /, cpu: {constant: 5ms}}
+traffic:
+  - {name: users, stages: [{for: 30s, rate: 40/s}], client: {timeout: 3s, connections: {pool: 50}}}
+faults:
+  - {name: old-copy, type: stale_registry, at: 5s, for: 8s, attributes: {lag: 4s, reader: proxy}}
+  - {name: taken, type: spot_interruption, at: 6s, target: {count: 1}, attributes: {notice: 1s}}
+  - {name: no-room, type: disk_full, at: 18s, for: 5s, target: {role: app, count: all}}
+  - {name: loops, type: crash_loop, at: 18500ms, for: 1s, target: {count: 1}}
+"""
+
 GROUPS = {
+    "copies": COPIES,
     "machines": MACHINES,
     "scalers": SCALERS,
     "promises": PROMISES,
@@ -373,6 +393,8 @@ ROWS = (
     Row("second_autoscaler", "scalers", "second", "turns of the second", turns_between, 8, 3, 4, settles=1),
     Row("registry_restart", "scalers", "restarts", "seconds unreachable", between("registry_unreachable", "registry_reachable"), 3, 1, 1.5, settles=-1),
     Row("disk_full", "scalers", "full", "blind turns", blind_turns, 6, 2, 3),
+    Row("stale_registry", "copies", "old-copy", "connect_failed, %", outcome("connect_failed", "upstream_reset"), 6, 8, 8),
+    Row("disk_full", "copies", "no-room", "seconds down", between("restarting", "restarted"), 6, 3, 1.5, settles=-1),
     Row("stuck_launch", "promises", "never-up", "launch_stuck", events("launch_stuck"), 4, 1, 1, settles=-1),
     Row("stale_listing", "promises", "old-list", "launched", events("launched"), 8, 2, 3, settles=-1),
     Row("stuck_termination", "promises", "lives-on", "termination_stuck", events("termination_stuck"), 9, 1, 4, settles=1),
