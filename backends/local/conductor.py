@@ -22,7 +22,7 @@ from ...core.ports import Sink
 from ...core.troubles import TroubledCloud
 from ...scenarios.plan import Plan
 from ..connection import registry_at
-from ..live.addresses import LOOPBACK, Addresses
+from ..live.addresses import Addresses
 from ..live.clock import EPOCH, LiveClock
 from ..reach import Reach
 from .control_api import ControlApi
@@ -35,9 +35,9 @@ from .guardian import Guardian
 from .instances import Emit, Instance, Instances, Start
 from .loading import LoadGenerators
 from .local_cloud import CloudFace, LocalInstances
+from .network.choosing import addresses_of, places_of
 from .observed import metric_rows
 from .options import Figures, FlightOptions
-from .ports import port_row
 from .process import Line, RoleProcess
 from .recording import Recording
 from .redis_server import free_port
@@ -69,7 +69,8 @@ class Conductor:
         self._sink = sink
         self._logs = logs
         self._cleanup = AsyncExitStack()
-        self._addresses = Addresses(free_port()) if plan.program is None else Addresses(port_row(), own=False)
+        self._places = places_of(options.network)
+        self._addresses = addresses_of(plan, self._places)
         self._instances = provide(
             self.fleet, self.clock, self._addresses, self._start_app, self.recording.event
         )
@@ -82,7 +83,12 @@ class Conductor:
         self._proxy: Lasting
         self._scaler: Lasting | None = None
         self._registry = FlightRegistry(
-            self.fleet, options.redis_url, self._guardian, self._instances.addresses, self.clock.now
+            self.fleet,
+            options.redis_url,
+            self._guardian,
+            self._instances.addresses,
+            self.clock.now,
+            self._places.host,
         )
         self._load = LoadGenerators(self.recording)
         self._caches: RoleProcess | None = None
@@ -104,15 +110,17 @@ class Conductor:
         """
         async with self._cleanup:
             self._cleanup.callback(self._guardian.end)
+            await self._places.begin(self._cleanup, self._guardian)
             redis_url = await self._registry.start(self._cleanup)
             self._factory = RoleFactory(
                 self.fleet, self.clock.origin, redis_url, self._hear, self._logs, self._plan.program,
-                self._standing.greet,
+                self._standing.greet, self._places,
             )  # fmt: skip
             api = await self._control()
             port = await self._first_fleet(redis_url)
             await self._load.start(
-                self._factory, self._cleanup, scenario, fds, (LOOPBACK, port), self.options.allowed,
+                self._factory, self._cleanup, scenario, fds, (self._places.proxy, port),
+                (*self.options.allowed, *self._places.allowed),
                 self.options.load_processes,
             )  # fmt: skip
             await self._take_off(api)
@@ -151,13 +159,13 @@ class Conductor:
             self._caches, self._dependencies = await self._factory.dependencies(self.options.demand)
             self._cleanup.push_async_callback(self._caches.end, END_SECONDS)
         port, admin_port = free_port(), free_port()
-        self._proxy_admin = f"http://{LOOPBACK}:{admin_port}"
+        self._proxy_admin = f"http://{self._places.proxy_admin}:{admin_port}"
         hands_over = any(deploy.handover for deploy in self.fleet.deploys)
         handover = f"@windtunnel-{os.getpid()}-{self.clock.origin}" if hands_over else ""
         self._proxy = Lasting(
             lambda: self._factory.process("proxy"),
             lambda: self._factory.proxy(
-                LOOPBACK, port, admin_port, self._addresses, dict(self._instances.numbers), handover
+                self._places.proxy, port, admin_port, self._addresses, dict(self._instances.numbers), handover
             ),
         )
         self._cleanup.push_async_callback(self._instances.end)
@@ -218,6 +226,7 @@ class Conductor:
                 self._look_whether_to_stop()
                 self._load.check()
                 self._instances.check()
+                self._places.check()
                 now = self.clock.now() - self.start
                 if now >= fleet.duration and self._load.done:
                     return second * SECOND
@@ -247,7 +256,7 @@ class Conductor:
         instances, registry = self._instances, self._registry
         return FaultParts(
             self.fleet, self.start, instances, self._standing, instances.troubles, self._cloud, self._proxy,
-            self._strike_proxy, self._scaler, registry.flush, self._guardian, self._emit, registry.server, registry.replicas,
+            self._strike_proxy, self._scaler, registry.flush, self._guardian, self._emit, registry.server, registry.replicas, self._places,
             self._face.reasons, self._second,
         )  # fmt: skip
 
@@ -314,6 +323,7 @@ class Conductor:
         instance = self._instances.by_number[number]
         instance.process = process
         self._guardian.knows(instance.address)
+        await self._places.add_server(number)
         await process.start(
             self._factory.app(
                 number, role, self._addresses.endpoint(number), ready_at, self.options.demand,

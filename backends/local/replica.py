@@ -149,6 +149,10 @@ class Replicas:
         """Where the one is that is so far behind."""
         return self._servers[lag].url
 
+    def ports(self) -> list[int]:
+        """Where they all are."""
+        return [server.port for server in self._servers.values()]
+
     async def end(self) -> None:
         """End them all."""
         for relay in self._relays:
