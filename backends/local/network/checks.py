@@ -66,7 +66,7 @@ def _try_kernel(faults: list[FaultSpec]) -> None:
             except BackendFailure as error:
                 made_by, option = _NEEDS[fault.type]
                 raise _refused(
-                    f"fault {fault.name}: {fault.type} is made by {made_by}, which this kernel lacks ({option}); {error}"
+                    f"fault {fault.name}: {fault.type} is made by {made_by}, which this kernel lacks ({option}); expected one that has it, or no --network. {error}"
                 ) from None
     finally:
         remove(name)
