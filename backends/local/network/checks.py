@@ -56,6 +56,7 @@ def _try_kernel(faults: list[FaultSpec]) -> None:
     try:
         try:
             run("ip", "netns", "add", name)
+            run("ip", "netns", "exec", name, "true")
             batch("ip", ["link add near type veth peer name far", "link add bridge type bridge"], name)
             batch("tc", ["qdisc add dev near clsact"], name)
         except BackendFailure as error:

@@ -1,6 +1,8 @@
 """Which places, and which addresses, a flight gets."""
 
+import json
 import os
+from ipaddress import ip_network
 
 from ....core.errors import BackendFailure
 from ....scenarios.plan import Plan
@@ -11,7 +13,10 @@ from .namespaces import Namespaces
 from .naming import run
 from .places import Places
 
-_FIRST, _NETWORKS = 160, 64
+_PRIVATE = [f"10.{number}" for number in range(160, 224)]
+"""Of private use (RFC 1918); flights that start together begin to look at different places."""
+_BENCHMARKS = ["198.18", "198.19"]
+"""For measurements of networks (RFC 2544); where somebody has routed all that is private."""
 
 
 def places_of(network: str) -> Places:
@@ -27,12 +32,13 @@ def addresses_of(plan: Plan, places: Places) -> Addresses:
 
 
 def free_network(pid: int) -> str:
-    """Two numbers with which no address or route of this machine begins. Raises BackendFailure if all are taken."""
-    taken = run("ip", "-4", "route", "show", "table", "all") + run("ip", "-4", "-o", "address", "show")
-    for turn in range(_NETWORKS):
-        network = f"10.{_FIRST + (pid + turn) % _NETWORKS}"
-        if f" {network}." not in f" {taken.replace(chr(10), ' ')}":
+    """The first two numbers of a network that overlaps with no route of this machine. Raises BackendFailure if all are taken."""
+    routes = json.loads(run("ip", "-j", "-4", "route", "show", "table", "all") or "[]")
+    taken = [ip_network(route["dst"], strict=False) for route in routes if route["dst"] != "default"]
+    begin = pid % len(_PRIVATE)
+    for network in (*_PRIVATE[begin:], *_PRIVATE[:begin], *_BENCHMARKS):
+        if not any(ip_network(f"{network}.0.0/16").overlaps(one) for one in taken):
             return network
     raise BackendFailure(
-        f"expected a network from 10.{_FIRST}.0.0/16 to 10.{_FIRST + _NETWORKS - 1}.0.0/16 that this machine does not use"
+        f"expected a network that this machine does not use, from {_PRIVATE[0]}.0.0/16 to {_PRIVATE[-1]}.0.0/16, or 198.18.0.0/15"
     )

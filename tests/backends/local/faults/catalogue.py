@@ -408,3 +408,9 @@ ROWS = (
     Row("boot_failure", "cloud", "boots-fail", "boot_failed", events("boot_failed"), 6, 1, 1, settles=-1),
 )  # fmt: skip
 """Every type that flies has a row."""
+
+
+def window(run: Run, row: Row) -> tuple[int, int]:
+    """Begin and end (ns) of the time over which the figure of *row* is taken."""
+    begin = next(one["t"] for one in run.events if one["event"] == "fault" and one["name"] == row.fault)
+    return begin, begin + round(row.length * SECOND)
