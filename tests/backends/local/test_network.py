@@ -1,5 +1,6 @@
 """Flights in network namespaces: what tc is told, what is refused, that links are really disturbed, and that nothing is left."""
 
+import json
 import os
 import shutil
 import signal
@@ -12,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 from windtunnel import Run, Scenario, replay
-from windtunnel.backends.local.network import checks, clearing, shaping
+from windtunnel.backends.local.network import checks, choosing, clearing, shaping
 from windtunnel.backends.local.network.checks import check_network
 from windtunnel.backends.local.network.naming import Names, owner, run
 from windtunnel.backends.local.options import FlightOptions
@@ -94,6 +95,18 @@ def test_whose_a_name_is() -> None:
     }
     assert max(map(len, (names.server(65_535), names.bridge))) <= 15
     assert not any(owner(name) for name in ("wt", "wt1", "wtn1", "wtx1n2", "eth0", "wt1n", "mywt1n2"))
+
+
+@pytest.mark.parametrize(
+    ("routes", "chosen"),
+    [([], "10.160"), (["10.160.3.0/24", "default"], "10.161"), (["10.0.0.0/8", "127.0.0.1"], "198.18")],
+)
+def test_its_network_is_nobody_elses(monkeypatch: pytest.MonkeyPatch, routes: list[str], chosen: str) -> None:
+    monkeypatch.setattr(choosing, "run", lambda *words: json.dumps([{"dst": one} for one in routes]))
+    assert choosing.free_network(64) == chosen
+    monkeypatch.setattr(choosing, "run", lambda *words: json.dumps([{"dst": "0.0.0.0/1"}, {"dst": "128.0.0.0/1"}]))  # fmt: skip
+    with pytest.raises(BackendFailure, match="expected a network that this machine does not use"):
+        choosing.free_network(64)
 
 
 FLEET = """
