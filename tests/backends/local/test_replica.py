@@ -5,8 +5,10 @@ import time
 
 import pytest
 import redis
+from windtunnel.backends.connection import registry_at
 from windtunnel.backends.local.redis_server import RedisServer
 from windtunnel.backends.local.replica import Replicas
+from windtunnel.backends.reach import Reach
 from windtunnel.core.model import SECOND
 
 LAG = SECOND
@@ -34,6 +36,17 @@ def test_a_replica_has_at_once_what_was_before_the_start_and_later_what_came_sin
             ours.set("after", "1")
             await until(lambda: copy.get("after") == b"1")
             assert time.monotonic_ns() - written >= LAG
+            # Whoever is told to reads there; what it writes goes to the registry.
+            reach = Reach("proxy")
+            registry = registry_at(primary.url, "", reach)
+            assert reach.obey({"command": "stale", "url": replicas.url(LAG)})
+            registered = time.monotonic_ns()
+            registry.register("http://127.1.0.1", "serving")
+            seen = await asyncio.to_thread(registry.servers)
+            if time.monotonic_ns() - registered < LAG:
+                assert seen.serving == ()
+            assert reach.obey({"command": "stale", "url": ""})
+            assert registry.servers().serving == ("http://127.1.0.1",)
             # One that refuses what writes does so however many follow it.
             await asyncio.to_thread(primary.refuse_writes, True)
             with pytest.raises(redis.ResponseError, match="NOREPLICAS"):
