@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from .draws import CAPACITY, TOXIC_BOOT, draw, uniform
 from .fault_family import slowness
-from .model import SECOND, FaultSpec
+from .model import NONE, SECOND, FaultSpec
 from .ports import Cloud, CloudError, CloudInstance, RegistryError
 from .throttle import TokenBucket
 
@@ -45,7 +45,8 @@ class Troubles:
 
     *paused*: servers that hang. *silent*, *stuck*: servers whose monitors write nothing, or the same again and again. *cut*: who cannot reach the registry (servers by
     number, proxy, autoscaler). *unlisted*: servers that must stay out of the lists. *full*: servers whose disks are full. *clocks*: how far ahead whose clock is (ns,
-    below 0: behind). *registry_latency*: added to each exchange with the registry (ns).
+    below 0: behind). *registry_latency*: added to each exchange with the registry (ns). *registry_full*: the registry's disk is full. *stale*: whoever these faults are about
+    reads from a replica that lags.
     """
 
     paused: Counter[int | str] = field(default_factory=Counter)
@@ -58,6 +59,8 @@ class Troubles:
     hogs: Hogs = field(default_factory=Hogs)
     registry_down: int = 0
     registry_latency: int = 0
+    registry_full: int = 0
+    stale: list[FaultSpec] = field(default_factory=list)
     of_cloud: list[FaultSpec] = field(default_factory=list)
 
     def reach_registry(self, who: int | str) -> None:
@@ -66,6 +69,11 @@ class Troubles:
             raise RegistryError("ConnectionError: connection refused")
         if self.cut.get(who) or self.registry_latency >= REGISTRY_TIMEOUT:
             raise RegistryError("TimeoutError: no answer within 1s")
+
+    def replica_lag(self, reader: str) -> int:
+        """How far behind (ns) what *reader* (``proxy``, ``autoscaler``) reads from the registry is: the most that any fault says; NONE: it reads the registry itself."""
+        lags = (int(one.number("lag")) for one in self.stale if one.word("reader") in (reader, "both"))
+        return max(lags, default=NONE)
 
     def writes_samples(self, server: int) -> bool:
         """Whether the monitors of *server* write anything, and reach the registry if it is there."""

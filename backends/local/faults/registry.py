@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from ....core.fault_family import Targets
-from ....core.model import FaultSpec
+from ....core.model import NONE, FaultSpec
 from ..redis_server import RedisServer
 from .family import FlightFamily
 from .parts import Parts
@@ -27,14 +27,13 @@ class RegistryFaults(FlightFamily):
         self._parts = parts
         self._troubles = parts.troubles
         self._restarts = 0
-        self._stale: list[FaultSpec] = []
         self._serving: asyncio.Future[None] | None = None
         self._flushing: list[asyncio.Future[None]] = []
 
     def begin(self, fault: FaultSpec, targets: Targets) -> None:
         """See Family."""
         if fault.type == "stale_registry":
-            self._stale.append(fault)
+            self._troubles.stale.append(fault)
             self._tell_readers()
             return
         if fault.type == "registry_restart":
@@ -51,7 +50,7 @@ class RegistryFaults(FlightFamily):
     def end(self, fault: FaultSpec, targets: Targets) -> None:
         """See Family."""
         if fault.type == "stale_registry":
-            self._stale.remove(fault)
+            self._troubles.stale.remove(fault)
             self._tell_readers()
             return
         if fault.type == "registry_restart":
@@ -91,10 +90,9 @@ class RegistryFaults(FlightFamily):
             tell(role, "registry", {"command": "registry", "down": down, "latency": latency})
 
     def _tell_readers(self) -> None:
-        """The longest lag counts."""
         for reader, roles in READERS.items():
-            lags = [int(one.number("lag")) for one in self._stale if one.word("reader") in (reader, "both")]
-            url = self._parts.replicas.url(max(lags)) if lags else ""
-            tell = self._parts.standing.put if lags else self._parts.standing.lift
+            lag = self._troubles.replica_lag(reader)
+            url = "" if lag == NONE else self._parts.replicas.url(lag)
+            tell = self._parts.standing.put if url else self._parts.standing.lift
             for role in roles:
                 tell(role, "stale", {"command": "stale", "url": url})

@@ -16,14 +16,14 @@ from windtunnel.backends.local.network.naming import Names, batch, run
 from windtunnel.core.errors import BackendFailure
 
 from ..redis_fixture import RedisServer
-from .hosts import Hosts, hosts_of, needs_ansible, until
+from .hosts import Hosts, hosts_of, until
 from .load import steady_load
 from .test_apply import apply, running_proxy, serve
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 NETWORK = "10.231"
 
-pytestmark = [needs_ansible, pytest.mark.long]
+pytestmark = pytest.mark.long
 
 
 NAMES = Names(os.getpid())
@@ -71,11 +71,13 @@ def end_connections(folder: Path) -> None:
 def hosts_by_ssh(folder: Path, redis_server: RedisServer) -> Iterator[Hosts]:
     """Two app servers in namespaces."""
     if os.geteuid() != 0 or SSHD is None or shutil.which("ip") is None or shutil.which("ssh") is None:
-        pytest.skip("expected root, ip, ssh and sshd")
+        pytest.fail(
+            "expected root, ip, ssh and sshd: apt install iproute2 openssh-server, and run this as root"
+        )
     try:
         run("ip", "netns", "add", NAMES.trial)
     except BackendFailure:
-        pytest.skip("expected to be allowed to make network namespaces")
+        pytest.fail("expected to be allowed to make network namespaces (CAP_SYS_ADMIN and CAP_NET_ADMIN)")
     remove(NAMES.trial)
     key = folder / "key"
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key))

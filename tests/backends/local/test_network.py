@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,21 +29,6 @@ LOST = Names(4_194_303)
 """Of a conductor that is no more: hardly a machine has as many processes."""
 
 
-def can_make_namespaces() -> bool:
-    if os.geteuid() != 0 or shutil.which("ip") is None or shutil.which("tc") is None:
-        return False
-    with suppress(BackendFailure):
-        run("ip", "netns", "add", MINE.trial)
-        clearing.remove(MINE.trial)
-        return True
-    return False
-
-
-needs_namespaces = pytest.mark.skipif(
-    not can_make_namespaces(), reason="expected root, iproute2 and a kernel with network namespaces"
-)
-
-
 def left(names: Names) -> list[str]:
     """Namespaces and devices of a flight."""
     devices = run("ip", "-o", "link", "show").splitlines()
@@ -54,6 +38,14 @@ def left(names: Names) -> list[str]:
 
 @pytest.fixture
 def nothing_left() -> Iterator[None]:
+    """Network namespaces may be made; afterwards nothing is left of them."""
+    if os.geteuid() != 0 or shutil.which("ip") is None or shutil.which("tc") is None:
+        pytest.fail("expected root, ip and tc: apt install iproute2, and run this as root")
+    try:
+        run("ip", "netns", "add", MINE.trial)
+    except BackendFailure as error:
+        pytest.fail(f"expected to be allowed to make network namespaces (CAP_SYS_ADMIN and CAP_NET_ADMIN): {error}")  # fmt: skip
+    clearing.remove(MINE.trial)
     try:
         yield
         assert left(MINE) == []
@@ -163,7 +155,7 @@ def test_other_backends_keep_their_links() -> None:
         replay(Scenario.parse(FLEET.replace("faults:\n", "")), backend="attach", flight=options)
 
 
-@needs_namespaces
+@pytest.mark.long
 @pytest.mark.usefixtures("nothing_left")
 def test_what_a_lost_conductor_left_is_removed_by_name() -> None:
     run("ip", "netns", "add", LOST.server(3))
@@ -195,7 +187,6 @@ def median(flown: Run, begin: float, end: float) -> float:
     return found[len(found) // 2] / 1e6
 
 
-@needs_namespaces
 @pytest.mark.long
 @pytest.mark.usefixtures("nothing_left")
 def test_links_are_disturbed_as_in_the_rehearsal_and_well_afterwards(tmp_path: Path) -> None:
@@ -220,7 +211,6 @@ def test_links_are_disturbed_as_in_the_rehearsal_and_well_afterwards(tmp_path: P
     assert share(flown, "ok", 11, 14) == 1.0
 
 
-@needs_namespaces
 @pytest.mark.long
 @pytest.mark.usefixtures("nothing_left")
 def test_nothing_is_left_of_a_conductor_that_is_killed(tmp_path: Path) -> None:
