@@ -16,12 +16,11 @@ from ...core.ports import Cloud, CloudInstance, Registry, RegistryError
 from ...core.records import rows_of
 from ...core.scaling import ScalingDriver
 from ...core.scaling_decision import NO_LEASE, UNREACHABLE, Decision
-from ..connection import redis_client
+from ..connection import redis_client, registry_by
 from ..live.role import Command, RoleLink
 from ..live.settings import AutoscalerSettings
 from ..local.cloud_client import LocalCloud
 from ..reach import Reach
-from ..registry import RedisRegistry
 from .cloud_faults import CloudFaults
 from .clouds import cloud_of
 from .halts import DECIDED, LAUNCHED, Halts
@@ -34,7 +33,7 @@ def run(settings: AutoscalerSettings, link: RoleLink) -> None:
     if settings.fleet.autoscaler is None:
         raise UsageError("expected a scenario with an autoscaler, got one without")
     client, reach = redis_client(settings.redis_url), Reach("autoscaler")
-    registry = RedisRegistry(client, settings.fleet.key_prefix, reach.exchange, settings.apart)
+    registry = registry_by(client, settings.fleet.key_prefix, reach, settings.apart)
     cloud = cloud_of(settings, link)
     faults, halts = CloudFaults(cloud, settings.fleet, link.clock), Halts(link)
     role = Role(settings, settings.fleet.autoscaler, registry, cloud, link, faults, halts)
