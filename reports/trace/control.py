@@ -10,8 +10,8 @@ from typing import Any
 
 from ...core.model import SECOND
 from ...core.rollout.outcome import ENDS
+from ...core.trace.ids import Ids
 from ..lifelines import DEATHS, Lifeline
-from .ids import Ids
 from .pairs import PAIRS, POINTS, Pair
 from .spans import (
     APP,

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from ...core.model import FleetSpec
+from ...core.trace.ids import Ids, randomness, trace_key
 from ..evidence import last_moment
 from ..lifelines import lifelines
 from ..run import Run
 from .control import Control
-from .ids import Ids, randomness, trace_key
 from .otlp import EPOCH, Origin
 from .rebuilding import Rebuilder
 from .rows import Columns, Rows

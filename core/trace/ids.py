@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...core.draws import draw, draw_block, key
+from ..draws import draw, draw_block, key
+from .probability import RANDOM_MASK
 
-RANDOM_BITS = 56
 _TRACE_HIGH, _TRACE_LOW, _SPAN = 0, 1, 2
 _FIRST_BIT = 1 << 63
 _STATION_BITS = 8
@@ -55,6 +55,34 @@ class Ids:
         return trace_key(*(draw(stream, number, 0, purpose) for purpose in (_TRACE_HIGH, _TRACE_LOW, _SPAN)))
 
 
+class Fresh:
+    """Ids of what nobody has named yet, one after the other: of the stream *name* under *seed*."""
+
+    _AT_ONCE = 256
+
+    def __init__(self, seed: int, name: str) -> None:
+        self._stream = key(seed, f"trace/{name}")
+        self._count = 0
+        self._ahead: list[tuple[int, int, int]] = []
+
+    def next(self) -> TraceKey:
+        """The next one's."""
+        if not self._ahead:
+            wide = np.arange(self._count, self._count + self._AT_ONCE, dtype=np.int64)
+            self._count += self._AT_ONCE
+            drawn = (
+                draw_block(self._stream, wide, 0, purpose).tolist()
+                for purpose in (_TRACE_HIGH, _TRACE_LOW, _SPAN)
+            )
+            self._ahead = list(zip(*drawn, strict=True))
+        return trace_key(*self._ahead.pop())
+
+
+def beside(span: str, place: int, other: int) -> str:
+    """The id of the span at station *other* of the same attempt as *span*, which is at *place*: whoever knows one of them knows all."""
+    return f"{int(span, 16) ^ place ^ other:016x}"
+
+
 def trace_key(high: int, low: int, base: int) -> TraceKey:
     """The key of a trace from its three draws."""
     return TraceKey(f"{high | _FIRST_BIT:016x}{low:016x}", base)
@@ -62,4 +90,4 @@ def trace_key(high: int, low: int, base: int) -> TraceKey:
 
 def randomness(low: Any) -> Any:
     """The last 56 bits of trace ids, from their lower halves."""
-    return low & ((1 << RANDOM_BITS) - 1)
+    return low & RANDOM_MASK
