@@ -22,6 +22,7 @@ from ..connection import registry_at
 from ..live.addresses import url
 from ..live.role import Command, RoleLink
 from ..live.settings import AppSettings
+from ..live.watched import watched_registry
 from ..reach import Reach
 from . import keeper
 from .custom import ProgramMetrics
@@ -79,6 +80,7 @@ def _accepts(host: str, port: int) -> bool:
 def _serve(settings: AppSettings, link: RoleLink, program: "Program") -> None:
     reach, monitors = Reach(settings.number), Monitors()
     registry = registry_at(settings.redis_url, settings.fleet.key_prefix, reach)
+    registry = watched_registry(registry, settings.redis_url, link.tracing)
     membership = Membership(settings, url(settings.host, settings.port), link, registry)
 
     def obey(command: Command) -> None:

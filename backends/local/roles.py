@@ -143,10 +143,16 @@ class RoleFactory:
 
     def __init__(
         self, fleet: FleetSpec, origin: int, redis_url: str, on_line: OnLine, logs: Path | None,
-        program: Program | None = None, greet: Callable[[RoleProcess], None] = lambda process: None,
+        program: Program | None = None, fingerprint: str = "", traced: bool = False, greet: Callable[[RoleProcess], None] = lambda process: None,
     ) -> None:  # fmt: skip
         self._greet = greet
-        self._common = {"fleet": fleet, "origin": origin, "redis_url": redis_url}
+        self._common = {
+            "fleet": fleet,
+            "origin": origin,
+            "redis_url": redis_url,
+            "fingerprint": fingerprint,
+            "traced": traced,
+        }
         self._on_line = on_line
         self._logs = logs
         self._program: dict[str, Any] = {}

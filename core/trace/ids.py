@@ -55,6 +55,11 @@ class Ids:
         return trace_key(*(draw(stream, number, 0, purpose) for purpose in (_TRACE_HIGH, _TRACE_LOW, _SPAN)))
 
 
+def scope_of(fingerprint: str, world: str, zero: int) -> str:
+    """What tells runs of one seed apart: the scenario's hash, the world, and of a flight when its plan began (Unix time, ns; 0: it is none)."""
+    return f"{fingerprint}/{world}" + (f"/{zero}" if zero else "")
+
+
 class Fresh:
     """Ids of what nobody has named yet, one after the other: of the stream *name* under *seed*."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...core.model import FleetSpec
-from ...core.trace.ids import Ids, randomness, trace_key
+from ...core.trace.ids import Ids, randomness, scope_of, trace_key
 from ..evidence import last_moment
 from ..lifelines import lifelines
 from ..run import Run
@@ -33,7 +33,7 @@ class Traces:
         fingerprint = str(first.get("scenario_hash", ""))
         zero = int(run.summary.get("generator", {}).get("zero_unix_ns", EPOCH))
         self.origin = Origin(fleet.name, fingerprint, fleet.seed, world, version, zero)
-        scope = f"{fingerprint}/{world}" + (f"/{zero}" if zero != EPOCH else "")
+        scope = scope_of(fingerprint, world, 0 if zero == EPOCH else zero)
         self._ids = Ids(fleet.seed, scope)
         self.rows = Rows(run, [s.name for s in fleet.sources], [e.path for e in fleet.endpoints])
         self._rebuilder = Rebuilder(fleet, self._ids, Versions(run.events))
