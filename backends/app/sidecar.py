@@ -29,6 +29,7 @@ from .custom import ProgramMetrics
 from .membership import Membership
 from .monitors import Monitors
 from .observation import Beat, Observation, Rates, memory_share
+from .program_log import read_line
 from .remedy import Remedy
 
 GRACE = 4.0
@@ -153,8 +154,8 @@ class Program:
     def _log_output(self) -> None:
         assert self._keeper.stdout is not None
         while line := self._keeper.stdout.readline(LONGEST_LINE):
-            text = line.decode(errors="replace").rstrip()
-            self._link.log("info", text, {"from": "application"})
+            level, message, fields = read_line(line.decode(errors="replace").rstrip())
+            self._link.log(level, message, {"from": "application", **fields})
 
     def check(self) -> None:
         """Raises Exited, and says so to the conductor, if the program has ended."""

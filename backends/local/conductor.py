@@ -87,8 +87,7 @@ class Conductor:
         self._dependencies: dict[str, str] = {}
         self._proxy_admin = ""
         self._proxy_second: Line = {}
-        self._decision = ""
-        self._api_url = ""
+        self._decision = self._api_url = ""
         self._traces = TraceNews(options.notice)
         self._stop = Watch(Condition.parse(options.stop_when)) if options.stop_when else None
         self._faults: FlightFaults

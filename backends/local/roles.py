@@ -162,7 +162,7 @@ class RoleFactory:
     def process(self, role: str, label: str = "") -> RoleProcess:
         """A process for *role*, not started."""
         label = label or role
-        log = None if self._logs is None else self._logs / f"{label}.log"
+        log = None if self._logs is None else self._logs / f"{label}.jsonl"
         return RoleProcess(role, label, self._on_line, log, self._greet)
 
     def proxy(

@@ -150,7 +150,7 @@ class TracedExchange(Exchange):
 
     def _note_try(self, server: Server, now: int, outcome: int) -> None:
         self._made.append(_Try(self.tries, server, self.sent, now, outcome, self._status))
-        if outcome not in (OK, PENDING):
+        if outcome not in (OK, PENDING, APP_ERROR):
             words = NAMES[outcome].replace("_", " ")
             text = f"try {self.tries} at server {server.number} failed: {words}"
             self._tracing.log(self._context, self._try_id(self.tries), "warning", text)
