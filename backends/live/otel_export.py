@@ -40,6 +40,7 @@ _SEVERITIES = {
     "debug": SeverityNumber.DEBUG, "info": SeverityNumber.INFO, "warning": SeverityNumber.WARN, "error": SeverityNumber.ERROR,
 }  # fmt: skip
 _MOST_STATES = 1000
+_WHO = ("service.name", "service.instance.id")
 
 
 class _Counting(SpanExporter):
@@ -142,9 +143,7 @@ class Export:
         known = self._resources.get(service)
         if known is None:
             own = self._attributes(service)
-            who = {
-                name: own.pop(name) for name in list(own) if name.startswith(("service.name", "service.inst"))
-            }
+            who = {name: own.pop(name) for name in _WHO if name in own}
             known = Resource(own).merge(self._given).merge(Resource(who, CONVENTIONS))
             self._resources[service] = known
         return known

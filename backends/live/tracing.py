@@ -15,7 +15,7 @@ from ...core.trace.ids import Fresh, TraceKey
 from ...core.trace.probability import state_of
 from ...core.trace.schema import STRETCHES, Said, resource_attributes
 from ...core.trace.spans import INTERNAL, Note, Service, Span
-from ...scenarios.paths import PathMatcher
+from ...scenarios.paths import DEFAULT_PATH, PathMatcher
 from .otel_environment import Environment
 from .settings import Settings
 
@@ -61,7 +61,9 @@ class Tracing:
         # A role that comes back under the same name begins at another time.
         self._fresh = Fresh(seed, f"live/{service.name}/{service.instance}/{link.clock.now()}")
         self._local = threading.local()
-        self._matcher = PathMatcher([endpoint.path for endpoint in settings.fleet.endpoints])
+        paths = [endpoint.path for endpoint in settings.fleet.endpoints]
+        self._matcher = PathMatcher(paths)
+        self._routes = [*paths, DEFAULT_PATH]
         self._second = self._lines = 0
         self._export: otel_export.Export | None = None
         if environment.traces or environment.logs:
@@ -131,7 +133,7 @@ class Tracing:
 
     def route(self, path: str) -> str:
         """The endpoint that a path belongs to."""
-        return self.settings.fleet.endpoints[self._matcher.number(path)].path
+        return self._routes[self._matcher.number(path)]
 
     def log(self, context: Context, span: str, level: str, message: str) -> None:
         """A line of the log that belongs to *span*; LINES_A_SECOND at most, for a fleet that fails has many."""

@@ -124,6 +124,8 @@ def in_proxy(asked: Asked, address: str, tries: int, outcome: Outcome, status: i
         METHOD: asked.method, PATH: asked.path, SCHEME: "http", ROUTE: asked.route, ADDRESS: address, TRIES: tries,
     }  # fmt: skip
     cut = outcome in _CUT_BY_PROXY or status >= 500
+    if status:
+        attributes[STATUS] = status
     wrong = failed(outcome, attributes, status) if cut else ""
     return Said(f"{asked.method} {asked.route}", SERVER, attributes, wrong)
 
@@ -136,7 +138,7 @@ def proxy_try(asked: Asked, address: str, server: int, tries: int, outcome: Outc
     }  # fmt: skip
     if tries > 1:
         attributes[RESENT] = tries - 1
-    wrong = failed(outcome, attributes, status) if outcome in _TRY_FAILED else ""
+    wrong = failed(outcome, attributes, status) if outcome in _TRY_FAILED | GOOD else ""
     return Said(asked.method, CLIENT, attributes, wrong)
 
 
@@ -145,7 +147,7 @@ def at_server(asked: Asked, address: str, server: int, outcome: Outcome, status:
     attributes: dict[str, Value] = {
         METHOD: asked.method, PATH: asked.path, SCHEME: "http", ROUTE: asked.route, ADDRESS: address, AT: server,
     }  # fmt: skip
-    wrong = failed(outcome, attributes, status) if outcome in _AT_SERVER_FAILED else ""
+    wrong = failed(outcome, attributes, status) if outcome in _AT_SERVER_FAILED | GOOD else ""
     return Said(f"{asked.method} {asked.route}", SERVER, attributes, wrong)
 
 
