@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...core.model import SECOND
 from ...core.trace.context import RANDOM, SAMPLED, Parent, read_parent, read_state
-from ...core.trace.ids import Fresh, TraceKey
+from ...core.trace.ids import FIRST_BIT, Fresh, TraceKey, trace_key
 from ...core.trace.probability import state_of
 from ...core.trace.schema import STRETCHES, Said, resource_attributes
 from ...core.trace.spans import INTERNAL, Note, Service, Span
@@ -30,11 +30,14 @@ T = TypeVar("T")
 
 
 class Context:
-    """The trace that a request belongs to: *trace* id, the span that asked (*parent*, empty: it begins here), whether it is *sampled*; *flags* and *state* as they are passed on."""
+    """The trace that a request belongs to: *trace* id, the span that asked (*parent*, empty: it begins here, with the span *own*), whether it is *sampled*; *flags* and *state* as they
+    are passed on.
+    """
 
-    __slots__ = ("flags", "parent", "sampled", "state", "trace")
+    __slots__ = ("flags", "own", "parent", "sampled", "state", "trace")
 
-    def __init__(self, trace: str, parent: str, flags: int, state: str) -> None:
+    def __init__(self, trace: str, parent: str, flags: int, state: str, own: str = "") -> None:
+        self.own = own
         self.trace = trace
         self.parent = parent
         self.sampled = bool(flags & SAMPLED)
@@ -100,18 +103,27 @@ class Tracing:
         """The trace of a request that came with this ``traceparent`` (empty: none) and these ``tracestate`` lines."""
         found = read_parent(parent) if parent else None
         if found is None:
-            return self.root(self._fresh.next().trace)
+            key = self._fresh.next()
+            return self.root(key.trace, key.span(0, 0))
         flags = found.flags & (SAMPLED | RANDOM)
         if not self.sampler.parent_based:
             keep = self.sampler.keeps(int(found.trace[16:], 16))
             flags = flags | SAMPLED if keep else flags & ~SAMPLED
         return Context(found.trace, found.span, flags, read_state(states) if states else "")
 
-    def root(self, trace: str) -> Context:
-        """A trace that begins here."""
+    def root(self, trace: str, own: str = "") -> Context:
+        """A trace that begins here, with the span *own*."""
         if self.sampler.keeps(int(trace[16:], 16)):
-            return Context(trace, "", RANDOM | SAMPLED, state_of(self.sampler.threshold))
-        return Context(trace, "", RANDOM, "")
+            return Context(trace, "", RANDOM | SAMPLED, state_of(self.sampler.threshold), own)
+        return Context(trace, "", RANDOM, "", own)
+
+    def next_root(self) -> Context | bytes:
+        """A trace that begins here: of one that is not kept, which most are, only the value of the ``traceparent`` that goes on."""
+        high, low, base = self._fresh.draws()
+        if not self.sampler.keeps(low):
+            return b"00-%016x%016x-%016x-02" % (high | FIRST_BIT, low, base | FIRST_BIT)
+        key = trace_key(high, low, base)
+        return self.root(key.trace, key.span(0, 0))
 
     def add(
         self, context: Context, id_: str, parent: str, said: Said, start: int, end: int, service: Service | None = None,

@@ -5,9 +5,8 @@ spans when it is over, from the moments that the exchange knows anyway.
 """
 
 import re
-from typing import TYPE_CHECKING
 
-from ...core.http.arrivals import Arrival, next_request
+from ...core.http.arrivals import Arrival, known_alone, next_request
 from ...core.http.heads import RequestHead, ResponseHead
 from ...core.outcomes import NAMES, STATUS, Outcome
 from ...core.trace import schema
@@ -31,13 +30,11 @@ from .exchange import Exchange
 from .messages import bare_request_bytes
 from .servers import Server
 
-if TYPE_CHECKING:
-    pass
-
 _PARENT = b"\r\ntraceparent: "
 _VALUE = len(_PARENT)
-_unsampled = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f][02468ace]").fullmatch
-_NO_TRACE, _NO_SPAN = b"0" * 32, b"0" * 16
+_ALPHABET = b"0123456789abcdef-"
+_goes_on = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f][02468ace]").fullmatch
+"""A valid one that is not sampled."""
 _OUTCOMES = {name.encode(): number for number, name in enumerate(NAMES)}
 OK, APP_ERROR, PENDING = int(Outcome.OK), int(Outcome.APP_ERROR), int(Outcome.PENDING)
 QUEUE_FULL = int(Outcome.QUEUE_FULL)
@@ -46,27 +43,54 @@ QUEUE_FULL = int(Outcome.QUEUE_FULL)
 class TracedClient(ClientConnection):
     """A client's connection. A ``traceparent`` is taken out of a head before that is looked up among those seen before: no two have the same."""
 
-    __slots__ = ("_parent",)
+    __slots__ = ("_named", "_parent")
 
     def _arrive(self, data: bytes, searched: int) -> Arrival | None:
-        self._parent = b""
         end = data.find(b"\r\n\r\n")
         at = data.find(_PARENT, 0, end) if end >= 0 else -1
-        if at >= 0 and data[at + _VALUE + LENGTH : at + _VALUE + LENGTH + 2] == b"\r\n":
-            self._parent = data[at + _VALUE : at + _VALUE + LENGTH]
-            data = data[:at] + data[at + _VALUE + LENGTH :]
-            searched = 0
-        return next_request(data, searched)
-
-    def _begin(self, head: RequestHead, named: bytes) -> None:
-        super()._begin(head, named)
-        self._parent = b""
+        value = at + _VALUE
+        parent = data[value : value + LENGTH] if at >= 0 else b""
+        if (
+            not parent
+            or data[value + LENGTH : value + LENGTH + 2] != b"\r\n"
+            or parent.translate(None, _ALPHABET)
+        ):
+            # What is none is read as a line like any other, or refused.
+            return next_request(data, searched)
+        rest = data[:at] + data[value + LENGTH :]
+        head = known_alone(rest)
+        arrival = Arrival(head, b"", b"") if head is not None else next_request(rest, 0)
+        if arrival is not None:
+            self._named, self._parent = arrival.head, parent
+        return arrival
 
     def _exchange_of(self, head: RequestHead, named: bytes) -> Exchange:
-        return TracedExchange(self, head, named, self._parent)
+        parent = self._parent if head is self._named else b""
+        self._named = None
+        tracing = self.proxy.tracing
+        assert tracing is not None, "a traced client without tracing"
+        found: Context | bytes
+        if head.trace:
+            found = _context_of(tracing, head, parent)
+        elif not parent:
+            found = tracing.next_root()
+        elif _goes_on(parent) and tracing.sampler.parent_based:
+            found = parent
+        else:
+            found = tracing.begin(parent.decode("latin-1"), [])
+        if isinstance(found, Context):
+            if found.sampled:
+                return TracedExchange(self, head, named, tracing, found)
+            passed = _lines(found, found.parent or found.own)
+        else:
+            passed = b"traceparent: %b\r\n" % found
+        exchange = PassedExchange(self, head, named)
+        exchange.passed = passed
+        return exchange
 
     def connection_made(self, transport: object) -> None:
         """See asyncio."""
+        self._named: RequestHead | None = None
         self._parent = b""
         super().connection_made(transport)  # type: ignore[arg-type]
 
@@ -85,39 +109,37 @@ class _Try:
         self.status = status
 
 
+class PassedExchange(Exchange):
+    """A request of a trace that is not kept: the lines *passed* go on in place of those that it came with."""
+
+    __slots__ = ("passed",)
+
+    def _write(self, head: RequestHead, address: bytes) -> bytes:
+        return b"%b%b\r\n" % (bare_request_bytes(head, address)[:-2], self.passed)
+
+
 class TracedExchange(Exchange):
-    """A request of a trace. *_id*: its span's, empty if the trace is not kept; *_passed*: the lines that go on in that case."""
+    """A request of a trace that is kept. *_id*: its span's."""
 
-    __slots__ = ("_app", "_context", "_id", "_made", "_outcome", "_passed", "_status", "_tracing")
+    __slots__ = ("_app", "_context", "_id", "_made", "_outcome", "_status", "_tracing")
 
-    def __init__(self, client: ClientConnection, head: RequestHead, named: bytes, parent: bytes) -> None:
+    def __init__(
+        self, client: ClientConnection, head: RequestHead, named: bytes, tracing: Tracing, context: Context
+    ) -> None:
         super().__init__(client, head, named)
-        tracing = client.proxy.tracing
-        assert tracing is not None, "a traced exchange without tracing"
-        self._tracing: Tracing = tracing
-        self._id = ""
-        self._passed = b""
+        self._tracing = tracing
+        self._context = context
         self._app = b""
         self._status = 0
         self._outcome = PENDING
         self._made: list[_Try] = []
-        if (
-            parent and not head.trace and tracing.sampler.parent_based and _unsampled(parent)
-            and parent[3:35] != _NO_TRACE and parent[36:52] != _NO_SPAN
-        ):  # fmt: skip
-            self._passed = b"traceparent: %b\r\n" % parent
-            return
-        self._context = context = _context_of(tracing, head, parent)
-        if not context.sampled:
-            span = context.parent or tracing.span_id()
-            self._passed = _lines(context, span)
-        elif self.planned and context.parent:
+        if self.planned and context.parent:
             self._id = beside(context.parent, AT_ATTEMPT, AT_PROXY)
         else:
-            self._id = tracing.span_id()
+            self._id = context.own or tracing.span_id()
 
     def _write(self, head: RequestHead, address: bytes) -> bytes:
-        lines = self._passed or _lines(self._context, self._try_id(self.tries))
+        lines = _lines(self._context, self._try_id(self.tries))
         return b"%b%b\r\n" % (bare_request_bytes(head, address)[:-2], lines)
 
     def _try_id(self, number: int) -> str:
@@ -127,9 +149,8 @@ class TracedExchange(Exchange):
 
     def answer(self, head: ResponseHead, app: bytes, piece: bytes) -> None:
         """See Exchange."""
-        if self._id:
-            self._app, self._status = app or head.app, head.status
-            self._outcome = _OUTCOMES.get(head.cause, APP_ERROR if head.status >= 500 else OK)
+        self._app, self._status = app or head.app, head.status
+        self._outcome = _OUTCOMES.get(head.cause, APP_ERROR if head.status >= 500 else OK)
         super().answer(head, app, piece)
 
     def wants_other_server(self, head: ResponseHead) -> bool:
@@ -144,7 +165,7 @@ class TracedExchange(Exchange):
 
     def _end_try(self, failed: bool, now: int = -1) -> None:
         now = now if now >= 0 else self.proxy.clock.now()
-        if self._id and self.server is not None:
+        if self.server is not None:
             self._note_try(self.server, now, self._outcome)
         super()._end_try(failed, now)
 
@@ -161,16 +182,14 @@ class TracedExchange(Exchange):
 
     def abandon(self) -> None:
         """See Exchange."""
-        if self._id:
-            self._outcome = PENDING
-            if self.trying and self.server is not None:
-                self._note_try(self.server, self.proxy.clock.now(), PENDING)
+        self._outcome = PENDING
+        if self.trying and self.server is not None:
+            self._note_try(self.server, self.proxy.clock.now(), PENDING)
         super().abandon()
 
     def _leave(self) -> None:
         super()._leave()
-        if self._id:
-            self._record(self.proxy.clock.now())
+        self._record(self.proxy.clock.now())
 
     def _record(self, now: int) -> None:
         """Its spans: it is over."""

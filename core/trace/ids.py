@@ -12,7 +12,8 @@ from ..draws import draw, draw_block, key
 from .probability import RANDOM_MASK
 
 _TRACE_HIGH, _TRACE_LOW, _SPAN = 0, 1, 2
-_FIRST_BIT = 1 << 63
+FIRST_BIT = 1 << 63
+"""Set in all ids, so that none is zero."""
 _STATION_BITS = 8
 
 
@@ -24,7 +25,7 @@ class TraceKey(NamedTuple):
 
     def span(self, attempt: int, station: int) -> str:
         """The id of a span (16 hex digits, never zero), by attempt (0: the whole request) and station (below 256)."""
-        return f"{(self.base ^ (attempt << _STATION_BITS | station)) | _FIRST_BIT:016x}"
+        return f"{(self.base ^ (attempt << _STATION_BITS | station)) | FIRST_BIT:016x}"
 
 
 class Ids:
@@ -63,7 +64,7 @@ def scope_of(fingerprint: str, world: str, zero: int) -> str:
 class Fresh:
     """Ids of what nobody has named yet, one after the other: of the stream *name* under *seed*."""
 
-    _AT_ONCE = 256
+    _AT_ONCE = 1024
 
     def __init__(self, seed: int, name: str) -> None:
         self._stream = key(seed, f"trace/{name}")
@@ -72,6 +73,10 @@ class Fresh:
 
     def next(self) -> TraceKey:
         """The next one's."""
+        return trace_key(*self.draws())
+
+    def draws(self) -> tuple[int, int, int]:
+        """What the next one's ids are made of (see :func:`trace_key`)."""
         if not self._ahead:
             wide = np.arange(self._count, self._count + self._AT_ONCE, dtype=np.int64)
             self._count += self._AT_ONCE
@@ -80,7 +85,7 @@ class Fresh:
                 for purpose in (_TRACE_HIGH, _TRACE_LOW, _SPAN)
             )
             self._ahead = list(zip(*drawn, strict=True))
-        return trace_key(*self._ahead.pop())
+        return self._ahead.pop()
 
 
 def beside(span: str, place: int, other: int) -> str:
@@ -90,7 +95,7 @@ def beside(span: str, place: int, other: int) -> str:
 
 def trace_key(high: int, low: int, base: int) -> TraceKey:
     """The key of a trace from its three draws."""
-    return TraceKey(f"{high | _FIRST_BIT:016x}{low:016x}", base)
+    return TraceKey(f"{high | FIRST_BIT:016x}{low:016x}", base)
 
 
 def randomness(low: Any) -> Any:

@@ -11,7 +11,7 @@ from windtunnel.backends.live.otel_environment import Environment
 from windtunnel.backends.live.role import RoleLink
 from windtunnel.backends.live.settings import Settings
 from windtunnel.backends.live.tracing import Tracing
-from windtunnel.core.trace.spans import PROXY, Service
+from windtunnel.core.trace.spans import PROXY
 
 from ..app.running import NOBODY, fleet_of
 
@@ -37,7 +37,7 @@ class Heard(RoleLink):
 
 @contextmanager
 def tracing_into(
-    url: str, monkeypatch: pytest.MonkeyPatch, service: Service = PROXY, **variables: str
+    url: str, monkeypatch: pytest.MonkeyPatch, **variables: str
 ) -> Iterator[tuple[Tracing, Heard]]:
     """The tracing of a role while it lives; what it had not sent is sent when it ends."""
     for name, value in {
@@ -48,7 +48,7 @@ def tracing_into(
         monkeypatch.setenv(name, value)
     link = Heard()
     settings = Settings(origin=link.clock.origin, fleet=fleet_of(), redis_url=NOBODY, fingerprint="f")
-    tracing = Tracing(service, settings, link, Environment.read())
+    tracing = Tracing(PROXY, settings, link, Environment.read())
     try:
         yield tracing, link
     finally:

@@ -99,6 +99,27 @@ def test_without_a_valid_parent_a_trace_begins(monkeypatch: pytest.MonkeyPatch, 
     assert {span.trace for span in collector.spans} == {given.trace}
 
 
+def test_no_line_hides_behind_a_traceparent(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        async with fleet(hello, tracing=tracing) as world:
+            hidden = b"traceparent: 00-\r\nContent-Length: 5\r\nX-Filler: "
+            client = await world.client()
+            start = b"GET / HTTP/1.1\r\nHost: x\r\n"
+            reply = await client.ask(start + hidden.ljust(13 + 55, b"f") + b"\r\n\r\nhello" + start + b"\r\n")
+            assert reply.status == 200
+            assert (await client.reply()).status == 200
+            refused = await world.client()
+            assert (
+                await refused.ask(start + b"traceparent: 0\n".ljust(13 + 55, b"0") + b"\r\n\r\n")
+            ).status == 400
+            sent.extend(world.apps[0].requests)
+
+    sent: list[Request] = []
+    with collecting() as collector, tracing_into(collector.url, monkeypatch) as (tracing, _):
+        play(story())
+    assert [request.content for request in sent] == [b"hello", b""]
+
+
 def test_each_try_is_a_span_and_a_failure_a_line_of_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         async with fleet(reset, reset, spec=ProxySpec(retry_attempts=1), tracing=tracing) as world:
