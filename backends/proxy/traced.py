@@ -28,6 +28,7 @@ from ..live.tracing import Context, Tracing
 from .client import ClientConnection
 from .exchange import Exchange
 from .messages import bare_request_bytes
+from .proxy import Proxy
 from .servers import Server
 
 _PARENT = b"\r\ntraceparent: "
@@ -44,6 +45,11 @@ class TracedClient(ClientConnection):
     """A client's connection. A ``traceparent`` is taken out of a head before that is looked up among those seen before: no two have the same."""
 
     __slots__ = ("_named", "_parent")
+
+    def __init__(self, proxy: Proxy, address: str) -> None:
+        super().__init__(proxy, address)
+        self._named: RequestHead | None = None
+        self._parent = b""
 
     def _arrive(self, data: bytes, searched: int) -> Arrival | None:
         end = data.find(b"\r\n\r\n")
@@ -84,15 +90,7 @@ class TracedClient(ClientConnection):
             passed = _lines(found, found.parent or found.own)
         else:
             passed = b"traceparent: %b\r\n" % found
-        exchange = PassedExchange(self, head, named)
-        exchange.passed = passed
-        return exchange
-
-    def connection_made(self, transport: object) -> None:
-        """See asyncio."""
-        self._named: RequestHead | None = None
-        self._parent = b""
-        super().connection_made(transport)  # type: ignore[arg-type]
+        return PassedExchange(self, head, named, passed)
 
 
 class _Try:
@@ -112,10 +110,14 @@ class _Try:
 class PassedExchange(Exchange):
     """A request of a trace that is not kept: the lines *passed* go on in place of those that it came with."""
 
-    __slots__ = ("passed",)
+    __slots__ = ("_passed",)
+
+    def __init__(self, client: ClientConnection, head: RequestHead, named: bytes, passed: bytes) -> None:
+        super().__init__(client, head, named)
+        self._passed = passed
 
     def _write(self, head: RequestHead, address: bytes) -> bytes:
-        return b"%b%b\r\n" % (bare_request_bytes(head, address)[:-2], self.passed)
+        return b"%b%b\r\n" % (bare_request_bytes(head, address)[:-2], self._passed)
 
 
 class TracedExchange(Exchange):
