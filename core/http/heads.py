@@ -59,9 +59,9 @@ class Start(NamedTuple):
 
 
 class RequestHead:
-    """A request's head, shared by all requests that send the same. *plain* are the lines that are passed on as they are; *length* -1: no content
-    unless *chunked*; *trace* are its lines of W3C Trace Context, passed on unless there are others in their place; *written* is the head as it was passed on last, for the client *written_for*, *bare* the same without *trace*; *simple*: 1.1, no HEAD, no content, and the
-    connection stays."""
+    """A request's head, shared by all requests that send the same. *plain* are the lines that are passed on as they are; *length* -1: no content unless *chunked*; *trace* are its lines of
+    W3C Trace Context, passed on unless there are others in their place; *written* is the head as it was passed on last, for the client *written_for*, *bare* the same without *trace*;
+    *simple*: 1.1, no HEAD, no content, and the connection stays."""
 
     __slots__ = ("bare", "bare_for", "chunked", "closing", "expect", "forwarded_for", "host", "keep_alive", "length", "max_forwards",
                  "method", "minor", "plain", "planned", "simple", "start", "target", "trace", "trailers", "upgrade",
@@ -78,8 +78,7 @@ class RequestHead:
         self.length = -1
         self.chunked = False
         self.keep_alive = start.minor == 1
-        self.closing = False
-        self.expect = False
+        self.closing = self.expect = False
         self.upgrade = b""
         self.upgrading = False
         self.planned = b""
@@ -87,8 +86,7 @@ class RequestHead:
         self.max_forwards = -1
         self.trailers = False
         self.simple = False
-        self.written = self.bare = b""
-        self.written_for = self.bare_for = b""
+        self.written = self.written_for = self.bare = self.bare_for = b""
 
 
 class ResponseHead:
@@ -336,13 +334,8 @@ def _read_connection(head: RequestHead | ResponseHead, field: Field) -> None:
         else:
             nominated.add(option)
     if nominated:
-        head.plain[:] = _without(head.plain, nominated)
-        if isinstance(head, RequestHead):
-            head.trace[:] = _without(head.trace, nominated)
-
-
-def _without(lines: list[bytes], nominated: set[bytes]) -> list[bytes]:
-    return [line for line in lines if line.partition(b":")[0].lower() not in nominated]
+        for lines in (head.plain, head.trace if isinstance(head, RequestHead) else []):
+            lines[:] = [line for line in lines if line.partition(b":")[0].lower() not in nominated]
 
 
 def _read_upgrade(head: RequestHead | ResponseHead, field: Field) -> None:
