@@ -93,13 +93,13 @@ def test_they_are_the_traces_that_are_rebuilt(flown: Flown) -> None:
     for rebuilt in traces.requests(range(len(run.requests))):
         live = recorded[rebuilt.root.trace]
         count += 1
+        again = any(int(str(span.attributes.get("windtunnel.tries", 1))) > 1 for span in rebuilt.spans)
         for span in rebuilt.spans:
             one = live.get(span.id)
-            if one is None:
-                # The last server of a request that was sent on is known to the rows as the only one.
-                assert "windtunnel.tries" in rebuilt.spans[2].attributes
-                assert any(int(str(s.attributes.get("windtunnel.tries", 1))) > 1 for s in rebuilt.spans), span
+            if again and span.service.name != "client":
+                # The rows know of the tries of a request that was sent on only how many they were.
                 continue
+            assert one is not None, span
             assert (one.name, one.kind, one.service) == (span.name, span.kind, span.service.name)
             services.add(one.service)
             ours = {
@@ -166,7 +166,10 @@ http.server.ThreadingHTTPServer(("", int(sys.argv[1])), Handler).serve_forever()
 """
 
 
-def test_a_program_of_the_users_logs_into_traces_without_any_endpoint(tmp_path: Path) -> None:
+def test_a_program_of_the_users_logs_into_traces_without_any_endpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
     (tmp_path / "program.py").write_text(textwrap.dedent(PROGRAM))
     command = json.dumps([sys.executable, "program.py", "{port}"])
     path = tmp_path / "own.yaml"
