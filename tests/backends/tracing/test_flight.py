@@ -139,7 +139,7 @@ def test_the_control_plane_is_there_too(flown: Flown) -> None:
 
 
 def test_lines_of_the_log_are_in_their_traces(flown: Flown) -> None:
-    run, traces, collector, _ = flown
+    _, traces, collector, _ = flown
     full = [line for line in collector.logs if line.name == "answered 503: queue full"]
     assert full, "a queue of three is full at times"
     for line in full[:5]:
@@ -178,6 +178,7 @@ scenario: own
 seed: 5
 duration: 2s
 fleet: {{app: {{command: {command}, initial: 1, memory: {{total: 400MiB}}}}}}
+endpoints: [{{path: /}}]
 traffic:
   - {{name: users, stages: [{{for: 2s, rate: 30/s}}], client: {{timeout: 10s, connections: {{pool: 10}}}}}}
 """)

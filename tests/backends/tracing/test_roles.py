@@ -65,7 +65,7 @@ def test_an_app_server_records_what_it_is_asked_for(monkeypatch: pytest.MonkeyPa
 
             def ask(name: str, headers: dict[str, str]) -> None:
                 connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-                connection.request("GET", "/a?x=1", headers=headers)
+                connection.request("GET", "/?x=1", headers=headers)
                 answers[name].append(connection.getresponse().status)
                 connection.close()
 
@@ -83,7 +83,7 @@ def test_an_app_server_records_what_it_is_asked_for(monkeypatch: pytest.MonkeyPa
     own = {span.id: span for span in collector.spans if span.trace == TRACE}
     at = beside(SPAN, TO_SERVER, AT_SERVER)
     assert (own[at].parent, own[at].kind, own[at].name) == (SPAN, 2, "GET /")
-    assert own[at].attributes["url.path"] == "/a"
+    assert own[at].attributes["url.path"] == "/"
     assert own[at].attributes["windtunnel.server"] == 3
     (cpu,) = [span for span in own.values() if span.name == "cpu"]
     assert (cpu.parent, cpu.end - cpu.start >= 20_000_000) == (at, True)
