@@ -45,6 +45,9 @@ STRETCHES: Mapping[int, str] = {
     WAITS: "io",
     ANSWER: "answer",
 }
+LISTS_READ, SAMPLES_WRITTEN = "servers", "write_samples"
+_REGISTRY_CALLS = {LISTS_READ: "lists read", SAMPLES_WRITTEN: "samples written"}
+"""What calls of the registry are called that a rehearsal tells of too; by operation."""
 LATE, BACKOFF = "sent late", "backoff"
 """What a client waits for before its first attempt, and before others."""
 
@@ -151,12 +154,15 @@ def at_server(asked: Asked, address: str, server: int, outcome: Outcome, status:
     return Said(f"{asked.method} {asked.route}", SERVER, attributes, wrong)
 
 
-def registry_call(operation: str, host: str, port: int, error: str = "") -> Said:
-    """A call of the registry: *operation* is the method's name."""
-    attributes: dict[str, Value] = {SYSTEM: REDIS, OPERATION: operation, ADDRESS: host, PORT: port}
+def registry_call(operation: str, host: str, port: int = 0, error: str = "") -> Said:
+    """A call of the registry (*port* 0: not known): *operation* is the method's name."""
+    attributes: dict[str, Value] = {SYSTEM: REDIS, OPERATION: operation, ADDRESS: host}
+    if port:
+        attributes[PORT] = port
     if error:
         attributes[ERROR] = error
-    return Said(f"registry {operation.replace('_', ' ')}", CLIENT, attributes, error)
+    name = _REGISTRY_CALLS.get(operation, f"registry {operation.replace('_', ' ')}")
+    return Said(name, CLIENT, attributes, error)
 
 
 def health_check(path: str, host: str, port: int, server: int, passed: bool) -> Said:

@@ -134,7 +134,7 @@ def test_the_control_plane_is_there_too(flown: Flown) -> None:
     calls = named["autoscaler", "registry read samples"]
     assert all(span.attributes["db.system.name"] == "redis" for span in calls)
     assert all(named[service, name] for service, name in (
-        ("proxy", "registry servers"), ("app", "registry write samples"), ("proxy", "health check /health"),
+        ("proxy", "lists read"), ("app", "samples written"), ("proxy", "health check /health"),
     ))  # fmt: skip
 
 

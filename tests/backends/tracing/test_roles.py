@@ -95,6 +95,8 @@ def test_an_app_server_records_what_it_is_asked_for(monkeypatch: pytest.MonkeyPa
     assert len(full) == answers["crowd"].count(503) > 0
     said = {line.id for line in collector.logs if line.name == "answered 503: queue full"}
     assert said == {span.id for span in full}
-    away = [span for span in collector.spans if span.name.startswith("registry") and span.error]
+    away = [
+        span for span in collector.spans if span.attributes.get("db.system.name") == "redis" and span.error
+    ]
     assert away, "the registry is nowhere, which is kept"
     assert role.said("traced")[0]["lost"] == 0
