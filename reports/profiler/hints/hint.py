@@ -34,15 +34,15 @@ class Figure:
             return moment(int(value))
         if self.unit in ("bytes", "bytes/s"):
             return f"{value / 2**20:,.3g} MiB{self.unit[5:]}"
-        forms = {
-            "1": share,
-            "times": times,
-            "1/s": lambda rate: f"{rate:,.4g}/s",
-            "p": lambda chance: f"{chance:.2g}",
-        }
-        if self.unit in forms:
-            return forms[self.unit](value)
-        return plural(round(value), self.unit)
+        if self.unit == "1":
+            return share(value)
+        if self.unit == "times":
+            return times(value)
+        if self.unit == "1/s":
+            return f"{value:,.4g}/s"
+        if self.unit == "p":
+            return f"{value:.2g}"
+        return plural(round(value), self.unit, "tries" if self.unit == "try" else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,11 @@ class Hint:
     def subject(self) -> str:
         """What it is about, in words: ``proxy``, ``server 4``, ``endpoint /cart``."""
         return f"{self.part} {self.which}" if self.which else self.part
+
+    @property
+    def told(self) -> str:
+        """The evidence in a line: ``Evidence: delay 70 s; boot 62 s``."""
+        return f"Evidence: {'; '.join(f'{one.name} {one.words}' for one in self.evidence)}."
 
     def value(self, name: str) -> float:
         """The figure called *name*. Raises KeyError if the evidence has none."""
