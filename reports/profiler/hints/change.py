@@ -124,12 +124,32 @@ def pettitt(values: Sequence[float] | Any) -> Turn | None:
     size = len(series)
     if size < 8:
         return None
-    _, inverse, counts = np.unique(series, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    walk = 2 * np.cumsum(rank)[:-1] - np.arange(1, size) * (size + 1)
+    walk = 2 * np.cumsum(ranks(series))[:-1] - np.arange(1, size) * (size + 1)
     place = int(np.argmax(np.abs(walk)))
     most = float(walk[place])
     return Turn(place + 1, most < 0, min(2 * math.exp(-6 * most * most / (size**3 + size**2)), 1.0))
+
+
+def raised(values: Sequence[float] | Any) -> Stretch | None:
+    """The stretch in which a series is higher than outside, by the ranks of its values: Pettitt's, that lasts to the end, or one that ``stretch_apart`` finds, whichever is
+    less probable by chance (p is for both together). None if there are too few values, or none.
+    """
+    series = np.asarray(values, dtype=float)
+    size = len(series)
+    turn = pettitt(series)
+    if turn is None:
+        return None
+    score = ranks(series) / size - (size + 1) / (2 * size)
+    found = stretch_apart(score, np.full(size, float(np.mean(score**2))), np.ones(size))
+    if turn.up and (found is None or turn.p <= found.p):
+        return Stretch(turn.place, size, 0.0, min(2 * turn.p, 1.0))
+    return None if found is None else Stretch(found.first, found.last, found.z, min(2 * found.p, 1.0))
+
+
+def ranks(series: Any) -> Any:
+    """The rank of each value, from 1; equal ones share theirs."""
+    _, inverse, counts = np.unique(series, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
 
 
 def mann_kendall(values: Sequence[float] | Any) -> tuple[float, float]:

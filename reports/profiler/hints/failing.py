@@ -124,7 +124,7 @@ def queue_full_while_idle(scene: Scene) -> Iterator[Hint]:
 
 
 def server_fails_more(scene: Scene) -> Iterator[Hint]:
-    """For a stretch of the run at least 1% of a server's attempts failed by themselves, twice the share of its peers' or more, and not by chance (Hoeffding's bound for draws without replacement, error 0.0001 over all servers and stretches); what failed on it after its death is not counted."""
+    """For a stretch of the run at least 1% of a server's attempts failed by themselves, twice the share of its peers' or more, and not by chance (Hoeffding's bound for draws without replacement, error 0.0001 over all servers and stretches); what failed on it after its death or end is not counted."""
     server, outcome = scene.attempt("server"), scene.attempt("outcome")
     bad = np.isin(outcome, OWN) & (server > 0) & ~_after_death(scene, server)
     if int(bad.sum()) < 10:
@@ -141,7 +141,8 @@ def server_fails_more(scene: Scene) -> Iterator[Hint]:
         if found is None:
             continue
         first, last, own, peers, chance = found
-        since, until = scene.span(first, last)
+        own_time = scene.attempt("start_ns")[rows][place == index]
+        since, until = (int(one) for one in np.clip(scene.span(first, last), own_time.min(), own_time.max()))
         what = np.bincount(outcome[rows][bad[rows] & (place == index)], minlength=16)
         yield Hint(
             "server_fails_more", "critical", "server", str(number), since, until,
@@ -185,8 +186,9 @@ def _after_death(scene: Scene, server: Any) -> Any:
     mute = np.isin(outcome, (Outcome.CONNECT_FAILED, Outcome.UPSTREAM_RESET, Outcome.UPSTREAM_TIMEOUT))
     found = np.zeros(len(server), dtype=bool)
     for life in scene.evidence.lives:
-        for died, _ in life.deaths[:1]:
-            found |= mute & (server == life.server) & (ended >= died)
+        gone = [time for time in (*(died for died, _ in life.deaths[:1]), life.gone) if time >= 0]
+        if gone:
+            found |= mute & (server == life.server) & (ended >= min(gone))
     return found
 
 

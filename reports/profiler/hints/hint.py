@@ -17,7 +17,7 @@ PARTS = (
 @dataclass(frozen=True, slots=True)
 class Figure:
     """A named number of a hint's evidence. *unit*: ``ns`` (a length of time), ``at`` (ns since the start), ``1`` (a share), ``times``, ``1/s``, ``bytes``,
-    ``bytes/s``, ``p`` (a probability), or what is counted, in the singular (``request``, ``server``, ``attempt``).
+    ``bytes/s``, ``p`` (a probability), ``servers`` (a need, with its fraction), or what is counted, in the singular (``request``, ``server``, ``attempt``).
     """
 
     name: str
@@ -42,6 +42,8 @@ class Figure:
             return f"{value:,.4g}/s"
         if self.unit == "p":
             return f"{value:.2g}"
+        if self.unit == "servers":
+            return f"{value:.3g} servers"
         return plural(round(value), self.unit, "tries" if self.unit == "try" else "")
 
 

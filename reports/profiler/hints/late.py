@@ -11,6 +11,7 @@ from ...lifelines import Lifeline
 from ...wording import duration, moment, plural, share
 from .hint import Figure, Hint
 from .scene import Scene, stretches
+from .words import often
 
 LEAST_LATE = 5 * SECOND
 """A delay that is told (ns)."""
@@ -20,6 +21,9 @@ LEAST_OVER = 3
 
 LEAST_MISSING = 15
 """Seconds of it without a new server after which one is missing."""
+
+NOTABLE = 0.01
+"""A share of requests that fail."""
 
 TOLD = 3
 """Of all stretches the longest so many are told."""
@@ -33,47 +37,62 @@ STEPS = (
 )
 
 
+WHY = (
+    "until it was decided",
+    "until the launch was granted",
+    "until the boot began",
+    "boot",
+    "until the proxy sent it requests",
+)
+"""The same in the sentence."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Help:
-    """The first server that took traffic after it was needed (all ns): the ends of STEPS, none before the need; *held*: of the first step, the turns in which a limit stood against
+    """A server that took traffic after it was *needed* (all ns): the ends of STEPS, none before the need; *held*: of the first step, the turns in which a limit stood against
     what the policy proposed; *refusals* of the cloud.
     """
 
     server: int
-    ends: tuple[int, int, int, int, int]
+    needed: int
+    ends: tuple[int, ...]
     held: int
     refusals: int
 
+    @property
+    def delay(self) -> int:
+        """From the need to the first request."""
+        return self.ends[-1] - self.needed
+
 
 def scale_out_late(scene: Scene) -> Iterator[Hint]:
-    """The planned requests needed more servers than served for at least three seconds, and the first server that came in that time took traffic five seconds later or more."""
+    """The planned requests needed more servers than served for at least three seconds, and of the servers that came in that time the latest took traffic five seconds or more after the load had needed it."""
     if scene.fleet.autoscaler is None:
         return
     for since, until in _overloads(scene):
-        help_ = _help(scene, since, until)
-        if help_ is None or help_.ends[-1] - since < LEAST_LATE:
+        coming = _coming(scene, since, until)
+        if not coming or (worst := max(coming, key=lambda one: (one.delay, -one.server))).delay < LEAST_LATE:
             continue
-        steps = np.diff([since, *help_.ends]).tolist()
-        delay, most = help_.ends[-1] - since, int(np.argmax(steps))
+        steps = np.diff([worst.needed, *worst.ends]).tolist()
+        most, lost = int(np.argmax(steps)), _lost(scene, since, until)
         needed, serving = _at_worst(scene, since, until)
-        lost = _lost(scene, since, until)
-        why = {
-            0: "until it was decided",
-            1: "until the launch was granted",
-            2: "until the boot began",
-            3: "boot",
-            4: "until the proxy sent it requests",
-        }
-        by = scene.load.by if scene.load else ""
-        held = f" (a limit stood against it for {duration(help_.held)})" if help_.held else ""
+        held = f", a limit stood against it for {duration(worst.held)}" if worst.held else ""
+        refused = f", the cloud refused {often(worst.refusals)}" if worst.refusals else ""
+        there = (
+            f"more than the {plural(serving, 'server')} that served, up to {needed:.1f}"
+            if serving
+            else "a server, and none served"
+        )
+        others = f", the latest of {len(coming)}," if len(coming) > 1 else ""
         yield Hint(
-            "scale_out_late", "critical" if lost >= 0.01 else "warning", "autoscaler", "", since, until,
-            f"Scale-out came {duration(delay)} after it was needed, {duration(steps[most])} of them {why[most]}{held}: from {moment(since)} on the load needed "
-            f"more than the {plural(serving, 'server')} that served (up to {needed:.1f}, by {by}), server {help_.server} took traffic at "
-            f"{moment(help_.ends[-1])}, and it sufficed at {moment(until)}; {share(lost)} of the requests meanwhile failed.",
-            (Figure("delay", delay, "ns"), *(Figure(name, step, "ns") for name, step in zip(STEPS, steps, strict=True)),
-             Figure("held by limits", help_.held, "ns"), Figure("launches refused", help_.refusals, "refusal"), Figure("needed since", since, "at"),
-             Figure("servers needed", needed, "server"), Figure("servers serving", serving, "server"), Figure("requests failed", lost, "1")),
+            "scale_out_late", "critical" if lost >= NOTABLE else "warning", "autoscaler", "", since, until,
+            f"Scale-out came {duration(worst.delay)} after it was needed, {duration(steps[most])} of them {WHY[most]}{held}{refused}: from {moment(since)} to "
+            f"{moment(until)} the load needed {there}; server {worst.server}{others} was needed at {moment(worst.needed)} and took traffic at "
+            f"{moment(worst.ends[-1])}; {share(lost)} of the requests meanwhile failed.",
+            (Figure("delay", worst.delay, "ns"), *(Figure(name, step, "ns") for name, step in zip(STEPS, steps, strict=True)),
+             Figure("held by limits", worst.held, "ns"), Figure("launches refused", worst.refusals, "refusal"), Figure("needed since", worst.needed, "at"),
+             Figure("servers that came", len(coming), "server"), Figure("first of them after", min(one.ends[-1] for one in coming) - since, "ns"),
+             Figure("servers needed", needed, "servers"), Figure("servers serving", serving, "server"), Figure("requests failed", lost, "1")),
         )  # fmt: skip
 
 
@@ -83,15 +102,15 @@ def scale_out_missing(scene: Scene) -> Iterator[Hint]:
     if scaler is None:
         return
     for since, until in _overloads(scene):
-        if until - since < LEAST_MISSING * SECOND or _help(scene, since, until) is not None:
+        if until - since < LEAST_MISSING * SECOND or _coming(scene, since, until):
             continue
         needed, serving = _at_worst(scene, since, until)
         lost, why = _lost(scene, since, until), _why_none(scene, since, until)
         yield Hint(
-            "scale_out_missing", "critical" if lost >= 0.01 else "warning", "autoscaler", "", since, until,
+            "scale_out_missing", "critical" if lost >= NOTABLE else "warning", "autoscaler", "", since, until,
             f"From {moment(since)} to {moment(until)} the load needed up to {needed:.1f} servers and {serving} served; none came: {why}. "
             f"{share(lost)} of the requests meanwhile failed.",
-            (Figure("servers needed", needed, "server"), Figure("servers serving", serving, "server"), Figure("lasted", until - since, "ns"),
+            (Figure("servers needed", needed, "servers"), Figure("servers serving", serving, "server"), Figure("lasted", until - since, "ns"),
              Figure("requests failed", lost, "1")),
         )  # fmt: skip
 
@@ -110,30 +129,42 @@ SECONDS_APART = 10
 """Stretches that are no further apart are one."""
 
 
-def _help(scene: Scene, since: int, until: int) -> _Help | None:
-    coming = [
-        (traffic, life) for life in scene.evidence.lives if life.launched > 0 and life.ready > since
-        if (traffic := _first_request(scene, life.server)) >= 0 and since < traffic <= until + SECONDS_APART * SECOND
-    ]  # fmt: skip
-    if not coming:
-        return None
-    traffic, life = min(coming, key=lambda one: (one[0], one[1].server))
-    wanted = [
-        e["t"]
+def _coming(scene: Scene, since: int, until: int) -> list[_Help]:
+    """The servers that took traffic in a stretch, in order: each was needed as soon as the load needed more than those before it."""
+    load = scene.load
+    assert load is not None
+    taking = sorted(
+        (traffic, life.server, life) for life in scene.evidence.lives if life.launched > 0 and life.ready > since
+        if since < (traffic := _first_request(scene, life.server)) <= until + SECONDS_APART * SECOND
+    )  # fmt: skip
+    first, found = since // SECOND, []
+    for place, (traffic, _, life) in enumerate(taking):
+        short = np.flatnonzero(load.needed[first : traffic // SECOND + 1] >= load.serving[first] + place)
+        if len(short):
+            found.append(_path(scene, life, max((first + int(short[0])) * SECOND, since), traffic))
+    return found
+
+
+def _path(scene: Scene, life: Lifeline, needed: int, traffic: int) -> _Help:
+    """When each step of a server's coming ended. It was decided when as many as there were with it were first wanted."""
+    sized = [
+        (e["t"], e["desired"])
         for e in scene.evidence.happened("decision")
-        if e.get("desired", 0) > e.get("actual", 0) and e["t"] <= life.launched
+        if "desired" in e and e["t"] <= life.launched
     ]
-    after = [time for time in wanted if time >= since]
-    decided = min(after) if after else max(wanted, default=life.launched)
+    wanted = sized[-1][1] if sized else 0
+    decided = life.launched
+    for time, desired in reversed(sized):
+        if desired < wanted:
+            break
+        decided = time
     booting = next((start for phase, start, _ in life.phases if phase == "booting"), life.launched)
-    ends, last = [], since
+    ends, last = [], needed
     for end in (decided, life.launched, booting, life.ready, traffic):
         last = max(last, end)
         ends.append(last)
-    refused = [e for e in scene.evidence.happened("launch_refused") if decided <= e["t"] <= life.launched]
-    return _Help(
-        life.server, (ends[0], ends[1], ends[2], ends[3], ends[4]), _held(scene, since, ends[0]), len(refused)
-    )
+    refused = [e for e in scene.evidence.happened("launch_refused") if needed <= e["t"] <= life.launched]
+    return _Help(life.server, needed, tuple(ends), _held(scene, needed, ends[0]), len(refused))
 
 
 def _held(scene: Scene, since: int, decided: int) -> int:

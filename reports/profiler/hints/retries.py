@@ -69,9 +69,9 @@ def storm_outlives(scene: Scene) -> Iterator[Hint]:
         if trigger is None:
             continue
         name, over = trigger
-        tail = slice(over // SECOND + 1, last)
-        alone = float(np.mean(used[tail]))
-        if last - (over // SECOND + 1) < OUTLIVES or alone >= 0.95:
+        tail = slice(over // SECOND + 1, min(last, scene.fleet.duration // SECOND))
+        alone = float(np.mean(used[tail])) if tail.stop > tail.start else 1.0
+        if tail.stop - tail.start < OUTLIVES or alone >= 0.95:
             continue
         amplified = float(sent[tail].sum() / planned[tail].sum())
         lost = float(failed[tail].sum() / max(sent[tail].sum(), 1))

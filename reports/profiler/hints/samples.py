@@ -24,9 +24,8 @@ def clock_is_off(scene: Scene) -> Iterator[Hint]:
     seen = _seen(scene)
     if seen is None:
         return
-    time, number, sampled = seen
-    able = sampled >= 0
-    time, number, sampled = time[able], number[able], sampled[able]
+    # Of a server that is dead the last sample grows old: only new ones tell of a clock.
+    time, number, sampled = (column[_fresh(*seen)] for column in seen)
     if not len(time):
         return
     age = time - sampled
@@ -38,11 +37,10 @@ def clock_is_off(scene: Scene) -> Iterator[Hint]:
     found = []
     for server in np.unique(number).tolist():
         own = np.flatnonzero(number == server)
-        fresh = np.diff(sampled[own], prepend=sampled[own][:1] - 1) > 0
+        peers = counts[place[own]] >= 3
         # With three at least, the median is that of those whose clocks are right.
-        apart = age[own] - np.where(counts[place[own]] >= 3, typical[place[own]], 0)
-        ahead = fresh & (np.where(counts[place[own]] >= 3, apart, age[own]) <= -SKEW)
-        behind = fresh & (counts[place[own]] >= 3) & (apart >= SKEW)
+        apart = age[own] - np.where(peers, typical[place[own]], 0)
+        ahead, behind = apart <= -SKEW, peers & (apart >= SKEW)
         for flags in (ahead, behind):
             for first, last in stretches(flags, TURNS, apart=2):
                 found.append(
@@ -75,7 +73,7 @@ def samples_are_old(scene: Scene) -> Iterator[Hint]:
         stale &= np.diff(sampled[own], prepend=sampled[own][:1]) <= 0
         for first, last in stretches(stale, TURNS):
             begun, ended = int(sampled[own[first]]), int(time[own[last - 1]])
-            if _serves(scene, server, begun, ended):
+            if _serves(scene, server, int(time[own[first]]), ended):
                 found.append((ended - begun, server, begun, ended))
     if not found:
         return
@@ -97,6 +95,16 @@ def _serves(scene: Scene, server: int, begun: int, ended: int) -> bool:
         & (metrics["time_ns"] <= ended)
     )
     return bool(metrics["requests"][rows].sum() > 0)
+
+
+def _fresh(time: Any, number: Any, sampled: Any) -> Any:
+    """Which rows show a sample that the turn before had not."""
+    order = np.lexsort((time, number))
+    new = np.diff(sampled[order], prepend=-1) != 0
+    new[1:] &= number[order][1:] == number[order][:-1]
+    found = np.zeros(len(time), dtype=bool)
+    found[order] = new & (sampled[order] >= 0)
+    return found
 
 
 def _seen(scene: Scene) -> tuple[Any, Any, Any] | None:

@@ -12,11 +12,12 @@ import numpy as np
 
 from ....core.lifecycle import State
 from ....core.model import SECOND
-from ....core.outcomes import GOOD
+from ....core.outcomes import GOOD, NAMES
 from ...decision_log import Row
 from ...evidence import TAKING, Evidence
 from ...facts import Facts, gather
 from ...run import RunError
+from ...tables import codes
 
 MOST_BINS = 90
 """Into so many bins at most, of whole seconds, a run is cut to look for changes."""
@@ -102,7 +103,10 @@ class Scene:
         return first * self.width, min(last * self.width, self.end)
 
     def attempt(self, name: str) -> Any:
-        """A column of the attempts, kept if several rules need it."""
+        """A column of the attempts (outcomes as numbers), kept if several rules need it."""
+        if name == "outcome" and name not in self._columns:
+            table = self.evidence.run.table("attempts", ("outcome",))
+            self._columns[name] = codes(table, "outcome", NAMES)
         if name not in self._columns:
             self._columns[name] = self.evidence.attempts(name)
         return self._columns[name]

@@ -113,4 +113,3 @@ def _alone(scene: Scene, kind: int) -> float:
         for call in spec.calls
     )
     return (spec.io.mean if spec.io is not None else 0.0) + calls
-

@@ -61,7 +61,7 @@ def policy_oscillates(scene: Scene) -> Iterator[Hint]:
         f"{duration(float(np.median(apart)))}, with {min(sizes)} to {max(sizes)} servers, while the load needed {min(needed):.1f} to {max(needed):.1f}: "
         "a longer cooldown, thresholds further apart, or counting what is booting would settle it.",
         (Figure("actions undone", len(undone), "action"), Figure("after", float(np.median(apart)), "ns"), Figure("least servers", min(sizes), "server"),
-         Figure("most servers", max(sizes), "server"), Figure("least needed", min(needed), "server"), Figure("most needed", max(needed), "server")),
+         Figure("most servers", max(sizes), "server"), Figure("least needed", min(needed), "servers"), Figure("most needed", max(needed), "servers")),
     )  # fmt: skip
 
 
@@ -102,10 +102,10 @@ def scaled_in_too_early(scene: Scene) -> Iterator[Hint]:
     yield Hint(
         "scaled_in_too_early", "warning", "autoscaler", "", hit[0][0].time, hit[-1][0].time + hit[-1][1] * SECOND,
         f"Servers were taken away too early {often(len(hit))}: at {moment(one.time)} from {one.before} to {one.after}, while the load needed {one.needed:.1f}, "
-        f"{share(used)} of what was left, and {duration(after * SECOND)} later more than served: a lower threshold for scaling in, or a longer "
+        f"{share(used)} of what was left, and {f'{duration(after * SECOND)} later' if after else 'at once'} more than served: a lower threshold for scaling in, or a longer "
         "stabilization, would have kept them.",
         (Figure("times", len(hit), "time"), Figure("servers before", one.before, "server"), Figure("servers after", one.after, "server"),
-         Figure("servers needed", one.needed, "server"), Figure("share needed", used, "1"), Figure("until too few", after * SECOND, "ns")),
+         Figure("servers needed", one.needed, "servers"), Figure("share needed", used, "1"), Figure("until too few", after * SECOND, "ns")),
     )  # fmt: skip
 
 
@@ -142,7 +142,7 @@ def over_provisioned(scene: Scene) -> Iterator[Hint]:
         "over_provisioned", "notice", "fleet", "", 0, scene.end,
         f"The fleet is larger than its load: {mean:.1f} servers served on average, the load needed {float(needed.mean()):.1f} and {float(needed.max()):.1f} at its peak, "
         f"for which {plural(enough, 'server')} would do; {spare:.2f} instance-hours were to spare.",
-        (Figure("servers serving", mean, "server"), Figure("servers needed at the peak", float(needed.max()), "server"), Figure("enough", enough, "server"),
+        (Figure("servers serving", mean, "servers"), Figure("servers needed at the peak", float(needed.max()), "servers"), Figure("enough", enough, "server"),
          Figure("spare", spare * 3600 * SECOND, "ns")),
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...wording import duration, listed, moment, servers, times
-from .change import LEAST_BINS, holm, pettitt, rank_scores, stretch_apart, whole_apart
+from .change import LEAST_BINS, Stretch, holm, raised, rank_scores, stretch_apart, whole_apart
 from .hint import Figure, Hint
 from .scene import Scene
 
@@ -217,7 +217,7 @@ def _only_busier(scene: Scene, number: int, first: int, last: int, factor: float
 
 
 def all_slow(scene: Scene) -> Iterator[Hint]:
-    """From some moment on an endpoint's requests took at least 1.3 times as much time in io and calls, or as much CPU time, on all servers together, and not by chance (Pettitt's test over the bins, error 0.0001 over all endpoints)."""
+    """For a stretch of the run an endpoint's requests took at least 1.3 times as much time in io and calls, or as much CPU time, on all servers together, and not by chance (by the ranks of the bins, error 0.0001 over all endpoints)."""
     service = scene.service
     if len(service.server) < 2 * LEAST:
         return
@@ -236,12 +236,12 @@ def all_slow(scene: Scene) -> Iterator[Hint]:
 def _later_slower(scene: Scene, kind: int, begun: Any, waits: Any, tests: int) -> Iterator[Hint]:
     bin_ = scene.bin_of(begun)
     levels, places = _levels(bin_, waits, scene.bins)
-    turn = pettitt(levels)
-    if turn is None or not turn.up or turn.p > ALPHA / tests / 2:
+    found = raised(levels)
+    if found is None or found.p > ALPHA / tests / 2:
         return
-    since = int(places[turn.place]) * scene.width
-    later = begun >= since
-    before, after = float(np.median(waits[~later])), float(np.median(waits[later]))
+    since, until = _ends(scene, places, found)
+    then = (begun >= since) & (begun < until)
+    before, after = float(np.median(waits[~then])), float(np.median(waits[then]))
     if before <= 0 or after < ALL_SLOWER * before:
         return
     spec = scene.fleet.endpoints[kind]
@@ -251,11 +251,11 @@ def _later_slower(scene: Scene, kind: int, begun: Any, waits: Any, tests: int) -
     )
     whom = f"calls to {listed(called)}" if called else "io"
     yield Hint(
-        "all_slow", "warning", part, which, since, scene.end,
-        f"On all servers requests for {spec.path} wait longer since about {moment(since)}: {duration(after)} for {whom}"
-        f"{' and io' if called and spec.io else ''} (median), {times(after / before)} the {duration(before)} before.",
-        (Figure("wait before", before, "ns"), Figure("wait then", after, "ns"), Figure("factor", after / before, "times"),
-         Figure("chance", turn.p * tests * 2, "p")),
+        "all_slow", "warning", part, which, since, until,
+        f"On all servers requests for {spec.path} wait longer {_from_to(scene, since, until)}: {duration(after)} for {whom}"
+        f"{' and io' if called and spec.io else ''} (median), {times(after / before)} the {duration(before)} otherwise.",
+        (Figure("wait otherwise", before, "ns"), Figure("wait then", after, "ns"), Figure("factor", after / before, "times"),
+         Figure("chance", found.p * tests * 2, "p")),
     )  # fmt: skip
 
 
@@ -282,27 +282,43 @@ def _cpu_of_all(scene: Scene) -> Iterator[Hint]:
         (asked > 0) & (np.bincount(scene.bin_of(service.begun), minlength=scene.bins) >= 10)
     )
     level = used[places] / np.maximum(asked[places], 1)
-    turn = pettitt(level)
-    if turn is None or not turn.up or turn.p > ALPHA / 2:
+    found = raised(level)
+    if found is None or found.p > ALPHA / 2:
         return
-    before, after = float(np.median(level[: turn.place])), float(np.median(level[turn.place :]))
-    if before <= 0 or after < ALL_SLOWER * before:
+    inside = np.zeros(len(level), dtype=bool)
+    inside[found.first : found.last] = True
+    before, after = float(np.median(level[~inside])), float(np.median(level[inside]))
+    since, until = _ends(scene, places, found)
+    if before <= 0 or after < ALL_SLOWER * before or _typical_cost(scene, since, until) < ALL_SLOWER:
         return
-    since, mean = int(places[turn.place]) * scene.width, float(service.cpu.mean())
-    if _typical_cost(scene, since) < ALL_SLOWER:
-        return
+    mean = float(service.cpu.mean())
     yield Hint(
-        "all_slow", "warning", "fleet", "", since, scene.end,
-        f"On all servers requests use more CPU time since about {moment(since)}: {times(after / before)} what they used before.",
-        (Figure("CPU before", before * mean, "ns"), Figure("CPU then", after * mean, "ns"), Figure("factor", after / before, "times"),
-         Figure("chance", turn.p * 2, "p")),
+        "all_slow", "warning", "fleet", "", since, until,
+        f"On all servers requests use more CPU time {_from_to(scene, since, until)}: {times(after / before)} what they use otherwise.",
+        (Figure("CPU otherwise", before * mean, "ns"), Figure("CPU then", after * mean, "ns"), Figure("factor", after / before, "times"),
+         Figure("chance", found.p * 2, "p")),
     )  # fmt: skip
 
 
-def _typical_cost(scene: Scene, since: int) -> float:
-    """CPU time a request used from *since* on over that before: the median over the servers, so that one of them alone is not all."""
+def _ends(scene: Scene, places: Any, found: Stretch) -> tuple[int, int]:
+    """From when to when (ns) the bins of a stretch go; a few at the end say nothing of their own."""
+    last = int(places[found.last - 1]) + 1
+    last = scene.bins if found.last >= len(places) - LEAST_BINS else last
+    return scene.span(int(places[found.first]), last)
+
+
+def _from_to(scene: Scene, since: int, until: int) -> str:
+    return (
+        f"since about {moment(since)}"
+        if until >= scene.end
+        else f"from about {moment(since)} to {moment(until)}"
+    )
+
+
+def _typical_cost(scene: Scene, since: int, until: int) -> float:
+    """CPU time a request used then over that otherwise: the median over the servers, so that one of them alone is not all."""
     metrics, taking = scene.evidence.metrics, scene.idle_states
-    later, found = metrics["time_ns"] > since, []
+    later, found = (metrics["time_ns"] > since) & (metrics["time_ns"] <= until), []
     for server in np.unique(metrics["server"][taking]).tolist():
         own = taking & (metrics["server"] == server)
         used = [float(metrics["cpu_ns"][own & side].sum()) for side in (later, ~later)]
