@@ -1,1 +1,1 @@
-"""The profiler: conclusions from a run's evidence, as pure functions and plain values, which terminal, page and dashboard show."""
+"""What the profiler concludes from a run: the map of its fleet, its failures by signature with their origins, and hints. Pure functions over reports.evidence."""

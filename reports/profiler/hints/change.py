@@ -4,7 +4,7 @@
 scan over all pairs of ends is that of circular binary segmentation (Olshen, Venkatraman, Lucito and Wigler 2004, Biostatistics 5), with Bonferroni's bound over all pairs in
 place of permutations. What is compared are scores with a known variance: ranks among peers in the same bin (van Elteren 1960: the stratified test of Wilcoxon), which any distribution
 of the values, however heavy its tail, leaves as they are. What neighbours in time have in common makes the variance greater than independent values would have: it is
-measured and counted (a Bartlett window over the first lags), and Student's distribution stands for the normal one.
+measured and counted (a Bartlett window over the first lags), with Student's distribution in place of the normal one.
 
 ``pettitt`` is for a series of which only the order of its values is to count (Pettitt 1979, Applied Statistics 28), ``mann_kendall`` for one that only grows (Kendall 1975),
 ``theil_sen`` its slope (Sen 1968), ``holm`` for several answers at once (Holm 1979, Scandinavian Journal of Statistics 6). ``excess`` bounds the tail of a number of failures drawn
@@ -60,8 +60,8 @@ def stretch_apart(score: Any, variance: Any, weight: Any) -> Stretch | None:
     inside = np.zeros(bins, dtype=bool)
     inside[first[best] : last[best]] = True
     fitted = np.where(inside, inner[best] / inner_size[best], outer[best] / outer_size[best])
-    corrected = float(z[best]) / math.sqrt(_dispersion(score - weight * fitted, variance))
-    p = min(upper_tail(corrected, bins - 3) * len(first), 1.0)
+    corrected, p = _tail(float(z[best]), _dispersion(score - weight * fitted, variance), bins - 3)
+    p = min(p * len(first), 1.0)
     return Stretch(int(first[best]), int(last[best]), corrected, p)
 
 
@@ -71,8 +71,16 @@ def whole_apart(score: Any, variance: Any, weight: Any) -> tuple[float, float]:
     if spread <= 0 or len(score) < 2 * LEAST_BINS:
         return 0.0, 1.0
     level = float(np.sum(score)) / max(float(np.sum(weight)), 1.0)
-    z = float(np.sum(score)) / math.sqrt(spread * _dispersion(score - weight * level, variance))
-    return z, upper_tail(z, len(score) - 1)
+    dispersion = _dispersion(score - weight * level, variance)
+    return _tail(float(np.sum(score)) / math.sqrt(spread), dispersion, len(score) - 1)
+
+
+def _tail(z: float, dispersion: float, freedom: int) -> tuple[float, float]:
+    """(z, p) with the variance as it was measured, or as it is known if that is not less."""
+    if dispersion <= 1:
+        return z, math.erfc(z / math.sqrt(2)) / 2
+    z /= math.sqrt(dispersion)
+    return z, upper_tail(z, freedom)
 
 
 def _dispersion(residual: Any, variance: Any) -> float:
@@ -144,6 +152,34 @@ def raised(values: Sequence[float] | Any) -> Stretch | None:
     if turn.up and (found is None or turn.p <= found.p):
         return Stretch(turn.place, size, 0.0, min(2 * turn.p, 1.0))
     return None if found is None else Stretch(found.first, found.last, found.z, min(2 * found.p, 1.0))
+
+
+def drift(level: Any) -> tuple[int, int] | None:
+    """Between which places a series rises in a straight line from one level to another, if that fits better than a step; None if it does not.
+
+    Both are fitted by least squares over all places; the line, which has one place more to choose, must be better by Schwarz's criterion (1978, Annals of
+    Statistics 6) and a margin, and take at least a sixth of the series.
+    """
+    size = len(level)
+    least = max(6, size // 6)
+    steps = [_remainder(level, np.arange(size) >= place) for place in range(1, size)]
+    best, found = min(steps, default=0.0), None
+    place = np.arange(size)
+    allowed = best * math.exp(-(math.log(max(size, 2)) + 3) / max(size, 1))
+    for first in range(size - least):
+        for last in range(first + least, size, max(size // 30, 1)):
+            left = _remainder(level, np.clip((place - first) / (last - first), 0, 1))
+            if left < allowed:
+                allowed, found = left, (first, last)
+    return found
+
+
+def _remainder(level: Any, shape: Any) -> float:
+    """The sum of squares that remains of *level* when a + b * shape is fitted; without any fit if b is negative."""
+    apart, across = level - level.mean(), shape - np.mean(shape)
+    power = float(np.dot(across, across))
+    slope = max(float(np.dot(across, apart)) / power, 0.0) if power > 0 else 0.0
+    return float(np.dot(apart, apart)) - slope * slope * power
 
 
 def ranks(series: Any) -> Any:
