@@ -4,7 +4,7 @@
 scan over all pairs of ends is that of circular binary segmentation (Olshen, Venkatraman, Lucito and Wigler 2004, Biostatistics 5), with Bonferroni's bound over all pairs in
 place of permutations. What is compared are scores with a known variance: ranks among peers in the same bin (van Elteren 1960: the stratified test of Wilcoxon), which any distribution
 of the values, however heavy its tail, leaves as they are. What neighbours in time have in common makes the variance greater than independent values would have: it is
-measured and counted (a Bartlett window over the first lags), with Student's distribution in place of the normal one.
+measured and counted (all lags up to the first without correlation, as in Geyer 1992, Statistical Science 7), with Student's distribution in place of the normal one.
 
 ``pettitt`` is for a series of which only the order of its values is to count (Pettitt 1979, Applied Statistics 28), ``mann_kendall`` for one that only grows (Kendall 1975),
 ``theil_sen`` its slope (Sen 1968), ``holm`` for several answers at once (Holm 1979, Scandinavian Journal of Statistics 6). ``excess`` bounds the tail of a number of failures drawn
@@ -20,8 +20,8 @@ import numpy as np
 
 from ....core.confidence import incomplete_beta
 
-LAGS = 4
-"""So many lags of a series' correlation with itself are counted."""
+LAGS = 12
+"""So many lags of a series' correlation with itself are counted at most."""
 
 LEAST_BINS = 3
 """Bins that a stretch, and what is outside it, have at least."""
@@ -84,7 +84,7 @@ def _tail(z: float, dispersion: float, freedom: int) -> tuple[float, float]:
 
 
 def _dispersion(residual: Any, variance: Any) -> float:
-    """By what factor the variance of sums is greater than told, at least 1."""
+    """By what factor the variance of sums is greater than told; 1 if it is not, or no more than by chance."""
     able = variance > 0
     if int(able.sum()) < 2 * LEAST_BINS:
         return 1.0
@@ -92,11 +92,16 @@ def _dispersion(residual: Any, variance: Any) -> float:
     power = float(np.dot(scaled, scaled))
     if power <= 0:
         return 1.0
-    related = [
-        float(np.dot(scaled[lag:], scaled[:-lag])) / power for lag in range(1, min(LAGS, len(scaled) - 1) + 1)
-    ]
-    together = 1 + 2 * sum(max(one, 0.0) * (1 - lag / (LAGS + 1)) for lag, one in enumerate(related, 1))
-    return max(power / max(len(scaled) - 3, 1) * together, 1.0)
+    together = 1.0
+    for lag in range(1, min(LAGS, len(scaled) - 1) + 1):
+        related = float(np.dot(scaled[lag:], scaled[:-lag])) / power
+        if related <= 0:
+            break
+        together += 2 * related
+    freedom = max(len(scaled) - 3, 1)
+    found = power / freedom * together
+    # The mean of so many squares is so far above 1 by chance.
+    return found if found > 1 + math.sqrt(2 / freedom) else 1.0
 
 
 def upper_tail(t: float, freedom: int) -> float:
@@ -161,24 +166,28 @@ def drift(level: Any) -> tuple[int, int] | None:
     Statistics 6) and a margin, and take at least a sixth of the series.
     """
     size = len(level)
+    if size < 2 * LEAST_BINS:
+        return None
     least = max(6, size // 6)
-    steps = [_remainder(level, np.arange(size) >= place) for place in range(1, size)]
-    best, found = min(steps, default=0.0), None
     place = np.arange(size)
-    allowed = best * math.exp(-(math.log(max(size, 2)) + 3) / max(size, 1))
-    for first in range(size - least):
-        for last in range(first + least, size, max(size // 30, 1)):
-            left = _remainder(level, np.clip((place - first) / (last - first), 0, 1))
-            if left < allowed:
-                allowed, found = left, (first, last)
-    return found
+    best = float(_remainders(level, place >= np.arange(1, size)[:, None]).min())
+    first, last = np.triu_indices(size, least)
+    chosen = last % max(size // 30, 1) == 0
+    first, last = first[chosen, None], last[chosen, None]
+    if not len(first):
+        return None
+    left = _remainders(level, np.clip((place - first) / (last - first), 0, 1))
+    least_left = int(np.argmin(left))
+    if float(left[least_left]) >= best * math.exp(-(math.log(size) + 3) / size):
+        return None
+    return int(first[least_left, 0]), int(last[least_left, 0])
 
 
-def _remainder(level: Any, shape: Any) -> float:
-    """The sum of squares that remains of *level* when a + b * shape is fitted; without any fit if b is negative."""
-    apart, across = level - level.mean(), shape - np.mean(shape)
-    power = float(np.dot(across, across))
-    slope = max(float(np.dot(across, apart)) / power, 0.0) if power > 0 else 0.0
+def _remainders(level: Any, shapes: Any) -> Any:
+    """The sum of squares that remains of *level* when a + b * shape is fitted, b not below 0, for each row of *shapes*."""
+    apart, across = level - level.mean(), shapes - shapes.mean(axis=1, keepdims=True)
+    power = np.maximum((across**2).sum(axis=1), 1e-12)
+    slope = np.maximum(across @ apart, 0.0) / power
     return float(np.dot(apart, apart)) - slope * slope * power
 
 

@@ -15,7 +15,7 @@ from .change import LEAST_BINS, Stretch, drift, holm, raised, rank_scores, stret
 from .hint import Figure, Hint
 from .scene import Scene
 
-ALPHA = 1e-4
+ALPHA = 1e-3
 """The probability at most with which a run in which nothing changes gets a hint from one of these rules."""
 
 SLOWER, BEYOND_PEERS = 1.2, 1.15
@@ -51,7 +51,7 @@ class _Slower:
 
 
 def server_slows(scene: Scene) -> Iterator[Hint]:
-    """For a stretch of the run a server's service times were at least 1.2 times as long as before and 1.15 times as much as those of its peers, and not by chance (ranks within each bin and endpoint, error 0.0001 over all servers and stretches)."""
+    """For a stretch of the run a server's service times were at least 1.2 times as long as before and 1.15 times as much as those of its peers, and not by chance (ranks within each bin and endpoint, error 0.001 over all servers and stretches)."""
     found = list(_found(scene))
     alive = len({life.server for life in scene.evidence.lives if life.phases})
     if len(found) > max(MANY * alive, 1):
@@ -240,7 +240,7 @@ def _only_busier(scene: Scene, candidate: _Candidate, own: Any, others: Any, fac
 
 
 def all_slow(scene: Scene) -> Iterator[Hint]:
-    """For a stretch of the run an endpoint's requests took at least 1.3 times as much time in io and calls, or as much CPU time, on all servers together, and not by chance (by the ranks of the bins, error 0.0001 over all endpoints)."""
+    """For a stretch of the run an endpoint's requests took at least 1.3 times as much time in io and calls, or as much CPU time, on all servers together, and not by chance (by the ranks of the bins, error 0.001 over all endpoints)."""
     service = scene.service
     if len(service.server) < 2 * LEAST:
         return

@@ -26,12 +26,14 @@ def fleet(rate: str = "200/s", length: str = "60s", **more: Any) -> Document:
     return {**base, **more}
 
 
-def parts(app: Document | None = None, proxy: Document | None = None, **more: Any) -> Document:
+def parts(
+    app: Document | None = None, proxy: Document | None = None, more: Document | None = None
+) -> Document:
     """The section ``fleet`` with other servers or another proxy."""
     return {
         "app": {"initial": 4, "workers": 4, "cores": 4, "queue": 64, **(app or {})},
         "proxy": {"upstream_timeout": "5s", **(proxy or {})},
-        **more,
+        **(more or {}),
     }
 
 

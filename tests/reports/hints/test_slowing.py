@@ -72,7 +72,7 @@ DATABASE = {"dependencies": [{"name": "db", "concurrency": 60, "service": {"expo
 
 def test_a_slow_dependency_is_named_and_not_a_server() -> None:
     document = fleet(
-        fleet=parts({"workers": 16}, **DATABASE),
+        fleet=parts({"workers": 16}, more=DATABASE),
         endpoints=[{"path": "/", "cpu": {"exponential": {"mean": "5ms"}}, "calls": ["db"]}],
         faults=[fault("dependency_slow", "20s", "20s", attributes={"factor": 3})],
     )
