@@ -222,17 +222,13 @@ def theil_sen(place: Any, values: Any) -> float:
     return float(np.median((values[later] - values[earlier])[able] / apart[able])) if able.any() else 0.0
 
 
-def excess(failed: float, drawn: float, share: float) -> float:
-    """The probability, at most, that of *drawn* out of many so many failed, or more, where *share* (below 1) of all did."""
-    if drawn <= 0 or failed <= share * drawn:
-        return 1.0
-    if share <= 0:
-        return 0.0
-    found = failed / drawn
-    distance = found * math.log(found / share)
-    if found < 1:
-        distance += (1 - found) * math.log((1 - found) / (1 - share))
-    return math.exp(-drawn * distance)
+def excess(failed: Any, drawn: Any, share: Any) -> Any:
+    """The probability, at most, that of *drawn* out of many so many failed, or more, where *share* of all did; of each, for arrays."""
+    found, share = np.divide(failed, np.maximum(drawn, 1)), np.minimum(share, 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        more = np.where(found > 0, found * np.log(found / share), 0.0)
+        fewer = np.where(found < 1, (1 - found) * np.log((1 - found) / (1 - share)), 0.0)
+        return np.where(found > share, np.exp(-drawn * (more + fewer)), 1.0)
 
 
 def holm(chances: Sequence[float], alpha: float) -> list[bool]:
