@@ -112,6 +112,10 @@ class Chronicle:
             told = f"server {server} was ended ({reason}) at {moment(time)}"
             self._away(server, time, reason or "terminated", root, told)
 
+    def drained_at(self, server: int, time: int) -> int:
+        """When the server that was ended at *time* was drained; *time* if it was not."""
+        return self._drained.get(server, (time, None))[0]
+
     def _away(self, server: int, time: int, how: str, root: Origin | None, told: str) -> None:
         before = self._open.pop(server, None)
         if before is not None:

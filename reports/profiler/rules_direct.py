@@ -8,8 +8,8 @@ from ..stations import ANSWER, CONNECTION, CPU, PROXY, QUEUE, UPSTREAM, WAITS
 from ..wording import moment, servers
 from .absences import DISMISSED, STALE_TABLES, Absence, latest
 from .case import Case
-from .failed import ARRIVED, CPU_DONE, WAITED
-from .origins import CERTAIN, LIKELY, POSSIBLE, Origin
+from .failed import CPU_DONE, WAITED
+from .origins import CERTAIN, LIKELY
 from .suspects import CLIENT_SIDE, REACTION, SERVER_SIDE, Suspect
 
 UNBOUNDED = 1 << 62
@@ -32,7 +32,8 @@ def server_was_gone(case: Case) -> None:
             continue
         stale = _stale(case, absence)
         if stale is not None:
-            late = here & (rows.begin > absence.start + slack)
+            # Without it the proxy had heard of the drain, by which the server left the lists, one refresh later.
+            late = here & (rows.begin > case.chronicle.drained_at(absence.server, absence.start) + slack)
             case.claim(late, stale.origin, "stale table", CERTAIN, f"{absence.told}, and the proxy went on sending to it while {stale.origin.text}")  # fmt: skip
         if absence.root is not None:
             case.claim(here, absence.root, "server was gone", CERTAIN, absence.told)
@@ -191,5 +192,3 @@ def _potential(case: Case, one: Suspect) -> int:
 
 
 RULES = (server_was_gone, proxy_was_down, link_closed, server_answered_wrong, station_was_slow)
-
-__all__ = ["ARRIVED", "POSSIBLE", "RULES", "Origin"]

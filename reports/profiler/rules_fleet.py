@@ -10,7 +10,7 @@ import numpy as np
 
 from ...core.model import NONE, SECOND
 from ...core.outcomes import Outcome
-from ..stations import CONNECTION, CPU, PROXY, QUEUE, WAITS
+from ..stations import CONNECTION
 from ..wording import moment, share
 from .absences import LOAD_ORIGIN, covering
 from .capacity import greatest
@@ -18,8 +18,7 @@ from .case import Case
 from .failed import WAITED
 from .hindrances import hindered, unanswered
 from .origins import LIKELY, POSSIBLE, UNKNOWN, Origin
-from .suspects import CLIENT_SIDE
-from .weights import Loss, judged_absences, losses
+from .weights import Loss, can_be_felt, judged_absences, losses
 
 FULL = 0.97
 """From this utilisation on a fleet does not cope, whatever else happens."""
@@ -181,7 +180,7 @@ def followed(case: Case) -> None:
         return
     since = case.busy_since(rows)
     for one in sorted(case.suspects, key=lambda one: (-one.start, one.place)):
-        if not _can(case, one):
+        if not can_be_felt(case, one):
             continue
         here = rows[(case.failed.end[rows] >= one.start) & (since <= one.end + 2 * SECOND) & case.open[rows]]
         for row, group in _kinds(case, here):
@@ -195,19 +194,6 @@ def _kinds(case: Case, rows: Any) -> Iterator[tuple[int, Any]]:
         yield int(group[0]), group
 
 
-def _can(case: Case, one: Any) -> bool:
-    """Whether a fault does enough to be felt: a fraction of a millisecond of latency is not."""
-    if one.type in ("slow", "cpu_hog", "deploy"):
-        return bool(one.slowdown >= 1.2)
-    if one.type == "dependency_slow":
-        return bool(one.number("factor", 2.0) >= 1.2)
-    if one.type == "latency":
-        patience = [source.client.timeout for source in case.fleet.sources if source.client.timeout > 0]
-        patience += [case.fleet.proxy.upstream_timeout] if case.fleet.proxy.upstream_timeout > 0 else []
-        return bool(4 * (one.number("latency", SECOND) + one.number("jitter", 0)) >= min(patience, default=0) / 4)  # fmt: skip
-    return True
-
-
 def the_rest(case: Case) -> None:
     """What nothing explains; a request that the proxy does not accept is its sender's own."""
     rows = case.open & (case.failed.outcome == Outcome.BAD_REQUEST)
@@ -216,5 +202,3 @@ def the_rest(case: Case) -> None:
 
 
 RULES = (no_server_left, connections_ran_out, capacity_was_lost, scale_out_was_hindered, more_was_asked, followed, the_rest)  # fmt: skip
-
-__all__ = ["CLIENT_SIDE", "CPU", "PROXY", "QUEUE", "RULES", "WAITS"]

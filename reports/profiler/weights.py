@@ -97,7 +97,7 @@ def losses(case: Case) -> list[Loss]:
 
 
 def _of_suspect(case: Case, one: Suspect) -> Iterator[Loss]:
-    share = _lost_share(case, one)
+    share = _lost_share(case, one) if can_be_felt(case, one) else 0.0
     if share <= 0:
         return
     if one.type.startswith(("dependency", "cache")):
@@ -142,3 +142,16 @@ def _hurt(case: Case, one: Suspect) -> float:
         for server, start, end in one.hits
     )
     return min(1.0, failed / 20)
+
+
+def can_be_felt(case: Case, one: Suspect) -> bool:
+    """Whether a fault or deploy does enough to fail a request: a fraction of a millisecond of latency does not."""
+    if one.type in ("slow", "cpu_hog", "deploy"):
+        return one.slowdown >= 1.2
+    if one.type == "dependency_slow":
+        return one.number("factor", 2.0) >= 1.2
+    if one.type == "latency":
+        patience = [source.client.timeout for source in case.fleet.sources if source.client.timeout > 0]
+        patience += [case.fleet.proxy.upstream_timeout] if case.fleet.proxy.upstream_timeout > 0 else []
+        return 4 * (one.number("latency", SECOND) + one.number("jitter", 0)) >= min(patience, default=0) / 4
+    return True

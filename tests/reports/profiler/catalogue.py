@@ -92,8 +92,9 @@ def _zombie() -> dict[str, Any]:
 
 
 def _cache_flush() -> dict[str, Any]:
-    document = calm("cache_flush", "400/s", **AT_ONCE)
-    document["fleet"]["dependencies"][0].update(concurrency=2, queue=4)
+    document = calm("cache_flush", "700/s", **AT_ONCE)
+    document["fleet"]["dependencies"][0].update(concurrency=1, queue=4)
+    document["fleet"]["dependencies"][0]["cache"]["hit_share"] = "99%"
     return document
 
 
@@ -103,9 +104,10 @@ def _stale_registry() -> dict[str, Any]:
 
 def _second_autoscaler() -> dict[str, Any]:
     document = shrinking("second_autoscaler", attributes={"lease": "none", "offset": "400ms"})
-    document["traffic"][0]["stages"] = [{"for": "40s", "rate": "330/s"}]
-    document["fleet"]["app"].update(initial=6, min=1)
-    document["autoscaler"]["policy"]["threshold"] = {"requests_high": "400/s", "requests_low": "140/s"}
+    document["traffic"][0]["stages"] = [{"for": "40s", "rate": "650/s"}]
+    document["fleet"]["app"].update(initial=4, min=1, max=4)
+    document["autoscaler"]["policy"]["threshold"] = {"requests_high": "400/s", "requests_low": "165/s"}
+    document["autoscaler"]["cooldown"] = "15s"
     return document
 
 
@@ -167,7 +169,7 @@ CATALOGUE: dict[str, dict[str, Any]] = {
     "stuck_launch": growing("stuck_launch"),
     "stuck_termination": _stuck_termination(),
     "stale_listing": _stale_listing(),
-    "api_throttling": growing("api_throttling", attributes={"rate": "3/m", "burst": 1}),
+    "api_throttling": growing("api_throttling", attributes={"rate": "2/m", "burst": 1}),
     "autoscaler_crash": growing("autoscaler_crash"),
     "second_autoscaler": _second_autoscaler(),
     "autoscaler_pause": growing("autoscaler_pause"),
