@@ -45,6 +45,13 @@ class Absence:
     dead: bool = True
 
 
+def misleads(one: Suspect) -> bool:
+    """Whether a suspect is about what the autoscaler knows: a replica that only the proxy reads is not, nor a link that only requests take."""
+    if one.type == "stale_registry":
+        return one.word("reader", "both") != "proxy"
+    return one.type != "partition" or (not one.link and one.role != "proxy")
+
+
 def in_force(suspect: Suspect, start: int, end: int) -> bool:
     """Whether it was in force at some time of [start, end], or what it did then still held: a clock that jumped stays wrong, what was forgotten is."""
     lasting = suspect.type in ("clock_jump", "memory_leak", "registry_flush")

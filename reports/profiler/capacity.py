@@ -12,7 +12,7 @@ from ...core.model import NONE, SECOND, EndpointSpec, FleetSpec
 from ..evidence import TAKING, Evidence
 
 WINDOW = 3
-"""Demand is averaged over so many seconds: a queue carries a fleet over less."""
+"""Demand is averaged over so many seconds, up to a second or from it on, whichever is more: a queue carries a fleet over less."""
 
 
 class Capacity:
@@ -27,10 +27,13 @@ class Capacity:
         requests = self._evidence.requests
         place = (requests["time_ns"] // SECOND).clip(0, self.seconds - 1)
         each = np.bincount(place, weights=weight[requests["endpoint"]], minlength=self.seconds)
-        kernel = np.ones(WINDOW) / WINDOW
-        smooth = np.convolve(each, kernel)[: len(each)]
-        # The first seconds have no full window behind them.
-        smooth[: WINDOW - 1] = np.cumsum(each[: WINDOW - 1]) / np.arange(1, min(WINDOW, len(each) + 1))[: len(each)]  # fmt: skip
+        # Before and after each second: demand that lasts counts from its first second to its last.
+        sums = np.concatenate([[0.0], np.cumsum(each)])
+        second = np.arange(self.seconds)
+        smooth = np.zeros(self.seconds)
+        for low, high in ((second - WINDOW + 1, second + 1), (second, second + WINDOW)):
+            low, high = low.clip(0), high.clip(max=self.seconds)
+            smooth = np.maximum(smooth, (sums[high] - sums[low]) / (high - low))
         return smooth
 
     def _held(self, endpoint: EndpointSpec) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...core.model import NONE, SECOND
 from ..wording import duration, moment
-from .absences import FOREVER, latest
+from .absences import FOREVER, latest, misleads
 from .case import Case
 from .origins import SCALING, Origin
 from .suspects import Suspect
@@ -99,6 +99,7 @@ def _idle_turns(case: Case, boot: int) -> Iterator[tuple[Origin, int, str]]:
     wants = _wants(case, said)
     views = wrong_views(case.evidence, case.suspects)
     known = {turn.time // SECOND: turn for turn in said}
+    about = [one for one in case.suspects if misleads(one)]
     interval = max(spec.interval // SECOND, 1)
     for second in range(0, case.capacity.seconds, interval):
         time = second * SECOND
@@ -107,16 +108,17 @@ def _idle_turns(case: Case, boot: int) -> Iterator[tuple[Origin, int, str]]:
             continue
         turn = next((known[one] for one in range(second, second + interval) if one in known), None)
         found: Suspect | None = None
+        what = ""
         if turn is None:
-            found, what = latest(case.suspects, STOPPERS, time, time), "no turn of the autoscaler took place"
+            found, what = latest(about, STOPPERS, time, time), "no turn of the autoscaler took place"
         elif turn.failure:
-            found, what = latest(case.suspects, STOPPERS, time - SECOND, time), f"the autoscaler could not decide ({turn.failure})"  # fmt: skip
+            found, what = latest(about, STOPPERS, time - SECOND, time), f"the autoscaler could not decide ({turn.failure})"  # fmt: skip
         elif turn.wanted <= turn.size:
             if turn.time in views:
                 yield views[turn.time], time + boot, f"the autoscaler saw another load than there was at {moment(time)}; {views[turn.time].text}"  # fmt: skip
                 continue
             what = "the autoscaler lacked samples"
-            found = latest(case.suspects, BLINDERS, time - 3 * SECOND, time) if turn.blind else None
+            found = latest(about, BLINDERS, time - 3 * SECOND, time) if turn.blind else None
         if found is not None:
             yield found.origin, time + boot, f"{what} at {moment(time)}; {found.origin.text}"
 

@@ -18,7 +18,7 @@ from .case import Case
 from .failed import WAITED
 from .hindrances import hindered, unanswered
 from .origins import LIKELY, POSSIBLE, UNKNOWN, Origin
-from .weights import Loss, can_be_felt, judged_absences, losses
+from .weights import Loss, judged_absences, losses
 
 FULL = 0.97
 """From this utilisation on a fleet does not cope, whatever else happens."""
@@ -174,13 +174,15 @@ def more_was_asked(case: Case) -> None:
 
 
 def followed(case: Case) -> None:
-    """Nothing above explains it, but such failures (outcome and station) came since a fault began that can bring them about, and hardly before; it outlasts the fault while the station finds no rest."""
+    """Nothing above explains it, but such failures (outcome and station) came since a fault or deploy began that failed others for certain or took servers away, and hardly before; it outlasts the fault while the station finds no rest."""
     rows = np.flatnonzero(case.open & (case.failed.outcome != Outcome.BAD_REQUEST))
     if not len(rows):
         return
     since = case.busy_since(rows)
+    known = {case.origins[place] for place in np.unique(case.origin_of[~case.open]).tolist()}
+    known |= {one.root for one in case.absences if one.root is not None}
     for one in sorted(case.suspects, key=lambda one: (-one.start, one.place)):
-        if not can_be_felt(case, one):
+        if one.origin not in known:
             continue
         here = rows[(case.failed.end[rows] >= one.start) & (since <= one.end + 2 * SECOND) & case.open[rows]]
         for row, group in _kinds(case, here):

@@ -10,7 +10,7 @@ from ...core.lifecycle import State
 from ...core.model import SECOND
 from ..evidence import TAKING, Evidence
 from ..tables import numbers
-from .absences import MISLEADERS, latest
+from .absences import MISLEADERS, latest, misleads
 from .origins import Origin
 from .suspects import Suspect
 
@@ -20,7 +20,7 @@ OFF = 0.25
 
 def wrong_views(evidence: Evidence, found: Sequence[Suspect]) -> dict[int, Origin]:
     """By time of the turn, the fault that gave it a wrong view; turns whose view was right, or that nothing misled, are not in it."""
-    liars = [one for one in found if one.type in MISLEADERS]
+    liars = [one for one in found if one.type in MISLEADERS and misleads(one)]
     if not liars:
         return {}
     views: dict[int, Origin] = {}

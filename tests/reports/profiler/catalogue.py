@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from windtunnel.core.model import SECOND
 from windtunnel.core.outcomes import GOOD, NAMES
 from windtunnel.reports.evidence import Evidence
 from windtunnel.reports.profiler.diagnosis import diagnose
@@ -182,10 +183,78 @@ CATALOGUE: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+def guarded(document: dict[str, Any]) -> dict[str, Any]:
+    """The same with a proxy that ejects servers and clients that try again. So there are more consequences."""
+    found = deepcopy(document)
+    found["fleet"]["proxy"].update(
+        outlier_detection={"consecutive_5xx": 5, "base_ejection_time": "2s", "max_ejection_percent": "50%"},
+    )
+    found["traffic"][0]["client"] = {**found["traffic"][0]["client"], "retries": {"attempts": 1, "backoff": "50ms"}}
+    return found
+
+
+CROWD = 28
+"""When it comes, in s."""
+
+
+def then_a_crowd(document: dict[str, Any]) -> dict[str, Any]:
+    """The same, and five seconds of twice what the fleet can do when the fault and its consequences are over: failures of another origin."""
+    found = deepcopy(document)
+    found["duration"] = "40s"
+    rate = found["traffic"][0]["stages"][0]["rate"]
+    assert CROWD == 28, "seconds"
+    found["traffic"][0]["stages"] = [{"for": "28s", "rate": rate}, {"for": "5s", "rate": "1600/s"}, {"for": "7s", "rate": rate}]  # fmt: skip
+    return found
+
+
+def crowded(kind: str, **more: Any) -> dict[str, Any]:
+    """More than the fleet can do from 10 s to 20 s, while a fault is in force that does next to nothing."""
+    document = shop("300/s", "30s")
+    document["traffic"][0]["stages"] = [{"for": "10s", "rate": "300/s"}, {"for": "10s", "rate": "1100/s"}, {"for": "10s", "rate": "300/s"}]  # fmt: skip
+    return struck(document, kind, **{"at": "5s", "for": "20s", **more})
+
+
+HARMLESS: dict[str, dict[str, Any]] = {
+    "pause": {"for": "2ms", "at": "12s", "target": ONE},
+    "slow": {"target": ONE, "attributes": {"factor": 1.03}},
+    "memory_leak": {"target": ONE, "attributes": {"rate": "1KiB"}},
+    "error": {"target": ONE, "toxicity": "0.01%"},
+    "cpu_hog": {"target": ONE, "attributes": {"share": "2%"}},
+    "memory_pressure": {"target": ONE, "attributes": {"size": "1MiB"}},
+    "disk_full": {},
+    "descriptor_limit": {"attributes": {"limit": 60000}},
+    "clock_skew": {"target": ONE, "attributes": {"by": "10ms"}},
+    "latency": {"target": {"role": "proxy"}, "attributes": {"latency": "300us"}},
+    "loss": {"target": ONE, "toxicity": "0.001%"},
+    "bandwidth": {"target": ONE, "attributes": {"rate": "1GB"}},
+    "slicer": {"target": ONE, "attributes": {"average_size": "1MB", "delay": "1ms"}},
+    "timeout": {"target": ONE, "toxicity": "0.001%"},
+    "reset": {"target": ONE, "toxicity": "0.001%"},
+    "slow_close": {"target": {"role": "proxy"}, "attributes": {"delay": "1ms"}},
+    "limit_data": {"target": {"role": "proxy"}, "attributes": {"bytes": "1GB"}},
+    "partition": {"target": {"role": "proxy"}, "for": "2ms", "at": "12s"},
+    "registry_down": {},
+    "registry_slow": {"attributes": {"latency": "5ms"}},
+    "stale_registry": {"attributes": {"lag": "1s"}},
+    "monitor_silent": {"target": ONE},
+    "monitor_stuck": {"target": ONE},
+    "dependency_slow": {"attributes": {"factor": 1.02}},
+    "boot_failure": {},
+    "slow_boot": {"attributes": {"factor": 3}},
+    "capacity_error": {},
+    "cache_flush": {"for": None, "at": "5s"},
+}
+"""Settings with which a fault does next to nothing, beside a crowd that fails by itself."""
+
+
 @dataclass(frozen=True)
 class Truth:
     """What became of one rehearsal. *caused*: failures that the fault caused; *right*: of these, those said to be its; *own*: failures that came without it, too;
-    *wrong*: of these, those said to be its; *decoy*: failures said to be the harmless fault's."""
+    *wrong*: failures said to be its beyond those that it caused; *decoy*: failures said to be the harmless fault's; *missed*: caused ones by what they were said to be.
+
+    All are counted second by second (of the planned time), and what it caused in a second is how many more failed than without it. Where nothing fails without the fault, these
+    are the requests that fail only with it. Where a fleet is overloaded anyway, the least disturbance exchanges who finds a place, and no cause can be told of a single request.
+    """
 
     caused: int
     right: int
@@ -201,41 +270,44 @@ class Truth:
         return self.right / self.caused if self.caused else 1.0
 
 
-def failures(found: Run) -> dict[tuple[str, int], int]:
-    """Number of each failed request by source and index."""
+def failures(found: Run) -> dict[int, int]:
+    """Planned second of each failed request, by its number."""
     table = found.requests
     good = {NAMES[one] for one in GOOD}
-    rows = zip(*(table.column(name).to_pylist() for name in ("source", "index", "outcome", "request")), strict=True)  # fmt: skip
-    return {(source, index): number for source, index, outcome, number in rows if outcome not in good}
+    rows = zip(*(table.column(name).to_pylist() for name in ("outcome", "request", "time_ns")), strict=True)
+    return {number: time // SECOND for outcome, number, time in rows if outcome not in good}
 
 
-def weighed(document: dict[str, Any], seed: int = 1, fault: str = STRUCK, decoy: bool = True) -> Truth:
+def weighed(document: dict[str, Any], seed: int = 1, fault: str = STRUCK, decoy: bool = True, until: int = 1 << 30) -> Truth:
     """The rehearsal of *document* with the fault called so and without it, and what the profiler says."""
     document = deepcopy(document)
     others = [one for one in document["faults"] if one["name"] != fault]
     quiet = [deepcopy(QUIET)] if decoy else []
     without = {**document, "faults": [*others, *quiet]}
     document["faults"] += quiet
-    found = run(document, seed)
-    return judged(found, document, failures(run(without, seed)), fault, seed)
+    return judged(run(document, seed), document, run(without, seed), fault, seed, until)
 
 
-def judged(found: Run, document: dict[str, Any], came_anyway: Any, name: str, seed: int = 1) -> Truth:
-    """What the profiler says of *found*, against the failures that came without the origin called *name*."""
+def judged(found: Run, document: dict[str, Any], without: Run, name: str, seed: int = 1, until: int = 1 << 30) -> Truth:
+    """What the profiler says of *found*, against the failures that came in the run *without* the origin called *name*, which causes none from *until* (s) on."""
     said = diagnose(Evidence.of(found, plan(document, seed).fleet))
-    failed = failures(found)
+    failed, anyway = failures(found), failures(without)
     of = dict(zip(said.failed.tolist(), said.origin_of.tolist(), strict=True))
-    assert set(of) == set(failed.values()), "each failure has one origin, and nothing else has"
+    assert set(of) == set(failed), "each failure has one origin, and nothing else has"
+    assert sum(one.count for one in said.failures) == len(failed) == sum(one.count for one in said.origins)
     names = [total.origin.name for total in said.origins]
-    caused = [number for key, number in failed.items() if key not in came_anyway]
-    own = [number for key, number in failed.items() if key in came_anyway]
-    right = sum(names[of[number]] == name for number in caused)
-    missed: dict[str, int] = {}
-    for number in caused:
-        told = names[of[number]]
-        if told != name:
-            missed[told] = missed.get(told, 0) + 1
+    seconds = max([*failed.values(), *anyway.values()], default=0) + 1
+    came = np.bincount(list(failed.values()), minlength=seconds)
+    own = np.minimum(came, np.bincount(list(anyway.values()), minlength=seconds))
+    own[until:] = came[until:]
+    blamed: dict[str, Any] = {}
+    for number, second in failed.items():
+        blamed.setdefault(names[of[number]], np.zeros(seconds, dtype=int))[second] += 1
+    its, caused = blamed.get(name, np.zeros(seconds, dtype=int)), came - own
+    right = np.minimum(its, caused)
+    unpaid = caused - right
+    missed = {other: int(np.minimum(count, unpaid).sum()) for other, count in blamed.items() if other != name}
     return Truth(
-        len(caused), right, len(own), sum(names[of[number]] == name for number in own),
-        int(np.sum([names[place] == DECOY for place in of.values()])), said, missed,
+        int(caused.sum()), int(right.sum()), int(own.sum()), int((its - right).sum()), int(blamed.get(DECOY, np.zeros(1)).sum()), said,
+        {other: count for other, count in missed.items() if count},
     )  # fmt: skip
