@@ -45,6 +45,10 @@ class Case:
         """Which failures have no origin yet."""
         return self.origin_of == NOTHING
 
+    def judge(self, judged: Sequence[Absence]) -> None:
+        """Take these absences, which follow from what is concluded so far, beside those that the log tells."""
+        self.absences = sorted([*self.chronicle.absences, *judged], key=lambda one: (one.start, one.server))
+
     def claim(self, rows: Any, origin: Origin, rule: str, confidence: str, told: str) -> None:
         """These failures (places, or a mask) go back to *origin*, unless that is settled already."""
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows

@@ -25,12 +25,14 @@ FULL = 0.97
 TIGHT = 0.7
 """Below this utilisation nobody has to wait."""
 SLACK = SECOND
+_ROUNDS = 4
+"""A failure that ejects a server fails others, which eject servers: so often this is followed."""
 NOBODY = Origin(UNKNOWN, UNKNOWN, "", 0, -1, (), "nothing that the run records")
 
 
 def no_server_left(case: Case) -> None:
     """The proxy knew no server: whatever took the last one away."""
-    case.absences += judged_absences(case)
+    case.judge(judged_absences(case))
     rows = np.flatnonzero(case.open & (case.failed.outcome == Outcome.NO_SERVER))
     if not len(rows):
         return
@@ -144,9 +146,10 @@ def scale_out_was_hindered(case: Case) -> None:
     if not len(rows) or case.fleet.autoscaler is None:
         return
     capacity = case.capacity
-    begun = case.failed.begin[rows]
+    begun, since = case.failed.begin[rows], case.busy_since(rows)
     for one in hindered(case):
-        here = rows[(begun >= one.relief) & (begun <= one.until)]
+        # What is still queueing when the fleet has caught up began before.
+        here = rows[(begun >= one.relief) & (since <= one.until)]
         if len(here):
             case.claim(here, one.root, "scale-out was hindered", LIKELY, one.told)
     rows = rows[case.origin_of[rows] < 0]
@@ -155,6 +158,16 @@ def scale_out_was_hindered(case: Case) -> None:
         here = rows[(second * SECOND >= one.relief) & (second * SECOND <= one.until)]
         if len(here):
             case.claim(here, one.root, "scale-out came late", POSSIBLE, one.told)
+
+
+def ejections_followed(case: Case) -> None:
+    """As before, with the servers that the proxy took out because of failures that have their origin by now: these have it, too."""
+    for _ in range(_ROUNDS):
+        before = int(case.open.sum())
+        case.judge(judged_absences(case))
+        capacity_was_lost(case)
+        if int(case.open.sum()) == before:
+            return
 
 
 def more_was_asked(case: Case) -> None:
@@ -203,4 +216,4 @@ def the_rest(case: Case) -> None:
     case.claim(case.open, NOBODY, "nothing explains it", POSSIBLE, "no fault, deploy, scaling decision or demand in the record explains it")  # fmt: skip
 
 
-RULES = (no_server_left, connections_ran_out, capacity_was_lost, scale_out_was_hindered, more_was_asked, followed, the_rest)  # fmt: skip
+RULES = (no_server_left, connections_ran_out, capacity_was_lost, scale_out_was_hindered, ejections_followed, more_was_asked, followed, the_rest)  # fmt: skip

@@ -62,7 +62,8 @@ def _judgement(case: Case, server: int, start: int, end: int) -> Absence:
             places, counts = np.unique(case.origin_of[near], return_counts=True)
             root = case.origins[int(places[np.argmax(counts)])]
         else:
-            found = latest(case.suspects, BREAKERS, start - 5 * SECOND, start, server)
+            able = [one for one in case.suspects if can_be_felt(case, one)]
+            found = latest(able, BREAKERS, start - 5 * SECOND, start, server)
             root = found.origin if found else None
     told = f"the proxy took server {server} out at {start / SECOND:.1f} s"
     return Absence(server, start, end, "unhealthy", root, told, dead=False)
