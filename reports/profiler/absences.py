@@ -18,13 +18,35 @@ Event = Mapping[str, Any]
 FOREVER = 1 << 62
 
 KILLERS = ("kill", "crash_loop", "spot_interruption")
-MEMORY = ("memory_pressure", "memory_leak", "deploy", "pause", "slow", "cpu_hog", "dependency_slow", "latency", "bandwidth", "slicer")
+MEMORY = (
+    "memory_pressure",
+    "memory_leak",
+    "deploy",
+    "pause",
+    "slow",
+    "cpu_hog",
+    "dependency_slow",
+    "latency",
+    "bandwidth",
+    "slicer",
+)
 """What fills a server's memory, the plainest first; the later ones by what waits on it."""
 SILENCERS = (
     "monitor_silent", "pause", "partition", "clock_skew", "clock_jump", "registry_down", "registry_restart", "registry_flush", "disk_full",
     "registry_slow", "stale_registry", "second_autoscaler", "stale_listing",
 )  # fmt: skip
-MISLEADERS = ("second_autoscaler", "stale_registry", "stale_listing", "monitor_stuck", "clock_skew", "clock_jump", "registry_slow", "registry_flush", "registry_restart", "monitor_silent")
+MISLEADERS = (
+    "second_autoscaler",
+    "stale_registry",
+    "stale_listing",
+    "monitor_stuck",
+    "clock_skew",
+    "clock_jump",
+    "registry_slow",
+    "registry_flush",
+    "registry_restart",
+    "monitor_silent",
+)
 STALE_TABLES = ("stale_registry", "partition", "registry_down", "registry_restart", "registry_slow")
 """What keeps a proxy from hearing that a server has left."""
 FORGETTERS = ("registry_flush", "registry_restart")
@@ -58,7 +80,9 @@ def in_force(suspect: Suspect, start: int, end: int) -> bool:
     return suspect.start <= end and (lasting or suspect.end >= start)
 
 
-def latest(found: Sequence[Suspect], types: Sequence[str], start: int, end: int, server: int = 0) -> Suspect | None:
+def latest(
+    found: Sequence[Suspect], types: Sequence[str], start: int, end: int, server: int = 0
+) -> Suspect | None:
     """Of the suspects of these types in force in [start, end], on *server* if one is named, the one of the first type, and of these the latest."""
     able = [
         one
@@ -98,7 +122,9 @@ class Chronicle:
             self._decided = event
         elif name == "proxy_down":
             root = self._why_proxy(event)
-            self._away(0, time, "proxy_down", root, f"the proxy was down ({event.get('cause')}) since {moment(time)}")
+            self._away(
+                0, time, "proxy_down", root, f"the proxy was down ({event.get('cause')}) since {moment(time)}"
+            )
         elif name == "proxy_up":
             self._back(0, time)
         elif isinstance(server, int):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 GOOD, WARNING, BAD, IDLE, DOWN, UNKNOWN = "good", "warning", "bad", "idle", "down", "unknown"
 HEALTHS = (GOOD, WARNING, BAD, IDLE, DOWN, UNKNOWN)
-"""Health of a node or edge. *warning*: beyond half of what an objective allows; *bad*: it breaks one; *idle*: nothing went through; *down*: it answers nobody;
+"""Health of a node or edge. *warning*: beyond 80% of what an objective allows; *bad*: it breaks one; *idle*: nothing went through; *down*: it answers nobody;
 *unknown*: what it does is not recorded."""
 
 CLIENTS, PROXY, APP, DEPENDENCY, REGISTRY, AUTOSCALER, CLOUD = (

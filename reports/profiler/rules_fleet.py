@@ -46,7 +46,9 @@ def no_server_left(case: Case) -> None:
     for stretch in np.unique(since).tolist():
         here = rows[since == stretch]
         first = int(case.failed.begin[here].min())
-        able = [one for one in case.absences if one.root is not None and _last_straw(one, stretch, first, slack)]
+        able = [
+            one for one in case.absences if one.root is not None and _last_straw(one, stretch, first, slack)
+        ]
         if able:
             straw = max(able, key=lambda one: (min(one.start, first), one.server == 0))
             told = f"{straw.told}, and after {moment(first)} there was none"
@@ -111,7 +113,9 @@ def capacity_was_lost(case: Case) -> None:
             continue
         told = f"the demand of {asked:.1f} servers would have kept {whole:.0f} busy to {share(asked / whole)}; {best.told}"
         own = sum(one.servers for one in able if one.server == server and one.root == best.root)
-        if asked / max(whole - amount, 0.01) >= TIGHT or (own and asked / whole / max(1 - own, 0.01) >= TIGHT):
+        if asked / max(whole - amount, 0.01) >= TIGHT or (
+            own and asked / whole / max(1 - own, 0.01) >= TIGHT
+        ):
             case.claim(here, best.root, "capacity was lost", LIKELY, told)
 
 

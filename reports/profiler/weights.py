@@ -52,7 +52,9 @@ def _judged(case: Case) -> Iterator[Absence]:
 
 def _judgement(case: Case, server: int, start: int, end: int) -> Absence:
     root: Origin | None = None
-    dead = [one for one in covering(case.absences, start - 10 * SECOND, start, server) if one.root is not None]
+    dead = [
+        one for one in covering(case.absences, start - 10 * SECOND, start, server) if one.root is not None
+    ]
     if dead:
         root = dead[-1].root
     else:

@@ -189,7 +189,10 @@ def guarded(document: dict[str, Any]) -> dict[str, Any]:
     found["fleet"]["proxy"].update(
         outlier_detection={"consecutive_5xx": 5, "base_ejection_time": "2s", "max_ejection_percent": "50%"},
     )
-    found["traffic"][0]["client"] = {**found["traffic"][0]["client"], "retries": {"attempts": 1, "backoff": "50ms"}}
+    found["traffic"][0]["client"] = {
+        **found["traffic"][0]["client"],
+        "retries": {"attempts": 1, "backoff": "50ms"},
+    }
     return found
 
 
@@ -278,7 +281,9 @@ def failures(found: Run) -> dict[int, int]:
     return {number: time // SECOND for outcome, number, time in rows if outcome not in good}
 
 
-def weighed(document: dict[str, Any], seed: int = 1, fault: str = STRUCK, decoy: bool = True, until: int = 1 << 30) -> Truth:
+def weighed(
+    document: dict[str, Any], seed: int = 1, fault: str = STRUCK, decoy: bool = True, until: int = 1 << 30
+) -> Truth:
     """The rehearsal of *document* with the fault called so and without it, and what the profiler says."""
     document = deepcopy(document)
     others = [one for one in document["faults"] if one["name"] != fault]
@@ -288,7 +293,9 @@ def weighed(document: dict[str, Any], seed: int = 1, fault: str = STRUCK, decoy:
     return judged(run(document, seed), document, run(without, seed), fault, seed, until)
 
 
-def judged(found: Run, document: dict[str, Any], without: Run, name: str, seed: int = 1, until: int = 1 << 30) -> Truth:
+def judged(
+    found: Run, document: dict[str, Any], without: Run, name: str, seed: int = 1, until: int = 1 << 30
+) -> Truth:
     """What the profiler says of *found*, against the failures that came in the run *without* the origin called *name*, which causes none from *until* (s) on."""
     said = diagnose(Evidence.of(found, plan(document, seed).fleet))
     failed, anyway = failures(found), failures(without)
