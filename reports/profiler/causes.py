@@ -49,8 +49,6 @@ def causes(case: Case) -> tuple[Any, Any, list[str]]:
     errors = rows.outcome == Outcome.APP_ERROR
     say(errors, "the application answered with an error", "app server")
     say(errors & called & rows.reached[CPU_DONE] & rows.worked, "a call failed", "dependency")
-    for place in np.flatnonzero(waited & (rows.station == WAITS)).tolist()[:0]:
-        del place
     dead = (rows.outcome == Outcome.UPSTREAM_RESET) & _gone(case)
     say(dead, "the server died", "app server")
     say((rows.outcome == Outcome.CONNECT_FAILED) & ~_gone(case) & ~rows.reached[ARRIVED], "no descriptor was left, or the server was not reached", "proxy")  # fmt: skip

@@ -36,7 +36,7 @@ from .map import (
 )
 from .suspects import CLIENT_SIDE, SERVER_SIDE, Suspect, suspects
 
-UP = "up"
+UP, GONE = "up", STATES[State.GONE]
 _AT_SERVER = (Outcome.APP_ERROR, Outcome.QUEUE_FULL, Outcome.CONNECT_FAILED, Outcome.UPSTREAM_RESET, Outcome.UPSTREAM_TIMEOUT)  # fmt: skip
 """Outcomes that are errors of the server, or of the way to it."""
 _CLOUD_EVENTS = ("launched", "terminated", "launch_refused", "terminate_refused", "list_refused", "promoted")
@@ -195,9 +195,9 @@ class Maps:
         for life in self._evidence.lives:
             phases = [name for name, begun, over in life.phases if begun < end and over > start]
             if phases:
-                yield life.server, phases[-1]
+                yield life.server, GONE if start < life.gone < end else phases[-1]
             elif life.server in asked:
-                yield life.server, STATES[State.GONE] if life.gone >= 0 and life.gone <= start else UNKNOWN
+                yield life.server, GONE if 0 <= life.gone <= start else UNKNOWN
             asked.discard(life.server)
         for server in sorted(asked):
             yield server, UNKNOWN
@@ -212,7 +212,7 @@ class Maps:
         bad = np.isin(there["outcome"], _AT_SERVER)
         took = np.where(there["served"] >= 0, there["served"], there["end"]) - there["arrived"]
         grade, why = health(slos, took, there["outcome"], bad)
-        if state in ("failed", "updating", "gone") or (state == UNKNOWN and lost.any()):
+        if state in ("failed", "updating") or (state in (GONE, UNKNOWN) and lost.any() and not len(there["outcome"])):  # fmt: skip
             grade, why = DOWN, f"it is {state}" if state != UNKNOWN else "nobody answers there"
         elif state in ("pending", "booting", "standby") and grade == IDLE:
             why = f"it is {state}"
@@ -224,7 +224,7 @@ class Maps:
         way = np.where(sent["served"] >= 0, sent["served"], sent["end"]) - sent["proxy"]
         edge_grade, edge_why = health(slos, way, sent["outcome"], lost)
         yield None, Edge(PROXY, name, sent.rate, _share(lost), p95(way[~lost]), edge_grade, edge_why)
-        if state not in ("pending", "gone"):
+        if state not in ("pending", GONE):
             yield None, Edge(name, REGISTRY, None, None, None, self._registry_health(start, end)[0])
         for number, dependency in enumerate(self._fleet.dependencies):
             calls = self._calls(there, number)

@@ -119,8 +119,6 @@ def _here(case: Case, rows: np.ndarray, one: Suspect, slack: int = 0) -> np.ndar
 
 def _worse(case: Case, one: Suspect, here: np.ndarray) -> str:
     """How much more often servers of the deploy's version failed than the others did meanwhile; empty if they did not."""
-    number, outcome, start = (case.evidence.attempts(name) for name in ("server", "outcome", "start_ns"))
-    del number
     first, last = int(case.failed.begin[here].min()), int(case.failed.end[here].max())
     outcome = case.evidence.requests["outcome"]
     time, server = case.evidence.requests["time_ns"], case.evidence.requests["server"]

@@ -41,6 +41,8 @@ def _judged(case: Case) -> Iterator[Absence]:
     open_: dict[int, tuple[int, int]] = {}
     for event in case.evidence.events:
         name, server, time = event["event"], event.get("server"), int(event["t"])
+        if not isinstance(server, int):
+            continue
         if name in ("unhealthy", "ejected"):
             open_[server] = (time, int(event.get("until", FOREVER)))
         elif name in ("healthy", "unejected", "terminated", "registered") and server in open_:
