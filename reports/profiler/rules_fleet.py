@@ -24,6 +24,8 @@ FULL = 0.97
 """From this utilisation on a fleet does not cope, whatever else happens."""
 TIGHT = 0.7
 """Below this utilisation nobody has to wait."""
+_MOST_OF_IT = 0.5
+"""A server that lost this share of itself turns requests away for that, also in a fleet that does not cope."""
 SLACK = SECOND
 _ROUNDS = 4
 """A failure that ejects a server fails others, which eject servers: so often this is followed."""
@@ -109,10 +111,10 @@ def capacity_was_lost(case: Case) -> None:
         there = float(np.min(capacity.listed[min(low, len(capacity.listed) - 1) : high + 1], initial=1 << 30))
         away = sum(one.servers for one in {loss.server: loss for loss in able if not _listed(case, loss, end)}.values())  # fmt: skip
         whole = max(there + away, 1.0)
-        if asked / whole >= FULL:
+        own = sum(one.servers for one in able if one.server == server and one.root == best.root)
+        if asked / whole >= FULL and own < _MOST_OF_IT:
             continue
         told = f"the demand of {asked:.1f} servers would have kept {whole:.0f} busy to {share(asked / whole)}; {best.told}"
-        own = sum(one.servers for one in able if one.server == server and one.root == best.root)
         if asked / max(whole - amount, 0.01) >= TIGHT or (
             own and asked / whole / max(1 - own, 0.01) >= TIGHT
         ):
