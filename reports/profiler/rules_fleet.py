@@ -16,6 +16,7 @@ from .absences import LOAD_ORIGIN, covering
 from .capacity import greatest
 from .case import Case
 from .failed import WAITED
+from .grouping import grouped, members
 from .hindrances import hindered, unanswered
 from .origins import LIKELY, LOAD, POSSIBLE, SCALING, UNKNOWN, Origin
 from .weights import Loss, judged_absences, losses
@@ -133,10 +134,9 @@ def capacity_was_lost(case: Case) -> None:
     since = case.busy_since(rows)
     failed, capacity = case.failed, case.capacity
     until = failed.end[rows]
-    keys = np.stack([failed.server[rows], since // SECOND, until // SECOND], axis=1)
-    unique, where = np.unique(keys, axis=0, return_inverse=True)
-    for number, (server, low, high) in enumerate(unique.tolist()):
-        here = rows[where.reshape(-1) == number]
+    unique, where = grouped(failed.server[rows].astype(np.int64), since // SECOND, until // SECOND)
+    for (server, low, high), inside in zip(unique, members(where, len(unique)), strict=True):
+        here = rows[inside]
         start, end = low * SECOND, (high + 1) * SECOND
         able = [one for one in lost if one.start <= end and one.end >= start - SLACK]
         if not able:
@@ -224,12 +224,11 @@ def more_was_asked(case: Case) -> None:
     capacity = case.capacity
     load = np.maximum(capacity.asked / np.maximum(capacity.listed, 1), np.maximum(capacity.asked_of_dependencies, capacity.asked_of_proxy))  # fmt: skip
     since = case.busy_since(rows)
-    keys = np.stack([since // SECOND, case.failed.end[rows] // SECOND], axis=1)
-    unique, where = np.unique(keys, axis=0, return_inverse=True)
-    for number, (low, high) in enumerate(unique.tolist()):
+    unique, where = grouped(since // SECOND, case.failed.end[rows] // SECOND)
+    for (low, high), inside in zip(unique, members(where, len(unique)), strict=True):
         most = greatest(load, max(low - 1, 0) * SECOND, high * SECOND)
         if most >= TIGHT:
-            case.claim(rows[where.reshape(-1) == number], LOAD_ORIGIN, "more was asked", LIKELY, f"the demand alone kept what was there busy to {share(min(most, 99.0))}")  # fmt: skip
+            case.claim(rows[inside], LOAD_ORIGIN, "more was asked", LIKELY, f"the demand alone kept what was there busy to {share(min(most, 99.0))}")  # fmt: skip
 
 
 def followed(case: Case) -> None:
