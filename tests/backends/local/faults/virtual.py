@@ -102,7 +102,7 @@ class Still:
             "fleet": self.fleet, "start": START, "troubles": Troubles(), "proxy": Proxy(), "emit": self._emit,
             "instances": SimpleNamespace(joined=None, aws=None, by_number=processes, present=self._present),
             "standing": SimpleNamespace(put=lambda *said: None, lift=lambda *said: None, say=self._say),
-            "deploying": lambda: self.deploying,
+            "places": SimpleNamespace(carried=frozenset()), "deploying": lambda: self.deploying,
         }  # fmt: skip
         return Parts(**named)
 
