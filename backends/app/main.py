@@ -20,6 +20,7 @@ from ..connection import registry_at
 from ..live.addresses import url
 from ..live.role import Command, RoleLink
 from ..live.settings import AppSettings
+from ..live.watched import watched_registry
 from ..reach import Reach
 from . import sidecar
 from .ballast import Ballast
@@ -35,6 +36,7 @@ from .observation import Beat, Observation, Rates, memory_share
 from .remedy import Remedy
 from .server import AppServer
 from .timers import Timers
+from .traced import ServerSpans
 from .web import Listener, allow_descriptors, fail_on_errors, new_loop, run_on
 
 
@@ -81,7 +83,8 @@ class _AppRole:
             fleet.app_of(settings.version), link.clock, self._executor, self._timers, self._calls,
             self._ballast.aim, self._out_of_memory, self._version,
         )  # fmt: skip
-        face = AppFace(self._server, Demands(fleet, settings.number))
+        spans = ServerSpans(link.tracing, settings.number) if link.tracing is not None else None
+        face = AppFace(self._server, Demands(fleet, settings.number), spans)
         self._listener = Listener(loop, face.handle)
         self._processes = [psutil.Process(), *(psutil.Process(pid) for pid in self._executor.pids)]
         self._rates = Rates(0, self._executor.used())
@@ -107,6 +110,7 @@ class _AppRole:
             return
         port = self._port = await self._listener.open(settings.host, settings.port)
         registry = registry_at(settings.redis_url, settings.fleet.key_prefix, self._reach)
+        registry = watched_registry(registry, settings.redis_url, link.tracing)
         membership = Membership(settings, url(settings.host, port), link, registry)
         self._ballast.measured(self._rss())
         self._ballast.aim(self._server.memory)

@@ -13,13 +13,17 @@ from .addresses import LOOPBACK, NETWORK, OWN_ADDRESSES
 
 
 class Settings(BaseModel):
-    """Common to all roles. *origin*: see LiveClock. *redis_url*: where the registry is."""
+    """Common to all roles. *origin*: see LiveClock. *redis_url*: where the registry is. *traced*: the role passes traces on, and names them in its log, also where the environment
+    names no endpoint to export them to. *fingerprint*: the scenario's hash, from which ids of traces follow.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     origin: int
     fleet: FleetSpec
     redis_url: str
+    traced: bool = False
+    fingerprint: str = ""
 
 
 class ProxySettings(Settings):

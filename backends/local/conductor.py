@@ -43,6 +43,7 @@ from .recording import Recording
 from .redis_server import free_port
 from .roles import END_SECONDS, Lasting, RoleFactory
 from .stopping import Condition, Watch
+from .trace_news import TraceNews
 
 _SETTLE_NS = SECOND
 _AUTOSCALER_NS = 2 * SECOND
@@ -95,8 +96,8 @@ class Conductor:
         self._dependencies: dict[str, str] = {}
         self._proxy_admin = ""
         self._proxy_second: Line = {}
-        self._decision = ""
-        self._api_url = ""
+        self._decision = self._api_url = ""
+        self._traces = TraceNews(options.notice)
         self._stop = Watch(Condition.parse(options.stop_when)) if options.stop_when else None
         self._faults: FlightFaults
         self._deploys: FlightDeploys | None = None
@@ -115,7 +116,7 @@ class Conductor:
             redis_url = await self._registry.start(self._cleanup)
             self._factory = RoleFactory(
                 self.fleet, self.clock.origin, redis_url, self._hear, self._logs, self._plan.program,
-                self._standing.greet, self._places,
+                self._plan.fingerprint, self.options.traced, self._standing.greet, self._places,
             )  # fmt: skip
             api = await self._control()
             port = await self._first_fleet(redis_url)
@@ -133,6 +134,7 @@ class Conductor:
             if self.options.hold:
                 await self._hold()
         self.recording.end(end)
+        self._traces.end()
         return (
             end,
             self._instances.paid_ns(self.start, self.start + end),
@@ -304,6 +306,7 @@ class Conductor:
             if news is not None:
                 self.recording.event(line["t"], line["event"], news)
             return
+        self._traces.heard(line)
         if process.role == "load":
             self._load.heard(process, line)
         elif process is self._proxy.process and line.get("status") == "second":

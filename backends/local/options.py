@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...core.errors import UsageError
+from ..live.otel_environment import Environment
 from .stopping import Condition
 
 DEMANDS = ("sleep", "burn")
@@ -33,7 +34,8 @@ class FlightOptions:
     *demand*: ``sleep`` for the CPU time of a request or ``burn`` it. *proxy*: address of a fleet's proxy to attach to. *redis_url*: a registry that is there already, else one is started. *hold*: keep the
     fleet up after the plan until interrupted. *allowed*: hosts besides loopback that load, and news of alerts, may go to. *max_instances* and *max_hours* limit what a flight on EC2 may launch (at a time, and
     instance-hours in all). *stop_when*: a condition (backends.local.stopping) that ends the faults before their time. *network*: ``loopback``, or ``namespaces`` for links and addresses of
-    their own (backends.local.network). *announce* is told every address once the fleet is up, *watch* gets the figures of each second, *notice* what one must know.
+    their own (backends.local.network). *traced*: roles pass traces on and name them in their logs, also
+    where the environment names no endpoint to export them to. *announce* is told every address once the fleet is up, *watch* gets the figures of each second, *notice* what one must know.
     """
 
     demand: str = "sleep"
@@ -46,11 +48,13 @@ class FlightOptions:
     max_hours: float | None = None
     stop_when: str = ""
     network: str = "loopback"
+    traced: bool = False
     announce: Callable[[Mapping[str, Any]], None] | None = None
     watch: Callable[[Figures], None] | None = None
     notice: Callable[[str], None] = lambda text: None
 
     def __post_init__(self) -> None:
+        Environment.read()
         if self.stop_when:
             Condition.parse(self.stop_when)
         if self.demand not in DEMANDS:

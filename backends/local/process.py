@@ -9,11 +9,12 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from ...core.errors import BackendFailure
 from ..live.children import die_with_parent
 from ..live.settings import Settings
+from .role_log import RoleLog, as_line
 
 Line = Mapping[str, Any]
 
@@ -142,7 +143,7 @@ class RoleProcess:
             try:
                 line = json.loads(text)
             except ValueError:
-                self._note(text)
+                self.last_words.append(text.decode(errors="replace").rstrip())
                 continue
             if line.get("status") == "up":
                 self.up = line
@@ -152,22 +153,13 @@ class RoleProcess:
     async def _read_log(self) -> None:
         assert self._process is not None
         assert self._process.stderr is not None
-        file: BinaryIO | None = None if self._log is None else self._log.open("ab")
+        log = None if self._log is None else RoleLog(self._log)
         try:
             async for text in self._process.stderr:
-                self._note(text)
-                if file is not None:
-                    file.write(text)
-                    file.flush()
+                line = as_line(text, self.role)
+                self.last_words.append(str(line["message"]))
+                if log is not None:
+                    log.write(line)
         finally:
-            if file is not None:
-                file.close()
-
-    def _note(self, text: bytes) -> None:
-        """Keep a diagnostic for errors: of a line of JSON its message."""
-        words = text.decode(errors="replace").rstrip()
-        with suppress(ValueError):
-            line = json.loads(words)
-            if isinstance(line, dict) and "message" in line:
-                words = str(line["message"])
-        self.last_words.append(words)
+            if log is not None:
+                log.close()

@@ -144,12 +144,18 @@ class RoleFactory:
 
     def __init__(
         self, fleet: FleetSpec, origin: int, redis_url: str, on_line: OnLine, logs: Path | None,
-        program: Program | None = None, greet: Callable[[RoleProcess], None] = lambda process: None,
+        program: Program | None = None, fingerprint: str = "", traced: bool = False, greet: Callable[[RoleProcess], None] = lambda process: None,
         places: Places | None = None,
     ) -> None:  # fmt: skip
         self._greet = greet
         self._places = places or Places()
-        self._common = {"fleet": fleet, "origin": origin, "redis_url": redis_url}
+        self._common = {
+            "fleet": fleet,
+            "origin": origin,
+            "redis_url": redis_url,
+            "fingerprint": fingerprint,
+            "traced": traced,
+        }
         self._on_line = on_line
         self._logs = logs
         self._program: dict[str, Any] = {}
@@ -159,7 +165,7 @@ class RoleFactory:
     def process(self, role: str, label: str = "") -> RoleProcess:
         """A process for *role*, not started."""
         label = label or role
-        log = None if self._logs is None else self._logs / f"{label}.log"
+        log = None if self._logs is None else self._logs / f"{label}.jsonl"
         return RoleProcess(role, label, self._on_line, log, self._greet, self._places.command(role, label))
 
     def proxy(

@@ -20,6 +20,7 @@ from .rows import add_row, empty_idle_list
 from .servers import Emit, Servers
 
 if TYPE_CHECKING:
+    from ..live.tracing import Tracing
     from .client import ClientConnection
     from .exchange import Exchange
 
@@ -67,6 +68,7 @@ class Proxy:
         "spec",
         "stopping",
         "tasks",
+        "tracing",
         "unserved",
         "upstream_timeout",
         "warn",
@@ -98,6 +100,7 @@ class Proxy:
         self.stopping = False
         self.has_room: Callable[[], None] = lambda: None
         self.went_down: Callable[[], None] = lambda: None
+        self.tracing: Tracing | None = None
         self.tasks: set[asyncio.Task[Any]] = set()
         self.keepalive_timeout = seconds(self.spec.keepalive_timeout)
         self.upstream_timeout = seconds(self.spec.upstream_timeout)
