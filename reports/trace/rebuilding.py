@@ -32,6 +32,7 @@ from ...core.trace.schema import (
     WAITS,
     Asked,
     Said,
+    try_place,
 )  # fmt: skip
 from ..stations import fill
 from ..wording import plural
@@ -204,14 +205,30 @@ class _Made:
         said = schema.proxy_try(
             self._asked, address, row["server"], row["tries"], Outcome(row["outcome"]), row["status"]
         )
-        return self._add(row["attempt"], TO_SERVER, parent, said, PROXY, times[_ROUTED], times[_SERVED]).id
+        return self._add(
+            row["attempt"],
+            try_place(row["tries"], TO_SERVER),
+            parent,
+            said,
+            PROXY,
+            times[_ROUTED],
+            times[_SERVED],
+        ).id
 
     def _at_server(
         self, parent: str, row: dict[str, int], times: list[int], server: Service, life: Link
     ) -> str:
         address = f"server-{row['server']}"
         said = schema.at_server(self._asked, address, row["server"], Outcome(row["outcome"]), row["status"])
-        span = self._add(row["attempt"], AT_SERVER, parent, said, server, times[_ARRIVED], times[_SERVED])
+        span = self._add(
+            row["attempt"],
+            try_place(row["tries"], AT_SERVER),
+            parent,
+            said,
+            server,
+            times[_ARRIVED],
+            times[_SERVED],
+        )
         span.links = (life,)
         return span.id
 
