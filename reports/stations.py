@@ -73,7 +73,7 @@ def _part(evidence: Evidence, low: float, high: float) -> Breakdown | None:
     if not len(able):
         return None
     # Ties by number, so that the choice depends on nothing else.
-    order = able[np.lexsort((able, requests["latency_ns"][able]))]
+    order = able[np.argsort(requests["latency_ns"][able], kind="stable")]
     first = min(int(low * len(order)), len(order) - 1)
     chosen = np.sort(order[first : max(int(np.ceil(high * len(order))), first + 1)])
     times, arrived = breakdown(evidence, chosen)

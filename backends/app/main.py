@@ -2,12 +2,13 @@
 
 Commands: ``drain``, ``promote`` and ``register`` (role; whoever sends them has edited the registry's lists), and what faults do to it, as sim.plane has it: ``disturb`` (factor,
 share, status), ``leak`` and ``press`` (bytes), ``crash_loop`` (on, lives, restart in ns), ``registry`` and ``cut`` (backends.reach), ``monitors``, ``hog`` and ``clock``
-(backends.app.monitors). Status: ``up``, and ``second`` each second.
+(backends.app.monitors), ``disk`` (backends.app.disk). Status: ``up``, and ``second`` each second.
 """
 
 import asyncio
 import os
 import signal
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 
@@ -25,6 +26,7 @@ from . import sidecar
 from .ballast import Ballast
 from .burning import BurnExecutor
 from .calls import DependencyCalls
+from .disk import Disk
 from .executors import Executor, SleepExecutor
 from .face import AppFace
 from .job import Demands
@@ -74,6 +76,9 @@ class _AppRole:
         self._version = fleet.version(settings.version)
         self._reach = Reach(settings.number)
         self._monitors = Monitors()
+        self._disk = Disk(link)
+        self._membership: Membership | None = None
+        self._waiting: list[Command] = []
         self._server = AppServer(
             fleet.app_of(settings.version), link.clock, self._executor, self._timers, self._calls,
             self._ballast.aim, self._out_of_memory, self._version,
@@ -100,6 +105,7 @@ class _AppRole:
         link, settings = self._link, self._settings
         fail_on_errors(self._loop, link, self._failed)
         link.at_stop(lambda: run_on(self._loop, self._stopped.set))
+        link.subscribe(lambda command: run_on(self._loop, self._hear, command))
         if not await self._ready():
             return
         port = self._port = await self._listener.open(settings.host, settings.port)
@@ -111,8 +117,10 @@ class _AppRole:
         if self._version.crash_after >= 0:
             self._timers.at(link.clock.now() + self._version.crash_after, self._crash, None)
         link.at_stop(self._reach.end)
-        link.subscribe(lambda command: run_on(self._loop, self._obey, membership, command))
-        await asyncio.sleep(0)
+        self._membership = membership
+        waiting, self._waiting = self._waiting, []
+        for command in waiting:
+            self._obey(membership, command)
         await self._loop.run_in_executor(None, membership.join)
         link.status("up", {"number": settings.number, "address": membership.address})
         beat = Beat(link, self._observe, partial(self._seen, membership), self._failed)
@@ -136,17 +144,31 @@ class _AppRole:
         if waiting > 0:
             reached = asyncio.Event()
             self._timers.at(self._settings.ready_at, lambda _: reached.set(), None)
-            tasks = [asyncio.create_task(reached.wait()), asyncio.create_task(self._stopped.wait())]
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                task.cancel()
+            await self._unless_stopped(reached.wait())
+        await self._unless_stopped(self._disk.until_writable())
         return not self._stopped.is_set()
+
+    async def _unless_stopped(self, waiting: Coroutine[Any, Any, Any]) -> None:
+        """Wait for *waiting*, or for the end of the role."""
+        tasks = [asyncio.create_task(waiting), asyncio.create_task(self._stopped.wait())]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
 
     def _close(self) -> None:
         self._calls.close()
         self._executor.close()
         self._timers.close()
         self._ballast.close()
+
+    def _hear(self, command: Command) -> None:
+        """A command; most of them wait until there is somebody to obey."""
+        if self._disk.obey(command):
+            return
+        if self._membership is None:
+            self._waiting.append(command)
+        else:
+            self._obey(self._membership, command)
 
     def _obey(self, membership: Membership, command: Command) -> None:
         if membership.obey(command) or self._reach.obey(command) or self._monitors.obey(command):
@@ -191,6 +213,7 @@ class _AppRole:
         lost = self._server.stop()
         self._link.emit("restarting", {"server": number, "lost": lost})
         await asyncio.sleep(away / 1e9)
+        await self._disk.until_writable()
         self._server.start()
         try:
             await self._listener.open(self._settings.host, self._port)

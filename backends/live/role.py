@@ -54,6 +54,8 @@ class RoleLink:
         self.clock = clock
         self.tracing: Tracing | None = None
         self.stopping = threading.Event()
+        self.loses_log = False
+        """Whether what is logged is lost, for want of room."""
         self._lock = threading.Lock()
         self._commands: list[Command] = []
         self._listener: Callable[[Command], None] | None = None
@@ -72,6 +74,8 @@ class RoleLink:
 
     def log(self, level: str, message: str, fields: Mapping[str, Any] | None = None) -> None:
         """A line for people: *level* is debug, info, warning or error. *fields* ``trace_id`` and ``span_id`` say which span it belongs to."""
+        if self.loses_log:
+            return
         line = {
             "t": self.clock.now(),
             "role": self.name,

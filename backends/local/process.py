@@ -26,12 +26,12 @@ _LAST_WORDS_SECONDS = 1.0
 class RoleProcess:
     """One role. *on_line* gets each of its events and status lines; *log* its diagnostics, of which the last lines are kept for errors.
 
-    *greet* is called when it has been started and been given its settings: what is sent then comes before all else.
+    *before*: what stands before its command. *greet* is called when it has been started and been given its settings: what is sent then comes before all else.
     """
 
     def __init__(
         self, role: str, label: str, on_line: Callable[["RoleProcess", Line], None], log: Path | None = None,
-        greet: Callable[["RoleProcess"], None] = lambda process: None,
+        greet: Callable[["RoleProcess"], None] = lambda process: None, before: Sequence[str] = (),
     ) -> None:  # fmt: skip
         self.role = role
         self.label = label
@@ -39,6 +39,7 @@ class RoleProcess:
         self.last_words: deque[str] = deque(maxlen=_KEPT_LINES)
         self._on_line = on_line
         self._greet = greet
+        self._before = before
         self._log = log
         self._process: asyncio.subprocess.Process | None = None
         self._started = asyncio.Event()
@@ -48,7 +49,7 @@ class RoleProcess:
     async def start(self, settings: Settings, fds: Sequence[int] = ()) -> None:
         """Start the process with *settings*; it inherits *fds*. It is not up yet."""
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "windtunnel.backends.live.role", self.role,
+            *self._before, sys.executable, "-m", "windtunnel.backends.live.role", self.role,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             start_new_session=True, preexec_fn=die_with_parent, pass_fds=tuple(fds), limit=_LONGEST_LINE,
         )  # fmt: skip

@@ -81,7 +81,7 @@ async def _serve(
     ended = asyncio.Event()
     proxy = Proxy(
         settings.fleet, loop, link.clock, link.emit, lambda text: link.log("warning", text),
-        settings.instance_port, descriptors, settings.own_addresses,
+        settings.instance_port, descriptors, settings.own_addresses, settings.instance_network,
     )  # fmt: skip
     proxy.tracing = link.tracing
     crashes: list[bool] = []
@@ -163,7 +163,7 @@ class _Place:
 
     async def _open_admin(self) -> None:
         if self._settings.admin_port >= 0:
-            self.admin = await start_admin(self._proxy, self._settings.admin_port)
+            self.admin = await start_admin(self._proxy, self._settings.admin_port, self._settings.admin_host)
 
     def offer(self, listener: Listener, ended: Callable[[], None]) -> None:
         """Let the next one have it; then *ended* is called."""
