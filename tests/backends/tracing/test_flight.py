@@ -27,9 +27,10 @@ duration: 4s
 fleet:
   app: {initial: 2, workers: 2, cores: 1, queue: 3, max: 4}
   proxy: {upstream_timeout: 20s, retries: {attempts: 1}, health_check: {interval: 1s}}
+  dependencies: [{name: db, concurrency: 4, service: {constant: 2ms}}]
 endpoints:
   - {path: /, weight: 3, cpu: {exponential: {mean: 15ms}}, response_size: 12KiB}
-  - {path: /slow, cpu: {constant: 1ms}, io: {constant: 30ms}, status: 404}
+  - {path: /slow, cpu: {constant: 1ms}, io: {constant: 30ms}, calls: [db], status: 404}
 traffic:
   - {name: users, stages: [{for: 4s, rate: 90/s}], client: {timeout: 10s, retries: {attempts: 1, backoff: 20ms}, connections: {pool: 50}}}
   - {name: closed, closed: {concurrency: 3, for: 4s, think: {constant: 50ms}}, client: {connections: per_request}}
