@@ -107,8 +107,7 @@ class ResponseHead:
         self.closing = False
         self.upgrade = b""
         self.upgrading = False
-        self.app = b""
-        self.cause = b""
+        self.app = self.cause = b""
         self.simple = False
         self.written = b""
 
