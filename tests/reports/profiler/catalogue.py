@@ -180,6 +180,7 @@ CATALOGUE: dict[str, dict[str, Any]] = {
     "stuck_termination": _stuck_termination(),
     "stale_listing": _stale_listing(),
     "api_throttling": _api_throttling(),
+    "autoscaler_crash": growing("autoscaler_crash"),
     "second_autoscaler": _second_autoscaler(),
     "autoscaler_pause": growing("autoscaler_pause"),
     "monitor_silent": scaled("monitor_silent", target=ONE),

@@ -7,7 +7,7 @@ from windtunnel.core.model import SECOND
 from windtunnel.reports.evidence import Evidence
 from windtunnel.reports.profiler.map import BAD, DOWN, GOOD, IDLE, KINDS, WARNING, Edge, Map
 from windtunnel.reports.profiler.mapping import Maps
-from windtunnel.tests.reports.profiler.catalogue import CATALOGUE, calm, scaled, shop, struck
+from windtunnel.tests.reports.profiler.catalogue import AT_ONCE, CATALOGUE, calm, scaled, shop, struck
 from windtunnel.tests.support import plan, run
 
 
@@ -22,7 +22,7 @@ def edge(found: Map, source: str, target: str) -> Edge:
 @pytest.fixture(scope="module")
 def killed() -> Maps:
     """Server 1 dies at 10 s and is ended, and replaced, at 15 s."""
-    return maps(scaled("kill", target={"address": "http://10.0.0.1"}, **{"for": None}))
+    return maps(scaled("kill", target={"address": "http://10.0.0.1"}, **AT_ONCE))
 
 
 def test_rates_add_up_along_the_way(killed: Maps) -> None:
@@ -36,7 +36,8 @@ def test_rates_add_up_along_the_way(killed: Maps) -> None:
     assert sum(node.rate for node in servers) == pytest.approx(proxy.rate, rel=0.02)
     assert sum(edge(found, "proxy", node.id).rate or 0 for node in servers) == pytest.approx(proxy.rate)
     database = found.node("dependency-db")
-    assert database and database.rate == pytest.approx(100, rel=0.2), "one request in four calls it"
+    assert database
+    assert database.rate == pytest.approx(100, rel=0.2), "one request in four calls it"
     calls = [edge(found, node.id, "dependency-db").rate or 0 for node in servers]
     assert sum(calls) == pytest.approx(database.rate)
     assert {node.health for node in found.nodes} <= {GOOD, IDLE}
