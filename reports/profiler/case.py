@@ -105,6 +105,15 @@ class Case:
                     found[here] = _before(self._rest(server), at[here])
         return found
 
+    def held_since(self) -> Any:
+        """For each failure, the last moment before it came to the station that took most of its time at which that station let somebody through without a wait."""
+        found = self.failed.longest_since.copy()
+        for number in _ENDS:
+            chosen = self.failed.longest == number
+            if chosen.any():
+                found[chosen] = _before(self._calm(number), found[chosen])
+        return found
+
     @cached_property
     def _passed(self) -> tuple[Any, Any]:
         """(server, arrival) of attempts that found a free worker, by server and time."""
