@@ -1,10 +1,14 @@
 """Each rule in a fleet that calls for it: it speaks, and its evidence is what was put in."""
 
+import importlib
+import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
 from windtunnel.core.model import SECOND
 from windtunnel.reports.profiler.hints.hint import PARTS, SEVERITIES
+from windtunnel.reports.profiler.hints.rules import RULES
 from windtunnel.tests.reports.hints.fleets import Document, fault, fleet, hints_of, kinds, parts, the
 
 MIB = 2**20
@@ -413,3 +417,21 @@ def test_hints_are_in_order_and_data() -> None:
         ]
         assert len({one.name for one in hint.evidence}) == len(hint.evidence)
         assert all(one.words for one in hint.evidence)
+
+
+def test_every_rule_is_listed_documented_and_tested() -> None:
+    names = {rule.__name__ for rule in RULES}
+    modules = {rule.__module__ for rule in RULES}
+    written = {
+        name
+        for module in modules
+        for name, one in vars(importlib.import_module(module)).items()
+        if inspect.isfunction(one) and one.__module__ == module and not name.startswith("_")
+    }
+    assert written == names
+    root = Path(__file__).parents[3]
+    page = (root / "docs" / "hints.md").read_text()
+    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    for rule in RULES:
+        assert f"| `{rule.__name__}` | {' '.join((rule.__doc__ or '').split())} |" in page
+        assert f'"{rule.__name__}"' in tests
