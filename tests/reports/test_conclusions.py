@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from windtunnel import Run, replay
 from windtunnel.core.model import SECOND
+from windtunnel.reports.drawing import inline_svg, look
 from windtunnel.reports.evidence import Evidence
 from windtunnel.reports.facts import gather
-from windtunnel.reports.drawing import inline_svg, look
 from windtunnel.reports.figure import draw
 from windtunnel.reports.lifelines import lifelines, paid_ns, populations
 from windtunnel.reports.messages import messages
