@@ -91,7 +91,7 @@ def test_second_by_second_is_the_same_as_all_at_once(evidence: Evidence) -> None
         assert one["fleet"] == {name: [int(values[second])] for name, values in whole["fleet"].items()}
         for group in ("servers", "edges"):
             for key, columns in one[group].items():
-                assert columns == {name: [int(values[second])] for name, values in whole[group][key].items()}  # type: ignore[literal-required]
+                assert columns == {name: [int(values[second])] for name, values in whole[group][key].items()}
 
 
 def test_structured_rows_do_as_well(evidence: Evidence) -> None:
@@ -185,7 +185,7 @@ def test_varints_of_any_size() -> None:
                 "marks": [],
             },
         }
-    )  # type: ignore[typeddict-item]
+    )
     assert unpacked(text)[1] == [values.tolist()]
 
 
