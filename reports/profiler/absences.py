@@ -50,6 +50,7 @@ MISLEADERS = (
 STALE_TABLES = ("stale_registry", "partition", "registry_down", "registry_restart", "registry_slow")
 """What keeps a proxy from hearing that a server has left."""
 FORGETTERS = ("registry_flush", "registry_restart")
+DRAINING = "draining"
 DISMISSED = ("drained", "drain timeout")
 
 
@@ -132,7 +133,9 @@ class Chronicle:
 
     def _of_server(self, name: str, time: int, server: int, event: Event) -> None:
         if name == "draining":
-            self._drained[server] = (time, self._why_drained(server, time, event))
+            root = self._why_drained(server, time, event)
+            self._drained[server] = (time, root)
+            self.absences.append(Absence(server, time, FOREVER, DRAINING, root, f"server {server} was drained at {moment(time)}", dead=False))  # fmt: skip
         elif name in ("killed", "out_of_memory", "crashed", "restarting", "updating"):
             words = {"killed": "was killed", "out_of_memory": "ran out of memory", "crashed": "crashed", "restarting": "restarted"}  # fmt: skip
             told = f"server {server} {words.get(name, 'was being updated')} at {moment(time)}"
@@ -175,7 +178,7 @@ class Chronicle:
             struck = [one for one in able if one.link or one.type in ("slow", "descriptor_limit")]
             struck = [one for one in struck if one.end >= time - 10 * SECOND]
             if not struck:
-                return LOAD_ORIGIN
+                return PROXY_MEMORY
         return struck[-1].origin if struck else None
 
     def _why_dead(self, name: str, server: int, time: int) -> Origin | None:
@@ -185,10 +188,10 @@ class Chronicle:
                 return self._origin(KILLERS, near, time + REACTION, server)
             case "out_of_memory":
                 found = self._origin(MEMORY, time - 10 * SECOND, time, server)
-                return found or LOAD_ORIGIN
+                return found or SERVER_MEMORY
             case "restarting":
                 found = self._origin(("crash_loop",), near, time, server)
-                return found or self._origin(MEMORY[:3], time - 10 * SECOND, time, server) or LOAD_ORIGIN  # fmt: skip
+                return found or self._origin(MEMORY[:3], time - 10 * SECOND, time, server) or SERVER_MEMORY  # fmt: skip
             case _:
                 return self._origin(("deploy",), near, time, server)
 
@@ -237,6 +240,8 @@ class Chronicle:
         return self.decisions.setdefault(f"{name}@{time}", Origin(SCALING, name, "", time, time, (server,), text))  # fmt: skip
 
 
+SERVER_MEMORY = Origin(LOAD, "memory of servers", "", 0, -1, (), "requests filled the memory of servers")
+PROXY_MEMORY = Origin(LOAD, "memory of the proxy", "", 0, -1, (), "connections filled the memory of the proxy")  # fmt: skip
 LOAD_ORIGIN = Origin(LOAD, LOAD, "", 0, -1, (), "more was asked than the fleet could do")
 
 

@@ -37,6 +37,8 @@ class Case:
         self.rules: list[tuple[str, str]] = []
         self.origin_of = np.full(len(self.failed), NOTHING, dtype=np.int64)
         self.rule_of = np.full(len(self.failed), NOTHING, dtype=np.int64)
+        self._origins: dict[Origin, int] = {}
+        self._rules: dict[tuple[str, str], int] = {}
         self.told: dict[tuple[int, int], list[str]] = {}
         self._before: dict[tuple[str, int], bool] = {}
 
@@ -55,7 +57,7 @@ class Case:
         rows = rows[self.origin_of[rows] == NOTHING]
         if not len(rows):
             return
-        place, number = _place(self.origins, origin), _place(self.rules, (rule, confidence))
+        place, number = _place(self.origins, self._origins, origin), _place(self.rules, self._rules, (rule, confidence))  # fmt: skip
         self.origin_of[rows], self.rule_of[rows] = place, number
         said = self.told.setdefault((place, number), [])
         if told not in said:
@@ -155,10 +157,12 @@ def _before(times: Any, at: Any) -> Any:
     return np.where(place >= 0, times[place.clip(0)], 0) if len(times) else np.zeros(len(at), dtype=np.int64)
 
 
-def _place(known: list[Any], one: Any) -> int:
-    if one not in known:
+def _place(known: list[Any], places: dict[Any, int], one: Any) -> int:
+    """The place of *one* among what is *known*; it is added if it is new."""
+    if one not in places:
+        places[one] = len(known)
         known.append(one)
-    return known.index(one)
+    return places[one]
 
 
 def last_of(found: Sequence[Suspect]) -> Suspect | None:

@@ -11,6 +11,7 @@ from ..trace.traces import Versions
 from . import rules_direct, rules_fleet
 from .case import Case
 from .causes import causes
+from .grouping import grouped, members
 from .origins import Attribution, Span
 from .signatures import Diagnosis, Failures, OriginTotal, Signature
 
@@ -48,12 +49,9 @@ def _groups(case: Case, requests: int) -> list[Failures]:
         return []
     cause, where, words = causes(case)
     version, versions = _versions(case)
-    keys = np.stack([rows.outcome.astype(np.int64), cause, where, rows.endpoint.astype(np.int64), version], axis=1)  # fmt: skip
-    unique, group_of = np.unique(keys, axis=0, return_inverse=True)
-    group_of = group_of.reshape(-1)
+    unique, group_of = grouped(rows.outcome.astype(np.int64), cause, where, rows.endpoint.astype(np.int64), version)  # fmt: skip
     found = []
-    for number, (outcome, why, place, endpoint, built) in enumerate(unique.tolist()):
-        here = np.flatnonzero(group_of == number)
+    for (outcome, why, place, endpoint, built), here in zip(unique, members(group_of, len(unique)), strict=True):  # fmt: skip
         endpoints = case.fleet.endpoints
         route = endpoints[endpoint].path if 0 <= endpoint < len(endpoints) else ""
         signature = Signature(NAMES[outcome], words[why], words[place], route, versions[built])
@@ -86,11 +84,10 @@ def _versions(case: Case) -> tuple[Any, list[str]]:
 
 
 def _attributions(case: Case, here: Any, words: list[str], where: Any) -> list[Attribution]:
-    pairs = np.stack([case.origin_of[here], case.rule_of[here]], axis=1)
-    unique, counts = np.unique(pairs, axis=0, return_counts=True)
+    unique, group_of = grouped(case.origin_of[here], case.rule_of[here])
     found = []
-    for (origin, rule), count in zip(unique.tolist(), counts.tolist(), strict=True):
-        rows = here[(case.origin_of[here] == origin) & (case.rule_of[here] == rule)]
+    for (origin, rule), inside in zip(unique, members(group_of, len(unique)), strict=True):
+        rows, count = here[inside], len(inside)
         first = int(rows[np.argmin(case.failed.begin[rows])])
         name, confidence = case.rules[rule]
         times = case.failed.end[rows]

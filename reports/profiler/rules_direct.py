@@ -11,8 +11,10 @@ from .case import Case
 from .failed import CPU_DONE, WAITED
 from .origins import CERTAIN, LIKELY
 from .suspects import CLIENT_SIDE, REACTION, SERVER_SIDE, Suspect
+from .weights import can_be_felt
 
 UNBOUNDED = 1 << 62
+REFILL = 10 * SECOND
 CLOSERS = ("reset", "timeout", "limit_data")
 
 
@@ -88,15 +90,23 @@ def server_answered_wrong(case: Case) -> None:
             if here.any() and (told := _worse(case, one, here)):
                 case.claim(here, one.origin, "version answered wrong", LIKELY, told)
     called = np.array([bool(endpoint.calls) for endpoint in case.fleet.endpoints] or [False])[rows.endpoint]
-    for kind, tail in (("dependency_down", 0), ("dependency_slow", 0), ("cache_flush", 0)):
-        for one in case.suspects:
-            if one.type == kind and (kind != "dependency_slow" or one.number("factor", 2.0) > 1):
-                here = hit & case.open & called & rows.reached[CPU_DONE] & _calls(case, one)
-                since = rows.since if tail == 0 else rows.since - tail
-                here &= (since <= one.end) & (rows.until >= one.start)
-                first = np.flatnonzero(here)[:1]
-                if len(first) and not case.came_before(one, int(first[0])):
-                    case.claim(here, one.origin, "call failed", CERTAIN if kind == "dependency_down" else LIKELY, f"a call failed; {one.origin.text}")  # fmt: skip
+    for one in case.suspects:
+        if one.type not in ("dependency_down", "dependency_slow", "cache_flush") or not can_be_felt(
+            case, one
+        ):
+            continue
+        here = hit & case.open & called & rows.reached[CPU_DONE] & _calls(case, one)
+        # An emptied cache fills again with what is asked.
+        here &= (rows.since <= one.end + (REFILL if one.type == "cache_flush" else 0)) & (
+            rows.until >= one.start
+        )
+        if one.type != "dependency_down":
+            second = (rows.begin // SECOND).clip(0, case.capacity.seconds - 1)
+            here &= case.capacity.asked_of_dependencies[second] < 1
+        first = np.flatnonzero(here)[:1]
+        if len(first) and not case.came_before(one, int(first[0])):
+            sure = CERTAIN if one.type == "dependency_down" else LIKELY
+            case.claim(here, one.origin, "call failed", sure, f"a call failed; {one.origin.text}")
 
 
 def _calls(case: Case, one: Suspect) -> np.ndarray:

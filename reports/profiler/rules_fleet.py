@@ -10,23 +10,28 @@ import numpy as np
 
 from ...core.model import NONE, SECOND
 from ...core.outcomes import Outcome
-from ..stations import CONNECTION
+from ..stations import CONNECTION, PROXY
 from ..wording import moment, share
 from .absences import LOAD_ORIGIN, covering
 from .capacity import greatest
 from .case import Case
 from .failed import WAITED
+from .grouping import grouped, members
 from .hindrances import hindered, unanswered
-from .origins import LIKELY, POSSIBLE, UNKNOWN, Origin
+from .origins import LIKELY, LOAD, POSSIBLE, SCALING, UNKNOWN, Origin
 from .weights import Loss, judged_absences, losses
 
 FULL = 0.97
 """From this utilisation on a fleet does not cope, whatever else happens."""
 TIGHT = 0.7
 """Below this utilisation nobody has to wait."""
+_MOST_OF_IT = 0.5
+"""A server that lost this share of itself turns requests away for that, also in a fleet that does not cope."""
 SLACK = SECOND
 _ROUNDS = 4
 """A failure that ejects a server fails others, which eject servers: so often this is followed."""
+SCALED_TO_NOTHING = Origin(SCALING, "no server kept", "", 0, -1, (), "the autoscaler kept no server while nothing was asked")  # fmt: skip
+FLOOD = Origin(LOAD, "connections", "", 0, -1, (), "more connections were held than the proxy has room for")
 NOBODY = Origin(UNKNOWN, UNKNOWN, "", 0, -1, (), "nothing that the run records")
 
 
@@ -49,11 +54,18 @@ def no_server_left(case: Case) -> None:
         able = [
             one for one in case.absences if one.root is not None and _last_straw(one, stretch, first, slack)
         ]
-        if able:
+        if not able and _kept_none(case, first):
+            case.claim(here, SCALED_TO_NOTHING, "no server left", LIKELY, f"nothing served when the first request came at {moment(first)}")  # fmt: skip
+        elif able:
             straw = max(able, key=lambda one: (min(one.start, first), one.server == 0))
             told = f"{straw.told}, and after {moment(first)} there was none"
             assert straw.root is not None
             case.claim(here, straw.root, "no server left", LIKELY, told)
+
+
+def _kept_none(case: Case, time: int) -> bool:
+    """Whether an autoscaler had no server at all then."""
+    return case.fleet.autoscaler is not None and bool(case.capacity.listed[min(time // SECOND, case.capacity.seconds - 1)] == 0)  # fmt: skip
 
 
 def _last_straw(one: Any, stretch: int, first: int, slack: int) -> bool:
@@ -66,10 +78,7 @@ def _last_straw(one: Any, stretch: int, first: int, slack: int) -> bool:
 def connections_ran_out(case: Case) -> None:
     """Connections refused, closed, or kept waiting by a proxy that is up, or that found no descriptor: a fault that took descriptors, or made connections stay."""
     rows = case.failed
-    hit = case.open & (
-        np.isin(rows.outcome, (Outcome.REFUSED, Outcome.EVICTED, Outcome.CONNECT_FAILED))
-        | (np.isin(rows.outcome, WAITED) & (rows.station == CONNECTION))
-    )
+    hit = case.open & _without_room(case)
     for one in case.suspects:
         if one.type == "descriptor_limit" and _bites(case, one.number("limit", 0)):
             tail = SECOND
@@ -80,6 +89,35 @@ def connections_ran_out(case: Case) -> None:
         here = np.flatnonzero(hit & (rows.end >= one.start) & (rows.begin <= one.end + tail))
         if len(here) and not case.came_before(one, int(here[0])):
             case.claim(here, one.origin, "connections ran out", LIKELY, f"descriptors were short; {one.origin.text}")  # fmt: skip
+
+
+def more_connections_were_held(case: Case) -> None:
+    """As the rule before, without such a fault: in that second the proxy had used up nine tenths of its descriptors or of its memory."""
+    proxy = case.fleet.proxy
+    rows = np.flatnonzero(case.open & _without_room(case))
+    if not len(rows):
+        return
+    metrics = case.evidence.metrics
+    of_proxy = np.flatnonzero(metrics["server"] == 0)
+    if not len(of_proxy):
+        return
+    full = np.zeros(case.capacity.seconds + 2, dtype=bool)
+    second = (metrics["time_ns"][of_proxy] // SECOND).clip(0, case.capacity.seconds)
+    for used, limit in ((metrics["descriptors"][of_proxy], proxy.max_connections), (metrics["memory"][of_proxy], proxy.memory.total)):  # fmt: skip
+        if limit > 0:
+            full[second[used >= 0.9 * limit]] = True
+    at, since = ((times[rows] // SECOND).clip(0, case.capacity.seconds) for times in (case.failed.end, case.failed.since))  # fmt: skip
+    held = sum(1 for source in case.fleet.sources if not source.ordinary)
+    told = "the proxy had no room for another connection" + (f"; {held} of the sources hold theirs without reading" if held else "")  # fmt: skip
+    # A row of the metrics tells of the end of its second.
+    case.claim(rows[full[at] | full[at + 1] | full[since + 1]], FLOOD, "connections were held", LIKELY, told)
+
+
+def _without_room(case: Case) -> Any:
+    rows = case.failed
+    return np.isin(rows.outcome, (Outcome.REFUSED, Outcome.EVICTED, Outcome.CONNECT_FAILED)) | (
+        np.isin(rows.outcome, WAITED) & np.isin(rows.station, (CONNECTION, PROXY))
+    )
 
 
 def _bites(case: Case, limit: float) -> bool:
@@ -96,10 +134,9 @@ def capacity_was_lost(case: Case) -> None:
     since = case.busy_since(rows)
     failed, capacity = case.failed, case.capacity
     until = failed.end[rows]
-    keys = np.stack([failed.server[rows], since // SECOND, until // SECOND], axis=1)
-    unique, where = np.unique(keys, axis=0, return_inverse=True)
-    for number, (server, low, high) in enumerate(unique.tolist()):
-        here = rows[where.reshape(-1) == number]
+    unique, where = grouped(failed.server[rows].astype(np.int64), since // SECOND, until // SECOND)
+    for (server, low, high), inside in zip(unique, members(where, len(unique)), strict=True):
+        here = rows[inside]
         start, end = low * SECOND, (high + 1) * SECOND
         able = [one for one in lost if one.start <= end and one.end >= start - SLACK]
         if not able:
@@ -109,14 +146,19 @@ def capacity_was_lost(case: Case) -> None:
         there = float(np.min(capacity.listed[min(low, len(capacity.listed) - 1) : high + 1], initial=1 << 30))
         away = sum(one.servers for one in {loss.server: loss for loss in able if not _listed(case, loss, end)}.values())  # fmt: skip
         whole = max(there + away, 1.0)
-        if asked / whole >= FULL:
+        own = sum(_during(one, start, end) for one in able if one.server == server and one.root == best.root)
+        if asked / whole >= FULL and own < _MOST_OF_IT:
             continue
         told = f"the demand of {asked:.1f} servers would have kept {whole:.0f} busy to {share(asked / whole)}; {best.told}"
-        own = sum(one.servers for one in able if one.server == server and one.root == best.root)
         if asked / max(whole - amount, 0.01) >= TIGHT or (
             own and asked / whole / max(1 - own, 0.01) >= TIGHT
         ):
             case.claim(here, best.root, "capacity was lost", LIKELY, told)
+
+
+def _during(one: Loss, start: int, end: int) -> float:
+    """What of its server a loss took on average from *start* to *end*."""
+    return one.servers * max(min(one.end, end) - max(one.start, start), 0) / (end - start)
 
 
 def _listed(case: Case, loss: Loss, end: int) -> bool:
@@ -182,12 +224,11 @@ def more_was_asked(case: Case) -> None:
     capacity = case.capacity
     load = np.maximum(capacity.asked / np.maximum(capacity.listed, 1), np.maximum(capacity.asked_of_dependencies, capacity.asked_of_proxy))  # fmt: skip
     since = case.busy_since(rows)
-    keys = np.stack([since // SECOND, case.failed.end[rows] // SECOND], axis=1)
-    unique, where = np.unique(keys, axis=0, return_inverse=True)
-    for number, (low, high) in enumerate(unique.tolist()):
+    unique, where = grouped(since // SECOND, case.failed.end[rows] // SECOND)
+    for (low, high), inside in zip(unique, members(where, len(unique)), strict=True):
         most = greatest(load, max(low - 1, 0) * SECOND, high * SECOND)
         if most >= TIGHT:
-            case.claim(rows[where.reshape(-1) == number], LOAD_ORIGIN, "more was asked", LIKELY, f"the demand alone kept what was there busy to {share(min(most, 99.0))}")  # fmt: skip
+            case.claim(rows[inside], LOAD_ORIGIN, "more was asked", LIKELY, f"the demand alone kept what was there busy to {share(min(most, 99.0))}")  # fmt: skip
 
 
 def followed(case: Case) -> None:
@@ -220,4 +261,4 @@ def the_rest(case: Case) -> None:
     case.claim(case.open, NOBODY, "nothing explains it", POSSIBLE, "no fault, deploy, scaling decision or demand in the record explains it")  # fmt: skip
 
 
-RULES = (no_server_left, connections_ran_out, capacity_was_lost, scale_out_was_hindered, ejections_followed, more_was_asked, followed, the_rest)  # fmt: skip
+RULES = (no_server_left, connections_ran_out, capacity_was_lost, scale_out_was_hindered, ejections_followed, more_connections_were_held, more_was_asked, followed, the_rest)  # fmt: skip

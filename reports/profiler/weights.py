@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...core.model import SECOND
-from .absences import FOREVER, FORGETTERS, Absence, covering, latest
+from .absences import DISMISSED, DRAINING, FOREVER, FORGETTERS, Absence, covering, latest
 from .case import Case
-from .origins import Origin
+from .origins import LOAD, SCALING, Origin
 from .suspects import SERVER_SIDE, Suspect
 
 UNLISTERS = ("zombie", "stale_listing", "registry_flush", "registry_restart", "registry_down", "disk_full", "registry_slow", "partition", "stale_registry", "spot_interruption", "second_autoscaler")  # fmt: skip
@@ -96,9 +96,35 @@ def losses(case: Case) -> list[Loss]:
     """What took capacity away, over the whole run."""
     found = [loss for one in case.suspects for loss in _of_suspect(case, one)]
     for absence in case.absences:
-        if absence.server > 0 and absence.root is not None and absence.root.kind != "load":
-            found.append(Loss(absence.root, absence.server, 1.0, absence.start, absence.end, absence.told))
+        # One that was drained is missed since then, not since it ended.
+        if (
+            absence.server > 0
+            and absence.root is not None
+            and absence.root.kind != LOAD
+            and absence.how not in DISMISSED
+        ):
+            end = _made_good(case, absence)
+            if end > absence.start:
+                found.append(Loss(absence.root, absence.server, 1.0, absence.start, end, absence.told))
     return found
+
+
+def _made_good(case: Case, absence: Absence) -> int:
+    """When an absence is no loss any more: the server is back, or another has come in its place; one that a decision ended is missed only while the demand is no greater than it was then."""
+    first = min(max(absence.start // SECOND, 0), case.capacity.seconds - 1)
+    asked, listed = case.capacity.asked, case.capacity.listed
+    later = np.arange(first, case.capacity.seconds)
+    if absence.root is not None and absence.root.kind == SCALING:
+        ready = any(life.server == absence.server and life.ready >= 0 for life in case.evidence.lives)
+        over = later[asked[first:] > 1.1 * max(float(asked[first]), 0.01)]
+        if not ready:
+            return absence.start
+    elif absence.end >= FOREVER and (absence.dead or absence.how == DRAINING):
+        over = later[1:][listed[first + 1 :] >= listed[max(first - 1, 0)]]
+        over = over[over > first + 1]
+    else:
+        over = later[:0]
+    return min(absence.end, int(over[0]) * SECOND if len(over) else FOREVER)
 
 
 def _of_suspect(case: Case, one: Suspect) -> Iterator[Loss]:
@@ -140,13 +166,10 @@ def _lost_share(case: Case, one: Suspect) -> float:
 
 
 def _hurt(case: Case, one: Suspect) -> float:
-    """The share of what was sent to the servers that a bad link hits that failed while it was bad."""
-    rows = case.failed
-    failed = sum(
-        int(((rows.server == server) & (rows.end >= start) & (rows.begin <= end)).sum())
-        for server, start, end in one.hits
-    )
-    return min(1.0, failed / 20)
+    """How surely a bad link failed what was sent over it: by the failures that are its own for certain, twenty of which are enough."""
+    if one.origin not in case.origins:
+        return 0.0
+    return min(1.0, int((case.origin_of == case.origins.index(one.origin)).sum()) / 20)
 
 
 def can_be_felt(case: Case, one: Suspect) -> bool:
