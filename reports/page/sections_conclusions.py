@@ -26,10 +26,21 @@ def errors(data: ReportData) -> str:
     ]  # fmt: skip
     text += folding("origins", ("origin", "requests", "share", "first", "last"), origins, (1, 2))
     rows = [_signature(one) for one in found.failures[:MOST_ROWS]]
-    header = ("outcome", "what went wrong first", "where", "route", "requests", "of all", "first", "last", "origins", "why", "for example")  # fmt: skip
-    text += "<h3>By signature</h3>\n" + folding("signatures", header, rows, (4, 5))
+    header = (
+        "outcome",
+        "what went wrong first",
+        "where",
+        "route",
+        "requests",
+        "of all",
+        "first",
+        "last",
+        "origins",
+        "example",
+    )
+    text += "<h3>By signature</h3>\n" + folding("signatures", header, rows, (4, 5, 9))
     return text + paragraph(
-        "windtunnel profile . tells more of each; windtunnel trace . N shows the request N."
+        "windtunnel profile . tells why, and more of each; windtunnel trace . N shows the request N, such as the example."
     )
 
 
@@ -39,10 +50,9 @@ def _signature(one: Failures) -> tuple[str, ...]:
     origins = ", ".join(
         f"{_named(each.origin)} {each.count:,} ({each.confidence})" for each in one.origins[:4]
     )
-    why = "; ".join(one.origins[0].evidence[:1]) if one.origins else ""
     return (
         said.outcome.replace("_", " "), said.cause, where, said.route, f"{one.count:,}", share(one.share), moment(one.first), moment(one.last),
-        origins, why, f"request {one.examples[0]}" if one.examples else "",
+        origins, str(one.examples[0]) if one.examples else "",
     )  # fmt: skip
 
 
