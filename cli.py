@@ -42,6 +42,7 @@ from .cli_flight import (
     LoadProcessesOption,
     MaxHoursOption,
     MaxInstancesOption,
+    NetworkOption,
     ProxyOption,
     RedisOption,
     StopWhenOption,
@@ -243,6 +244,7 @@ def replay(
     max_instances: MaxInstancesOption = None,
     max_hours: MaxHoursOption = None,
     stop_when: StopWhenOption = None,
+    network: NetworkOption = None,
     dry_run: DryRunOption = False,
 ) -> None:
     """Replay a scenario: rehearse it in virtual time (also over many seeds, with intervals), or fly it. Run directory, verdict, report."""
@@ -252,7 +254,7 @@ def replay(
         check_plain(given, engine != "kernel" or backend != "sim")
         replay_seeds(loaded, seeds, jobs, json_, junit)
     words = FlightWords(
-        proxy, demand, redis_url, load_processes, hold, allow_target, max_instances, max_hours, stop_when, dry_run,
+        proxy, demand, redis_url, load_processes, hold, allow_target, max_instances, max_hours, stop_when, network, dry_run,
     )  # fmt: skip
     words.check(backend)
     warn(loaded)

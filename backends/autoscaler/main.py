@@ -16,14 +16,17 @@ from ...core.ports import Cloud, CloudInstance, Registry, RegistryError
 from ...core.records import rows_of
 from ...core.scaling import ScalingDriver
 from ...core.scaling_decision import NO_LEASE, UNREACHABLE, Decision
-from ..connection import redis_client
+from ...core.trace.turns import turn_said
+from ..connection import redis_client, registry_by
 from ..live.role import Command, RoleLink
 from ..live.settings import AutoscalerSettings
+from ..live.tracing import Work
+from ..live.watched import watched_cloud, watched_registry
 from ..local.cloud_client import LocalCloud
 from ..reach import Reach
-from ..registry import RedisRegistry
 from .cloud_faults import CloudFaults
 from .clouds import cloud_of
+from .halts import DECIDED, LAUNCHED, Halts
 from .notices import Notices
 from .pace import Pace
 
@@ -33,17 +36,20 @@ def run(settings: AutoscalerSettings, link: RoleLink) -> None:
     if settings.fleet.autoscaler is None:
         raise UsageError("expected a scenario with an autoscaler, got one without")
     client, reach = redis_client(settings.redis_url), Reach("autoscaler")
-    registry = RedisRegistry(client, settings.fleet.key_prefix, reach.exchange, settings.apart)
+    registry = watched_registry(
+        registry_by(client, settings.fleet.key_prefix, reach, settings.apart), settings.redis_url, link.tracing
+    )  # fmt: skip
     cloud = cloud_of(settings, link)
-    faults = CloudFaults(cloud, settings.fleet.faults, link.clock)
-    role = Role(settings, settings.fleet.autoscaler, registry, cloud, link, faults)
+    faults, halts = CloudFaults(cloud, settings.fleet, link.clock), Halts(link)
+    role = Role(settings, settings.fleet.autoscaler, registry, cloud, link, faults, halts)
 
     def obey(command: Command) -> None:
-        if not (reach.obey(command) or faults.obey(command) or role.obey(command)):
+        if not (reach.obey(command) or faults.obey(command) or halts.obey(command) or role.obey(command)):
             link.log("warning", "unknown command", {"command": dict(command)})
 
     link.subscribe(obey)
     link.at_stop(reach.end)
+    link.at_stop(halts.wake)
     link.status("up")
     try:
         role.serve()
@@ -66,12 +72,15 @@ class Role:
         cloud: Cloud,
         link: RoleLink,
         faults: CloudFaults | None = None,
+        halts: Halts | None = None,
     ) -> None:
         fleet = settings.fleet
         self._local = cloud if isinstance(cloud, LocalCloud) else None
-        self._faults = faults or CloudFaults(cloud, (), link.clock)
+        self._faults = faults or CloudFaults(cloud, fleet, link.clock)
+        self._halts = halts or Halts(link)
         # The conductor's own cloud refuses by itself.
-        self._cloud = cloud if self._local is not None else self._faults.face
+        self._cloud = watched_cloud(cloud if self._local is not None else self._faults.face, link.tracing)
+        self._work: Work | None = None
         self._link = link
         self._dry_run = settings.dry_run or spec.dry_run
         self._pace = Pace(settings.start + settings.offset, spec.interval)
@@ -89,7 +98,7 @@ class Role:
             spec, registry, self._cloud, self,
             owner=f"{socket.gethostname()}-{os.getpid()}-{link.clock.now()}",
             launches=f"{fleet.name}-{fleet.seed}-{settings.origin}",
-            seed=fleet.seed, dry_run=self._dry_run, alerts=alerts,
+            seed=fleet.seed, dry_run=self._dry_run, alerts=alerts, zero=settings.start,
         )  # fmt: skip
 
     def serve(self) -> None:
@@ -122,10 +131,25 @@ class Role:
         return False
 
     def _take(self, turn: int, now: int) -> Decision:
+        if self._link.tracing is None:
+            return self._turn(turn, now)
+        with self._link.tracing.work() as self._work:
+            return self._turn(turn, now)
+
+    def _turn(self, turn: int, now: int) -> Decision:
         self._faults.take_over()
         if self._pace.backs_off(turn):
             return self._driver.unreachable(now, "not asked again yet")
-        decision = self._driver.turn(now)
+        steps = self._driver.steps(now)
+        decision = next(steps)
+        halted = self._halts.reach(DECIDED)
+        if halted and self._link.stopping.is_set():
+            return decision
+        for became in steps:
+            decision = became
+        if halted:
+            # As after any turn that took so long, those that were due meanwhile are nobody's.
+            self._pace.begin(self._link.clock.now())
         if decision.reason == UNREACHABLE:
             self._pace.failed(turn)
         else:
@@ -160,11 +184,13 @@ class Role:
             self._link.emit(
                 "launched", {"server": instance.number, "role": instance.role}, time=instance.launched
             )
+        self._halts.reach(LAUNCHED)
 
     def terminate(self, number: int, provider_id: str, reason: str) -> None:
         """See core.scaling_world.World."""
         if self._local is not None:
-            self._local.terminate(provider_id, reason)
+            local = watched_cloud(self._local, self._link.tracing)
+            local.terminate(provider_id, reason)
         else:
             self._cloud.terminate(provider_id)
             self._link.emit("terminated", {"server": number, "reason": reason})
@@ -182,4 +208,6 @@ class Role:
             return
         # Whatever our clock shows, the record has the run's time.
         row, seen = rows_of(self._now, decision, self._dry_run)
+        if self._work is not None:
+            self._work.says(*turn_said(row, seen))
         self._link.status("decided", {"decision": row, "observations": seen})

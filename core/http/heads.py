@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
+from . import statuses
 from .fields import (
     CACHED_LENGTH,
     CACHED_LINES,
@@ -44,6 +45,7 @@ _NUMBERS_LENGTH = 120
 _digits = re.compile(rb"[0-9]{1,%d}" % LENGTH_DIGITS).fullmatch
 _empty_lines = re.compile(rb"(?:\r\n)+").match
 _NOT_NOMINATED = {b"host", b"content-length"}
+_TRACE = int(Kind.TRACE)
 _bare_line_end = re.compile(rb"\r(?!\n)(?!\Z)|(?<!\r)\n").search
 
 
@@ -58,12 +60,12 @@ class Start(NamedTuple):
 
 
 class RequestHead:
-    """A request's head, shared by all requests that send the same. *plain* are the lines that are passed on as they are; *length* -1: no content
-    unless *chunked*; *written* is the head as it was passed on last, for the client *written_for*; *simple*: 1.1, no HEAD, no content, and the
-    connection stays."""
+    """A request's head, shared by all requests that send the same. *plain* are the lines that are passed on as they are; *length* -1: no content unless *chunked*; *trace* are its lines of
+    W3C Trace Context, passed on unless there are others in their place; *written* is the head as it was passed on last, for the client *written_for*, *bare* the same without *trace*;
+    *simple*: 1.1, no HEAD, no content, and the connection stays."""
 
-    __slots__ = ("chunked", "closing", "expect", "forwarded_for", "host", "keep_alive", "length", "max_forwards",
-                 "method", "minor", "plain", "planned", "simple", "start", "target", "trailers", "upgrade",
+    __slots__ = ("bare", "bare_for", "chunked", "closing", "expect", "forwarded_for", "host", "keep_alive", "length", "max_forwards",
+                 "method", "minor", "plain", "planned", "simple", "start", "target", "trace", "trailers", "upgrade",
                  "upgrading", "written", "written_for")  # fmt: skip
 
     def __init__(self, start: Start) -> None:
@@ -72,12 +74,12 @@ class RequestHead:
         self.minor = start.minor
         self.start = start.line
         self.plain: list[bytes] = []
+        self.trace: list[bytes] = []
         self.host = b""
         self.length = -1
         self.chunked = False
         self.keep_alive = start.minor == 1
-        self.closing = False
-        self.expect = False
+        self.closing = self.expect = False
         self.upgrade = b""
         self.upgrading = False
         self.planned = b""
@@ -85,8 +87,7 @@ class RequestHead:
         self.max_forwards = -1
         self.trailers = False
         self.simple = False
-        self.written = b""
-        self.written_for = b""
+        self.written = self.written_for = self.bare = self.bare_for = b""
 
 
 class ResponseHead:
@@ -148,14 +149,14 @@ def find_end(data: bytes | bytearray, searched: int = 0) -> int:
     end = data.find(b"\r\n\r\n", max(0, searched - 3))
     if end >= 0:
         if end > HEAD_LIMIT:
-            raise Malformed("the head is too long", 431)
+            raise Malformed("the head is too long", statuses.FIELDS_TOO_LARGE)
         return end
     if _bare_line_end(data, max(0, searched - 1)):
         raise Malformed("a line does not end with CRLF")
     if len(data) > START_LIMIT and data.find(b"\n", 0, START_LIMIT + 2) < 0:
-        raise Malformed("the request line is too long", 414)
+        raise Malformed("the request line is too long", statuses.URI_TOO_LONG)
     if len(data) > HEAD_LIMIT:
-        raise Malformed("the head is too long", 431)
+        raise Malformed("the head is too long", statuses.FIELDS_TOO_LARGE)
     return -1
 
 
@@ -178,7 +179,7 @@ def read_request(block: bytes) -> RequestHead:
     if seen is not None:
         return seen
     head = _read_request(block)
-    if not head.planned:
+    if not (head.planned or head.trace):
         remember(_requests, block, head)
     return head
 
@@ -188,8 +189,8 @@ def _read_request(block: bytes) -> RequestHead:
     start = _starts.get(lines[0]) or _read_start(lines[0])
     head = RequestHead(start)
     if len(lines) > LINES_LIMIT:
-        raise Malformed("too many header lines", 431)
-    for field in _sort(lines, head.plain):
+        raise Malformed("too many header lines", statuses.FIELDS_TOO_LARGE)
+    for field in _sort(lines, head.plain, head.trace):
         _REQUEST_READERS[field.kind](head, field)
     _settle(head)
     authority = start.authority
@@ -231,7 +232,7 @@ def _read_response(block: bytes) -> ResponseHead:
         raise Malformed("no HTTP/1 status line, or too many header lines")
     head = ResponseHead(match[1][0] - 48, int(match[2]), match[3] or b"")
     plain = head.plain
-    for field in _sort(lines, plain):
+    for field in _sort(lines, plain, plain):
         reader = _RESPONSE_READERS.get(field.kind)
         if reader is not None:
             reader(head, field)
@@ -246,16 +247,18 @@ def _read_response(block: bytes) -> ResponseHead:
     return head
 
 
-def _sort(lines: list[bytes], plain: list[bytes]) -> list[Field]:
-    """The fields in *lines* (the first is no header) that mean something to an intermediary; the others are added to *plain*. Raises Malformed."""
+def _sort(lines: list[bytes], plain: list[bytes], trace: list[bytes]) -> list[Field]:
+    """The fields in *lines* (the first is no header) that mean something to an intermediary; those of Trace Context are added to *trace*, the others to *plain*. Raises Malformed."""
     known = known_fields.get
     special = []
     for line in lines[1:]:
         field = known(line) or read_field(line)
-        if field[0]:
-            special.append(field)
-        else:
+        if not field[0]:
             plain.append(field[1])
+        elif field[0] == _TRACE:
+            trace.append(field[1])
+        else:
+            special.append(field)
     return special
 
 
@@ -269,15 +272,15 @@ def _settle(head: RequestHead | ResponseHead) -> None:
 
 def _read_start(line: bytes) -> Start:
     if len(line) > START_LIMIT:
-        raise Malformed("the request line is too long", 414)
+        raise Malformed("the request line is too long", statuses.URI_TOO_LONG)
     match = _request_line(line)
     if match is None:
         raise Malformed("no HTTP/1 request line")
     method, target = match[1], match[2]
     if match[3] != b"1" or match[4] not in b"01":
-        raise Malformed("only HTTP/1.1 and HTTP/1.0 are spoken here", 505)
+        raise Malformed("only HTTP/1.1 and HTTP/1.0 are spoken here", statuses.VERSION_NOT_SUPPORTED)
     if method == b"CONNECT":
-        raise Malformed("this proxy opens no tunnels", 501)
+        raise Malformed("this proxy opens no tunnels", statuses.NOT_IMPLEMENTED)
     authority = b""
     if not target.startswith(b"/") and not (target == b"*" and method == b"OPTIONS"):
         absolute = _absolute(target)
@@ -332,7 +335,8 @@ def _read_connection(head: RequestHead | ResponseHead, field: Field) -> None:
         else:
             nominated.add(option)
     if nominated:
-        head.plain[:] = [line for line in head.plain if line.partition(b":")[0].lower() not in nominated]
+        for lines in (head.plain, head.trace if isinstance(head, RequestHead) else []):
+            lines[:] = [line for line in lines if line.partition(b":")[0].lower() not in nominated]
 
 
 def _read_upgrade(head: RequestHead | ResponseHead, field: Field) -> None:
@@ -341,7 +345,7 @@ def _read_upgrade(head: RequestHead | ResponseHead, field: Field) -> None:
 
 def _read_expect(head: RequestHead, field: Field) -> None:
     if field.value.lower() != b"100-continue":
-        raise Malformed("an expectation other than 100-continue", 417)
+        raise Malformed("an expectation other than 100-continue", statuses.EXPECTATION_FAILED)
     head.expect = head.minor == 1
 
 

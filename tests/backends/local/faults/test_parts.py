@@ -3,6 +3,7 @@
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from windtunnel.backends.app.observation import Observation
 from windtunnel.backends.autoscaler.cloud_faults import CloudFaults
 from windtunnel.backends.live.clock import LiveClock
 from windtunnel.backends.local.faults.flying import OWN_REGISTRY, check_faults
+from windtunnel.backends.local.faults.registry import RegistryFaults
 from windtunnel.backends.local.faults.standing import Standing
 from windtunnel.backends.proxy.disturbed import Disturbed
 from windtunnel.backends.reach import GIVES_UP, Reach
@@ -21,6 +23,7 @@ from windtunnel.core.fault_family import link_toxic
 from windtunnel.core.model import SECOND, FaultSpec
 from windtunnel.core.ports import CloudError, CloudInstance, RegistryError
 from windtunnel.core.toxics import FOREVER, disturbance, healthy, with_link
+from windtunnel.core.troubles import Troubles
 from windtunnel.scenarios.build import compile_plan
 
 from .test_lost_conductor import FLEET, TYPES, fault
@@ -33,9 +36,11 @@ class FakeProcess:
         self.role, self.label = role, label
         self.returncode: int | None = None
         self.heard: list[Any] = []
+        self.told: dict[str, Any] = {}
 
     def send(self, command: Any) -> None:
-        self.heard.append(command["what"])
+        self.heard.append(command.get("what"))
+        self.told = command
 
 
 def test_a_standing_command_is_told_to_whoever_takes_the_place() -> None:
@@ -96,6 +101,38 @@ def test_a_slow_registry_is_late_once_for_what_follows_at_once() -> None:
     assert time.monotonic_ns() - begun >= 2 * SECOND // 5
 
 
+class Copies:
+    """As much of Replicas as faults see."""
+
+    def url(self, lag: int) -> str:
+        return f"redis://{lag}"
+
+
+def test_readers_go_to_the_replica_that_lags_most_as_long_as_any_fault_says_so() -> None:
+    standing = Standing()
+    proxy, scaler, second = (
+        FakeProcess("proxy", "proxy"), FakeProcess("autoscaler", "autoscaler"), FakeProcess("autoscaler", "second"),
+    )  # fmt: skip
+    for one in (proxy, scaler, second):
+        standing.greet(one)  # type: ignore[arg-type]
+        one.heard.clear()
+    parts = SimpleNamespace(troubles=Troubles(), standing=standing, replicas=Copies(), redis=None)
+    faults = RegistryFaults(parts)  # type: ignore[arg-type]
+    old, older = (
+        FaultSpec(f"lag{lag}", "stale_registry", 0, "registry", attributes=(("lag", lag), ("reader", reader)))
+        for lag, reader in ((1, "both"), (2, "proxy"))
+    )
+    for begin, struck, expected in (
+        (True, old, ("redis://1", "redis://1")),
+        (True, older, ("redis://2", "redis://1")),
+        (False, old, ("redis://2", "")),
+        (False, older, ("", "")),
+    ):
+        (faults.begin if begin else faults.end)(struck, ["registry"])
+        assert (proxy.told["url"], scaler.told["url"]) == expected
+        assert second.told == scaler.told
+
+
 def test_links_are_late_by_the_draws_of_the_rehearsal() -> None:
     plan = compile_plan(Scenario.parse(FLEET))
     clock = LiveClock.begin()
@@ -149,7 +186,7 @@ def test_an_autoscaler_that_launches_itself_meets_the_faults_of_the_cloud() -> N
         + "  - {name: few, type: api_throttling, at: 1s, attributes: {rate: 1/m}}\n"
     )
     text = text.replace("faults: [", "faults:\n  - ", 1).replace("}]\n  - {name: few", "}\n  - {name: few")
-    faults = CloudFaults(Roomy(), compile_plan(Scenario.parse(text)).fleet.faults, LiveClock.begin())
+    faults = CloudFaults(Roomy(), compile_plan(Scenario.parse(text)).fleet, LiveClock.begin())
     assert faults.obey({"command": "cloud", "faults": ["struck", "few"]})
     assert faults.face.launch(1, "serving", "a").number == 1
     faults.take_over()
@@ -160,6 +197,27 @@ def test_an_autoscaler_that_launches_itself_meets_the_faults_of_the_cloud() -> N
     faults.obey({"command": "cloud", "faults": []})
     faults.take_over()
     assert faults.face.launch(2, "serving", "b").number == 2
+
+
+def test_it_knows_the_occurrences_of_faults_that_wait() -> None:
+    text = FLEET + fault("capacity_error").replace("at: 1s", "while: at_minimum")
+    faults = CloudFaults(Roomy(), compile_plan(Scenario.parse(text)).fleet, LiveClock.begin())
+    faults.obey({"command": "cloud", "faults": ["struck#2"]})
+    faults.take_over()
+    with pytest.raises(CloudError, match="InsufficientInstanceCapacity"):
+        faults.face.launch(2, "serving", "b")
+    faults.obey({"command": "cloud", "faults": []})
+    faults.take_over()
+    assert faults.face.launch(2, "serving", "b").number == 2
+
+
+@pytest.mark.parametrize("name", ["pause", "autoscaler_crash", *sorted(OWN_REGISTRY)])
+def test_what_waits_is_refused_where_what_it_waits_to_do_is(name: str) -> None:
+    plan = compile_plan(Scenario.parse(FLEET + fault(name).replace("at: 1s", "while: at_minimum")))
+    check_faults(plan)
+    if name in OWN_REGISTRY:
+        with pytest.raises(UsageError, match=f"fault struck: {name} needs a registry"):
+            check_faults(plan, given_registry=True)
 
 
 @pytest.mark.parametrize("name", TYPES)
