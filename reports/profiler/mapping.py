@@ -53,6 +53,7 @@ class _Slice:
         return _Slice({name: column[chosen] for name, column in self.columns.items()}, self.seconds)
 
     def at_server(self, server: int) -> "_Slice":
+        """Those that were last sent to this server."""
         order, numbers = self._by_server
         low, high = np.searchsorted(numbers, np.array((server, server + 1), dtype=numbers.dtype))
         return self.of(order[low:high])
