@@ -60,7 +60,12 @@ def write_origins() -> None:
     page.write_text(f"{head}{MARK}\n{table()}", encoding="utf-8")
 
 
-PARTS = {"references": write_references, "pages": write_pages, "tables": write_tables, "origins": write_origins}
+PARTS = {
+    "references": write_references,
+    "pages": write_pages,
+    "tables": write_tables,
+    "origins": write_origins,
+}
 
 
 def main() -> None:
