@@ -9,6 +9,7 @@ from typing import Any
 
 from windtunnel.backends.local.faults.parts import Parts
 from windtunnel.backends.local.faults.schedule import FlightFaults
+from windtunnel.backends.local.network.places import Places
 from windtunnel.core.lifecycle import State
 from windtunnel.core.model import SECOND, FleetSpec
 from windtunnel.core.troubles import Troubles
@@ -97,14 +98,15 @@ class Still:
                 return
 
         processes = {number: SimpleNamespace(process=None) for number in self.servers}
-        named: dict[str, Any] = {one.name: None for one in fields(Parts)}
-        named |= {
-            "fleet": self.fleet, "start": START, "troubles": Troubles(), "proxy": Proxy(), "emit": self._emit,
-            "instances": SimpleNamespace(joined=None, aws=None, by_number=processes, present=self._present),
-            "standing": SimpleNamespace(put=lambda *said: None, lift=lambda *said: None, say=self._say),
-            "places": SimpleNamespace(carried=frozenset()), "deploying": lambda: self.deploying,
+        instances = SimpleNamespace(joined=None, aws=None, by_number=processes, present=self._present)
+        quiet = SimpleNamespace(put=lambda *said: None, lift=lambda *said: None, say=self._say)
+        parts: dict[str, Any] = {
+            "fleet": self.fleet, "start": START, "instances": instances, "standing": quiet, "troubles": Troubles(),
+            "proxy": Proxy(), "flush": lambda: None, "emit": self._emit, "places": Places(), "reasons": {},
+            "replicas": SimpleNamespace(url="redis://{}".format), "deploying": lambda: self.deploying,
         }  # fmt: skip
-        return Parts(**named)
+        unused: dict[str, Any] = dict.fromkeys(one.name for one in fields(Parts))
+        return Parts(**(unused | parts))
 
     def _say(self, whom: object, command: Mapping[str, Any]) -> None:
         self.leaked += command["bytes"]
