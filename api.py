@@ -1,4 +1,7 @@
-"""The public API: load a scenario, replay it, verify a run, report on it. It wires scenario, world and sink; nothing imports it but the CLI."""
+"""The public API: load a scenario, replay it, verify a run, report on it. It wires scenario, world and sink; nothing imports it but the CLI.
+
+What draws is imported by whoever draws: matplotlib takes half a second, which no other command needs.
+"""
 
 import json
 import platform
@@ -19,7 +22,6 @@ from .comparing import compare
 from .core.errors import UsageError
 from .core.model import FleetSpec
 from .reports.evidence import Evidence
-from .reports.figure import OVERVIEW, PICTURES, save_picture
 from .reports.page.html import write_page
 from .reports.page.pages import recorded_page
 from .reports.run import Run, RunError
@@ -151,7 +153,9 @@ def _settled(
 
 
 def _draw(run: Run, fleet: FleetSpec, directory: Path) -> None:
-    """The overview and a page with it: what a replay leaves, quickly drawn."""
+    """The overview and the page: what a replay leaves, quickly drawn."""
+    from .reports.figure import OVERVIEW, save_picture
+
     evidence = Evidence.of(run, fleet)
     save_picture(evidence, OVERVIEW, directory / "figures" / f"{OVERVIEW}.png")
     write_page(recorded_page(evidence), directory / "report.html")
@@ -179,6 +183,8 @@ def report(directory: str | Path, format: str = "html", beside: str | Path | Non
         if format == "html":
             write_page(recorded_page(evidence, other), folder / "report.html")
             return (folder / "report.html",)
+        from .reports.figure import PICTURES, save_picture
+
         paths = tuple(folder / "figures" / f"{name}.{format}" for name in PICTURES)
         for name, path in zip(PICTURES, paths, strict=True):
             save_picture(evidence, name, path)

@@ -18,7 +18,6 @@ from .core.errors import UsageError
 from .parallel import collects_garbage, in_processes
 from .reports.junit import Case
 from .reports.storage import writing
-from .reports.sweep_figure import Panel, draw_sweep
 from .reports.wording import measured
 from .scenarios.scenario import Scenario
 
@@ -211,6 +210,8 @@ def write_sweep(directory: Path, name: str, seeds: int, results: Sequence[Result
         path.write_text(json.dumps(campaign_json(results), indent=2) + "\n", encoding="utf-8")
     if not results[0].values:
         return
+    from .reports.sweep_figure import Panel, draw_sweep
+
     ticks = list(dict.fromkeys(result.values[-1] for result in results))
     lines = list(dict.fromkeys(result.values[:-1] for result in results))
     by_values = {result.values: result for result in results}

@@ -9,7 +9,6 @@ from pyarrow import ArrowException
 
 from .core.tolerance import Tolerances
 from .reports.comparison import Comparison, compare_evidence
-from .reports.comparison_page import check_suffix, write_comparison
 from .reports.evidence import Evidence
 from .reports.run import Run, RunError
 from .reports.wording import listed
@@ -35,13 +34,16 @@ def compare(
     ScenarioError or UsageError for bad tolerances.
     """
     allowed = tolerances if isinstance(tolerances, dict) else read_tolerances(list(tolerances))
-    page = None if out is None else check_suffix(Path(out))
+    if out is not None:
+        from .reports.comparison_page import check_suffix, write_comparison
+
+        check_suffix(Path(out))
     (first, one), (second, two) = _read(Path(a)), _read(Path(b))
     notes = [*_unlike(one, two), *_worlds(Path(a), Path(b))]
     try:
         found = compare_evidence(first, second, allowed, (str(a), str(b)), notes)
-        if page is not None:
-            write_comparison(found, (first, second), page)
+        if out is not None:
+            write_comparison(found, (first, second), Path(out))
     except (ArrowException, OSError) as error:
         # What pyarrow cannot decode is an OSError without a number; one with a number is the disk's.
         if getattr(error, "errno", None) is not None:

@@ -26,9 +26,6 @@ INK, GRID = "#1b1f24", "#dcdfe3"
 SERIES = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, INK, YELLOW)
 STYLES = ("-", "--", "-.", ":")
 
-MOST_POINTS = 1200
-"""A curve has at most so many points, about one per pixel: in longer runs each stands for several seconds."""
-
 WIDTH, LEFT, RIGHT, TOP, BOTTOM, GAP = 10.5, 0.95, 1.75, 0.14, 0.5, 0.26
 """Of a sheet, in inches: its width, its margins (legends stand in the right one), and the space between panels."""
 

@@ -11,17 +11,25 @@ from ..core.columns import METRICS
 from ..core.lifecycle import State
 from ..core.model import SECOND, FleetSpec, SloSpec
 from ..core.outcomes import NAMES
-from .drawing import MOST_POINTS
 from .lifelines import Lifeline, lifelines, paid_ns
 from .run import Run
 from .summary import summarise
 from .tables import STATES, codes, numbers
+
+MOST_POINTS = 1200
+"""A curve has at most so many points, about one per pixel: in longer runs each stands for several seconds."""
 
 ALIVE = (State.SERVING, State.CANARY, State.STANDBY, State.DRAINING)
 TAKING = (State.SERVING, State.CANARY)
 
 KEPT = 2**29
 """Bytes of columns of attempts that are kept for whoever asks next."""
+
+QUIET = frozenset({
+    "run", "end", "fault_over", "booting", "healthy", "unejected", "breaker_closed", "decision", "deploy_step", "deploy_paused", "updated",
+    "remedy_ended", "restarted",
+})  # fmt: skip
+"""Events without a row of their own: they end, or repeat, what another shows."""
 
 
 @dataclass(frozen=True)

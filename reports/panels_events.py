@@ -6,7 +6,7 @@ from ..core.alerts import FIRED, OVER, ExpectVerdict, judge_expectation
 from ..core.model import SECOND
 from ..core.rollout.outcome import outcomes
 from .drawing import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, YELLOW, nothing
-from .evidence import Evidence
+from .evidence import QUIET, Evidence
 from .violations import fault_spans
 from .wording import duration
 
@@ -48,12 +48,6 @@ MARKS = {
     "terminated": (INK, "terminate", "|"),
 }
 """Colour, label and mark by event, in the order in which the rows are drawn."""
-
-QUIET = frozenset({
-    "run", "end", "fault_over", "booting", "healthy", "unejected", "breaker_closed", "decision", "deploy_step", "deploy_paused", "updated",
-    "remedy_ended", "restarted",
-})  # fmt: skip
-"""Events without a row of their own: they end, or repeat, what another shows."""
 
 ENDS = {"promoted": GREEN, "rolled_back": ORANGE, "failed": RED}
 """Colour of a deploy's bar by how it ended."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from ...core.model import SECOND
 from ...core.rollout.outcome import outcomes
-from ..panels_events import QUIET
+from ..evidence import QUIET
 from ..violations import described, fault_spans
 from ..wording import duration, moment, plural
 from .markup import folded, folding, paragraph, table
