@@ -160,7 +160,7 @@ def check_that_nobody_listens(flown: Flown) -> None:
 
 def check_that_credentials_are_nowhere(flown: Flown) -> None:
     files = [path for path in flown.folder.rglob("*") if path.is_file()]
-    assert any(path.name == "autoscaler.log" for path in files)
+    assert any(path.name == "autoscaler.jsonl" for path in files)
     texts = [flown.out, flown.err, *(path.read_bytes().decode("latin-1") for path in files)]
     for secret in (KEY_ID, SECRET, TOKEN):
         assert not [text for text in texts if secret in text]

@@ -93,7 +93,7 @@ def test_everything_is_answered_by_it(flown: tuple[Path, Run, dict[str, Any]]) -
     # Where it stood in the app server nobody can know.
     assert {(row["arrived_ns"], row["served_ns"]) for row in rows} == {(-1, -1)}
     assert len(set(told["servers"].values())) == 2
-    log = (folder / "run" / "logs" / "app-1.log").read_text()
+    log = (folder / "run" / "logs" / "app-1.jsonl").read_text()
     assert f"directory {folder / 'programs'}" in log
 
 
