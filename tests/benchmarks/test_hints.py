@@ -40,5 +40,7 @@ def test_hints_of_three_million_requests() -> None:
     facts = gather(evidence)
     figures, rules = cpu(lambda: gather(evidence)), cpu(lambda: hints(evidence, facts))
     sort = cpu(lambda: np.sort(latency, kind="stable"))
-    print(f"\n{len(latency):,} requests: figures {figures:.2f} s, hints {rules:.2f} s, one sort of the latencies {sort:.2f} s")
+    print(
+        f"\n{len(latency):,} requests: figures {figures:.2f} s, hints {rules:.2f} s, one sort of the latencies {sort:.2f} s"
+    )
     assert figures + rules < 30 * sort

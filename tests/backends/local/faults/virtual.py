@@ -3,12 +3,13 @@
 import asyncio
 import selectors
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import SimpleNamespace
 from typing import Any
 
 from windtunnel.backends.local.faults.parts import Parts
 from windtunnel.backends.local.faults.schedule import FlightFaults
+from windtunnel.backends.local.network.places import Places
 from windtunnel.core.lifecycle import State
 from windtunnel.core.model import SECOND, FleetSpec
 from windtunnel.core.troubles import Troubles
@@ -86,7 +87,7 @@ class Still:
         ]
 
     def _parts(self) -> Parts:
-        flight, nothing = self, None
+        flight = self
 
         class Proxy:
             @property
@@ -99,11 +100,13 @@ class Still:
         processes = {number: SimpleNamespace(process=None) for number in self.servers}
         instances = SimpleNamespace(joined=None, aws=None, by_number=processes, present=self._present)
         quiet = SimpleNamespace(put=lambda *said: None, lift=lambda *said: None, say=self._say)
-        parts: list[Any] = [
-            self.fleet, START, instances, quiet, Troubles(), nothing, Proxy(), nothing, nothing,
-            lambda: None, nothing, self._emit, nothing, {}, nothing, lambda: self.deploying,
-        ]  # fmt: skip
-        return Parts(*parts)
+        parts: dict[str, Any] = {
+            "fleet": self.fleet, "start": START, "instances": instances, "standing": quiet, "troubles": Troubles(),
+            "proxy": Proxy(), "flush": lambda: None, "emit": self._emit, "places": Places(), "reasons": {},
+            "replicas": SimpleNamespace(url="redis://{}".format), "deploying": lambda: self.deploying,
+        }  # fmt: skip
+        unused: dict[str, Any] = dict.fromkeys(one.name for one in fields(Parts))
+        return Parts(**(unused | parts))
 
     def _say(self, whom: object, command: Mapping[str, Any]) -> None:
         self.leaked += command["bytes"]
