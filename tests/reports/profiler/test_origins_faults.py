@@ -46,7 +46,8 @@ def hold(document: dict[str, Any], floor: float, seed: int = 1) -> None:
     found = weighed(document, seed)
     assert found.share >= floor, found.missed
     assert found.decoy == 0, "the harmless fault fails nobody"
-    assert found.wrong <= NEXT_TO_NOTHING * found.own + 3
+    # Of the crowd that a fleet has anyway a handful stands among thousands that the fault adds in the same second.
+    assert found.wrong <= NEXT_TO_NOTHING * found.own + found.caused / 500 + 3
 
 
 def test_the_catalogue_is_whole() -> None:
