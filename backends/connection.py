@@ -6,6 +6,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from .metrics.registry_calls import RegistryCalls, TimedRegistry
 from .reach import Reach
 from .registry import RedisRegistry
 
@@ -29,7 +30,15 @@ def redis_client(url: str) -> Any:
     )
 
 
-def registry_at(url: str, prefix: str, reach: Reach | None = None) -> RedisRegistry:
-    """The registry at *url* under key *prefix*, by the way of *reach* if one is given; it connects when it is first used. Raises ValueError for what is no Redis URL."""
+def registry_at(
+    url: str, prefix: str, reach: Reach | None = None, calls: RegistryCalls | None = None
+) -> RedisRegistry:
+    """The registry at *url* under key *prefix*, by the way of *reach* if one is given; it connects when it is first used. *calls* is told how long each exchange takes.
+
+    Raises ValueError for what is no Redis URL.
+    """
     client = redis_client(url)
-    return RedisRegistry(client, prefix) if reach is None else RedisRegistry(client, prefix, reach.exchange)
+    before = (lambda: None) if reach is None else reach.exchange
+    if calls is None:
+        return RedisRegistry(client, prefix, before)
+    return TimedRegistry(client, prefix, before, calls=calls)

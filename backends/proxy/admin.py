@@ -1,7 +1,9 @@
-"""The proxy's control API, on the loopback address: figures and servers as JSON."""
+"""The proxy's control API, on the loopback address: figures and servers as JSON, metrics for Prometheus."""
 
 from aiohttp import web
+from prometheus_client import CollectorRegistry
 
+from ..metrics.exposition import PATH, exposition
 from .proxy import Proxy
 
 
@@ -17,8 +19,8 @@ class Admin:
         await self._runner.cleanup()
 
 
-async def start_admin(proxy: Proxy, port: int) -> Admin:
-    """Serve the control API of *proxy* on *port* (0: a free one)."""
+async def start_admin(proxy: Proxy, port: int, metrics: CollectorRegistry | None = None) -> Admin:
+    """Serve the control API of *proxy* on *port* (0: a free one), with its *metrics*."""
 
     async def stats(request: web.Request) -> web.Response:
         return web.json_response(
@@ -40,10 +42,17 @@ async def start_admin(proxy: Proxy, port: int) -> Admin:
     async def healthy(request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
+    async def scrape(request: web.Request) -> web.Response:
+        assert metrics is not None
+        text, content_type = await exposition(metrics, request.headers.get("Accept", ""))
+        return web.Response(body=text, headers={"Content-Type": content_type})
+
     app = web.Application()
     app.router.add_get("/stats", stats)
     app.router.add_get("/servers", servers)
     app.router.add_get("/health", healthy)
+    if metrics is not None:
+        app.router.add_get(PATH, scrape)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port)

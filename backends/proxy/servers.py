@@ -35,9 +35,10 @@ class Timers(Protocol):
 
 
 class Server:
-    """One app server: where it is, how many requests were sent to it, and the idle connections kept to it, oldest first."""
+    """One app server: where it is, how many requests were sent to it, the idle connections kept to it, oldest first,
+    and what its application has said of itself in answers (backends.metrics.header), by name."""
 
-    __slots__ = ("address", "host", "idle", "listed", "number", "port", "sent")
+    __slots__ = ("address", "host", "idle", "listed", "number", "port", "sent", "told")
 
     def __init__(self, number: int, address: str, host: str, port: int) -> None:
         self.number = number
@@ -47,6 +48,7 @@ class Server:
         self.sent = 0
         self.listed = True
         self.idle: list[Upstream] = []
+        self.told: dict[str, float] = {}
 
     def take(self, now: int) -> "Upstream | None":
         """The idle connection used last, if one is fresh enough at *now* (ns)."""
@@ -284,5 +286,6 @@ class Servers:
                 "requests": server.sent,
                 "in_flight": rows["in_flight"][slot],
                 "available": bool(rows["available"][slot]),
+                "metrics": dict(server.told),
             }
         return found
