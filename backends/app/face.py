@@ -8,6 +8,7 @@ from ...core.outcomes import NAMES, Outcome
 from ..live.headers import APP, CAUSE, REQUEST, TRY, write_numbers
 from .answer import Answer
 from .job import Demands, Job, read_try
+from .metrics import Answered
 from .server import AppServer
 from .web import read_body
 
@@ -17,9 +18,10 @@ QUEUE_FULL = int(Outcome.QUEUE_FULL)
 
 
 class AppFace:
-    """Serves *server* over HTTP. `/health` is answered without a worker, unless the plan asks for that path."""
+    """Serves *server* over HTTP. `/health` is answered without a worker, unless the plan asks for that path. *answered* counts."""
 
     def __init__(self, server: AppServer, demands: Demands) -> None:
+        self.answered = Answered()
         self._server = server
         self._demands = demands
         self._bodies = {endpoint.size: bytes(endpoint.size) for endpoint in demands.endpoints}
@@ -42,6 +44,9 @@ class AppFace:
         return self._answer(job)
 
     def _answer(self, job: Job) -> Answer:
+        self.answered.answers[job.status // 100] += 1
+        if job.served >= 0:
+            self.answered.durations.add(job.served - job.arrived)
         more = ""
         if job.name:
             more = f"{APP}: {write_numbers(job.arrived, job.started, job.cpu_done, job.served)}\r\n"

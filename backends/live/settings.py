@@ -13,13 +13,16 @@ from .addresses import OWN_ADDRESSES
 
 
 class Settings(BaseModel):
-    """Common to all roles. *origin*: see LiveClock. *redis_url*: where the registry is."""
+    """Common to all roles. *origin*: see LiveClock. *redis_url*: where the registry is. *metrics_port*: where the role tells its metrics (0: a free port; -1: nowhere); the
+    proxy does so at its control API.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     origin: int
     fleet: FleetSpec
     redis_url: str
+    metrics_port: int = -1
 
 
 class ProxySettings(Settings):

@@ -154,7 +154,9 @@ class Conductor:
         self._guardian.swept()
 
     async def _control(self) -> ControlApi:
-        api = ControlApi(self._face, self._cloud, lambda: self._told("", api), self._status)
+        api = ControlApi(
+            self._face, self._cloud, lambda: self._told("", api), self._status, self._factory.targets
+        )
         self._cleanup.push_async_callback(api.end)
         await api.start()
         return api

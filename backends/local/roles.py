@@ -22,6 +22,7 @@ from ..live.settings import (
     Settings,
 )
 from .process import Line, RoleProcess
+from .targets import Targets
 
 OnLine = Callable[[RoleProcess, Line], None]
 
@@ -146,8 +147,9 @@ class RoleFactory:
         program: Program | None = None, greet: Callable[[RoleProcess], None] = lambda process: None,
     ) -> None:  # fmt: skip
         self._greet = greet
-        self._common = {"fleet": fleet, "origin": origin, "redis_url": redis_url}
+        self._common = {"fleet": fleet, "origin": origin, "redis_url": redis_url, "metrics_port": 0}
         self._on_line = on_line
+        self.targets = Targets()
         self._logs = logs
         self._program: dict[str, Any] = {}
         if program is not None:
@@ -157,7 +159,11 @@ class RoleFactory:
         """A process for *role*, not started."""
         label = label or role
         log = None if self._logs is None else self._logs / f"{label}.log"
-        return RoleProcess(role, label, self._on_line, log, self._greet)
+        return RoleProcess(role, label, self._heard, log, self._greet)
+
+    def _heard(self, process: RoleProcess, line: Line) -> None:
+        self.targets.heard(process, line)
+        self._on_line(process, line)
 
     def proxy(
         self, host: str, port: int, admin_port: int, instances: Addresses, numbers: dict[str, int],

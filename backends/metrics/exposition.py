@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from wsgiref.simple_server import WSGIServer
+from socketserver import TCPServer, ThreadingMixIn
+from threading import Thread
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 
@@ -15,18 +17,35 @@ PATH = "/metrics"
 _END = b"# EOF\n"
 
 
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+    def server_bind(self) -> None:
+        """As a plain TCP server does: HTTP's would ask the DNS for a name of the address, and wait for the answer."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
+        self.setup_environ()
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = 10
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Scrapes are no news."""
+
+
 class MetricsServer:
     """Serves *registry* at *host* and *port* (0: a free one) from threads of its own. Raises OSError if the address is taken."""
 
     def __init__(self, registry: CollectorRegistry, host: str, port: int) -> None:
-        self._server: WSGIServer
-        self._server, self._thread = start_http_server(port, host, registry)
+        self._server = make_server(host, port, make_wsgi_app(registry), _Server, _Handler)
         self.url = url(host, self._server.server_port) + PATH
+        self._thread = Thread(target=self._server.serve_forever, name="metrics", daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
         """Stop, and close the socket."""
-        with suppress(OSError):
-            self._server.shutdown()
+        self._server.shutdown()
         self._server.server_close()
         self._thread.join()
 
@@ -54,10 +73,10 @@ def encoder(accept: str) -> tuple[Callable[[Metric], bytes], bytes, str]:
 
 
 async def exposition(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
-    """The text of *registry* and its content type. Between families the loop has its turn, so that no request waits for the whole of it."""
+    """The text of *registry* as it is now, and its content type. Between the texts of families the loop has its turn, so that no request waits for the whole of it."""
     text, end, content_type = encoder(accept)
     parts = []
-    for family in registry.collect():
+    for family in list(registry.collect()):
         parts.append(text(family))
         await asyncio.sleep(0)
     return b"".join((*parts, end)), content_type

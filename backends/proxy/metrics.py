@@ -6,6 +6,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from ...core.model import SECOND
 from ...core.outcomes import NAMES
 from ...core.table import CANARY
 from ...core.tallies import BUCKETS, OCTAVES, PER_OCTAVE, Tally, bucket_start, tallies_of
@@ -88,9 +89,9 @@ class ProxyMetrics:
         roles = {"serving": tallies.serving, "canary": tallies.canary}
         yield counters("windtunnel_proxy_tries", "Tries at app servers that have ended, by the server's role.", "role", {role: tally.answers for role, tally in roles.items()})  # fmt: skip
         yield counters("windtunnel_proxy_tries_failed", "Of these, such as ended with a status of 500 or more or without an answer.", "role", {role: tally.failures for role, tally in roles.items()})  # fmt: skip
-        family = HistogramMetricFamily("windtunnel_proxy_try_duration_seconds", "Time of each try at an app server, by the server's role.", labels=["role"])  # fmt: skip
+        family = HistogramMetricFamily("windtunnel_proxy_try_duration_seconds", "Time of each try at an app server, by the server's role; the sum is made of the middles of buckets.", labels=["role"])  # fmt: skip
         for role, tally in roles.items():
-            family.add_metric([role], try_buckets(tally), None)
+            family.add_metric([role], try_buckets(tally), try_seconds(tally))
         yield family
 
     def _connections(self) -> Iterator[Metric]:
@@ -155,3 +156,10 @@ def try_buckets(tally: Tally) -> list[tuple[str, float]]:
     counts = [sum(tally.latency[start:end]) for start, end in zip(starts, ends, strict=True)]
     assert ends[-1] == BUCKETS - 1, "the last bucket has no end"
     return cumulative([bucket_start(end) for end in ends], [*counts, tally.latency[-1]])
+
+
+def try_seconds(tally: Tally) -> float:
+    """About the sum of the tries of *tally*, as if each were in the middle of its bucket, which is at most an eighth of its beginning wide."""
+    ends = [bucket_start(bucket) for bucket in range(BUCKETS)]
+    middles = [(start + end) / 2 for start, end in zip(ends, [*ends[1:], ends[-1]], strict=True)]
+    return sum(count * middle for count, middle in zip(tally.latency, middles, strict=True)) / SECOND

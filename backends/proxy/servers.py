@@ -11,6 +11,8 @@ from ...core.ports import Servers as Listed
 from ...core.table import CANARY, SERVING
 from ...core.tallies import count_try, no_counters
 from ..live.addresses import OWN_ADDRESSES, Addresses, split, url
+from ..metrics.header import keep
+from ..metrics.limits import BadMetric, Names
 from .rows import as_array, as_lists
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ class Server:
     """One app server: where it is, how many requests were sent to it, the idle connections kept to it, oldest first,
     and what its application has said of itself in answers (backends.metrics.header), by name."""
 
-    __slots__ = ("address", "host", "idle", "listed", "number", "port", "sent", "told")
+    __slots__ = ("_names", "address", "host", "idle", "listed", "number", "port", "sent", "told")
 
     def __init__(self, number: int, address: str, host: str, port: int) -> None:
         self.number = number
@@ -49,6 +51,7 @@ class Server:
         self.listed = True
         self.idle: list[Upstream] = []
         self.told: dict[str, float] = {}
+        self._names: Names | None = None
 
     def take(self, now: int) -> "Upstream | None":
         """The idle connection used last, if one is fresh enough at *now* (ns)."""
@@ -66,6 +69,16 @@ class Server:
             upstream.abort()
         else:
             self.idle.append(upstream)
+
+    def say(self, header: bytes, warn: Callable[[str], None]) -> None:
+        """Its application says metrics in an answer; what is wrong with one is said once."""
+        names = self._names = self._names or Names()
+        try:
+            keep(self.told, names, header)
+        except BadMetric as error:
+            if not names.complained:
+                names.complained = True
+                warn(f"{self.address}: {error} (said once)")
 
     def forget(self, upstream: "Upstream") -> None:
         """An idle connection was closed by its server."""

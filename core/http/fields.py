@@ -39,6 +39,7 @@ class Kind(IntEnum):
     APP = 12
     CAUSE = 13
     MAX_FORWARDS = 14
+    METRIC = 15
 
 
 _KINDS = {
@@ -62,15 +63,16 @@ _KINDS = {
     b"windtunnel-request": Kind.PLANNED,
     b"windtunnel-app": Kind.APP,
     b"windtunnel-cause": Kind.CAUSE,
+    b"windtunnel-metric": Kind.METRIC,
     b"max-forwards": Kind.MAX_FORWARDS,
 }
 FRAMING_NAMES = {b"host", b"content-length", b"transfer-encoding"}
 _NOT_IN_TRAILERS = {
     Kind.HOST, Kind.LENGTH, Kind.CODING, Kind.CONNECTION, Kind.HOP, Kind.UPGRADE, Kind.EXPECT, Kind.TE,
-    Kind.FORWARDED_FOR, Kind.OURS, Kind.PLANNED, Kind.APP, Kind.CAUSE, Kind.MAX_FORWARDS,
+    Kind.FORWARDED_FOR, Kind.OURS, Kind.PLANNED, Kind.APP, Kind.CAUSE, Kind.MAX_FORWARDS, Kind.METRIC,
 }  # fmt: skip
 
-_UNIQUE = {b"windtunnel-request", b"windtunnel-app"}
+_UNIQUE = {b"windtunnel-request", b"windtunnel-app", b"windtunnel-metric"}
 """Fields that no two messages share."""
 
 is_token = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
