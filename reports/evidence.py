@@ -94,6 +94,15 @@ class Evidence:
         found["state"] = codes(table, "state", STATES)
         return found
 
+    @cached_property
+    def measured(self) -> dict[str, tuple[Any, Any, Any]]:
+        """By name, what servers said of themselves besides the metrics that all have (of the proxy, server 0): times, servers, values."""
+        table = self.run.measurements
+        names = np.asarray(table.column("name").to_pylist(), dtype=object)
+        columns = [numbers(table, name) for name in ("time_ns", "server", "value")]
+        chosen = {str(name): names == name for name in sorted(set(names.tolist()))}
+        return {name: (columns[0][rows], columns[1][rows], columns[2][rows]) for name, rows in chosen.items()}
+
     def attempts(self, name: str) -> Any:
         """One plain column of the attempts. They are many: it is read anew each time."""
         return numbers(self.run.table("attempts", (name,)), name)

@@ -34,7 +34,7 @@ from .guardian import Guardian
 from .instances import Emit, Instance, Instances, Start
 from .loading import LoadGenerators
 from .local_cloud import CloudFace, LocalInstances
-from .observed import metric_rows
+from .observed import measurements, metric_rows
 from .options import Figures, FlightOptions
 from .ports import port_row
 from .process import Line, RoleProcess
@@ -372,7 +372,7 @@ class Conductor:
     def _sample(self, time: int) -> None:
         down = self._proxy.process.returncode is not None
         rows = metric_rows(time, self._proxy_second, down, self._instances.present())
-        self.recording.metrics(rows)
+        self.recording.metrics(rows, measurements(time, self._proxy_second, self._instances.present()))
         self.recording.flush(self.clock.now())
         if self.options.watch is not None:
             self.options.watch(self._figures(time))
