@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from pyarrow import ArrowException
 
+from .backends.code_profiles import FOLDER, check_sampler, profiled
 from .backends.local.options import FlightOptions
 from .core.errors import UsageError
 from .core.model import FleetSpec
@@ -62,16 +63,22 @@ def replay(
     flight: FlightOptions | None = None,
     profile: str | Path | None = None,
     trace: bool = False,
+    profile_code: bool = False,
 ) -> Run:
     """Replay *scenario* and return the run: rehearsed (``backend="sim"``) or flown (``"local"``, with the options of *flight*).
 
     *out* is a new or empty directory for it (none: kept in memory). *registry* and *cloud* override what stands for Redis and EC2 in a rehearsal.
     *profile*: a file with what was measured of the machine that the rehearsal is to stand for. *trace*: write a sample of its traces into *out* too (docs/traces.md).
+    *profile_code*: a flame graph of our own code, of each role of a flight, in *out* too (docs/metrics.md).
     Raises ScenarioError for a bad scenario, FileExistsError for a directory that is in use, StorageError for a full disk, UsageError for what cannot be flown,
     BackendFailure if something that a flight needs fails.
     """
-    if trace and out is None:
-        raise UsageError("expected a directory for the run with trace: its files go there")
+    for name, given in (("trace", trace), ("profile_code", profile_code)):
+        if given and out is None:
+            raise UsageError(f"expected a directory for the run with {name}: its files go there")
+    if profile_code:
+        check_sampler()
+        flight = None if backend == REHEARSAL else replace(flight or FlightOptions(), profile_code=True)
     scenario = _settled(scenario, seed, profile, backend)
     document = scenario.document.fleet
     world = world_of(
@@ -85,7 +92,11 @@ def replay(
     directory = None if out is None else Path(out)
     sink = _sink(directory, names, scenario, plan, backend, engine)
     try:
-        ended = world.run(plan, sink, scenario=scenario, directory=directory, block=block, progress=progress)
+        own = directory if profile_code and backend == REHEARSAL else None
+        with profiled(None if own is None else own / FOLDER / "rehearsal.svg"):
+            ended = world.run(
+                plan, sink, scenario=scenario, directory=directory, block=block, progress=progress
+            )
         digest = sink.finish(ended.end)
     finally:
         if isinstance(sink, DirectorySink):

@@ -21,6 +21,7 @@ from types import FrameType
 from typing import Any
 
 from ...core.errors import UsageError
+from .children import may_be_read_by
 from .clock import LiveClock
 from .settings import (
     AppSettings,
@@ -127,6 +128,8 @@ class RoleLink:
 def run_role(name: str, settings: Settings, owned: bool) -> None:
     """Run role *name* in this process until it is told to end. *owned*: a conductor holds our input."""
     link = RoleLink(name, LiveClock(settings.origin))
+    if settings.profiled_by:
+        may_be_read_by(settings.profiled_by)
 
     def ended(signum: int, frame: FrameType | None) -> None:
         # The stop callbacks take locks that the interrupted code may hold.

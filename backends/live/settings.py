@@ -14,7 +14,7 @@ from .addresses import OWN_ADDRESSES
 
 class Settings(BaseModel):
     """Common to all roles. *origin*: see LiveClock. *redis_url*: where the registry is. *metrics_port*: where the role tells its metrics (0: a free port; -1: nowhere); the
-    proxy does so at its control API.
+    proxy does so at its control API. *profiled_by*: the process that, with what it starts, may look into the role (0: none).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -23,6 +23,7 @@ class Settings(BaseModel):
     fleet: FleetSpec
     redis_url: str
     metrics_port: int = -1
+    profiled_by: int = 0
 
 
 class ProxySettings(Settings):

@@ -68,7 +68,10 @@ class Attached:
         target = split(options.proxy)
         await _knock(options.proxy, target)
         async with AsyncExitStack() as cleanup:
-            factory = RoleFactory(self._fleet, self.clock.origin, self._redis_url, self._hear, self._logs)
+            factory = RoleFactory(
+                self._fleet, self.clock.origin, self._redis_url, self._hear, self._logs, profile_code=options.profile_code
+            )  # fmt: skip
+            cleanup.push_async_callback(factory.end)
             await self._load.start(
                 factory, cleanup, scenario, fds, target, options.allowed, options.load_processes
             )

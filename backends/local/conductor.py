@@ -104,8 +104,9 @@ class Conductor:
             redis_url = await self._registry()
             self._factory = RoleFactory(
                 self.fleet, self.clock.origin, redis_url, self._hear, self._logs, self._plan.program,
-                self._standing.greet,
+                self._standing.greet, self.options.profile_code,
             )  # fmt: skip
+            self._cleanup.push_async_callback(self._factory.end)
             api = await self._control()
             port = await self._first_fleet(redis_url)
             await self._load.start(

@@ -22,6 +22,7 @@ from ..live.settings import (
     Settings,
 )
 from .process import Line, RoleProcess
+from .role_profiles import RoleProfiles
 from .targets import Targets
 
 OnLine = Callable[[RoleProcess, Line], None]
@@ -140,20 +141,32 @@ async def _leave(process: RoleProcess) -> None:
 
 
 class RoleFactory:
-    """Makes the roles of one flight with what they have in common. *program* runs in place of app servers. *greet* is called with each process that has been started."""
+    """Makes the roles of one flight with what they have in common. *program* runs in place of app servers. *greet* is called with each process that has been started.
+    *profile_code*: look into them, for flame graphs in the run's directory, which holds *logs*.
+    """
 
     def __init__(
         self, fleet: FleetSpec, origin: int, redis_url: str, on_line: OnLine, logs: Path | None,
         program: Program | None = None, greet: Callable[[RoleProcess], None] = lambda process: None,
+        profile_code: bool = False,
     ) -> None:  # fmt: skip
         self._greet = greet
         self._common = {"fleet": fleet, "origin": origin, "redis_url": redis_url, "metrics_port": 0}
+        self._profiles: RoleProfiles | None = None
+        if profile_code and logs is not None:
+            self._profiles = RoleProfiles(logs.parent)
+            self._common["profiled_by"] = os.getpid()
         self._on_line = on_line
         self.targets = Targets()
         self._logs = logs
         self._program: dict[str, Any] = {}
         if program is not None:
             self._program = {"command": program.command, "directory": str(program.directory)}
+
+    async def end(self) -> None:
+        """The roles have ended: wait for what was written of them."""
+        if self._profiles is not None:
+            await self._profiles.end()
 
     def process(self, role: str, label: str = "") -> RoleProcess:
         """A process for *role*, not started."""
@@ -163,6 +176,8 @@ class RoleFactory:
 
     def _heard(self, process: RoleProcess, line: Line) -> None:
         self.targets.heard(process, line)
+        if self._profiles is not None:
+            self._profiles.heard(process, line)
         self._on_line(process, line)
 
     def proxy(
