@@ -1,8 +1,8 @@
 """The faults' timeline: each strikes at its time, or when what it waits for happens, at its targets, and is over at its end."""
 
-from ...core.fault_family import Family, Targets, drawn, is_occurrence, occurrence
-from ...core.faults import ALL, FAULTS, SERVERS
-from ...core.lifecycle import ALIVE, State
+from ...core.fault_family import Family, Targets, is_occurrence, occurrence
+from ...core.fault_targets import hits_later, targets_of
+from ...core.faults import FAULTS
 from ...core.model import SECOND, FaultSpec
 from ...core.order import Kind
 from ..control import ControlPlane, Process
@@ -20,7 +20,6 @@ from .proxy import ProxyFaults
 from .registry import RegistryFaults
 from .servers import ServerFaults
 
-_STATES = {"app": State.SERVING, "canary": State.CANARY, "standby": State.STANDBY}
 _LOOK = 1 << 31
 """Conditions are looked at after all faults that are due by then."""
 
@@ -34,7 +33,7 @@ class Faults:
         self._lives = LifeFaults(control)
         self._families: dict[str, Family] = {
             "servers": self._servers,
-            "machines": MachineFaults(control, store, self._servers.slowness),
+            "machines": MachineFaults(control, self._servers.slowness),
             "links": LinkFaults(control),
             "registry": RegistryFaults(control, store),
             "cloud": CloudFaults(control),
@@ -78,7 +77,7 @@ class Faults:
             self._over(fault, family)
 
     def _strike(self, entity: int, fault: FaultSpec) -> None:
-        targets = self._targets(fault)
+        targets = targets_of(fault, self.control.fleet, self.control.instances.present())
         length = {} if fault.until < 0 else {"until": fault.until}
         self.control.emit("fault", {"name": fault.name, "type": fault.type, "targets": targets, **length})
         if FAULTS[fault.type].lasts:
@@ -149,21 +148,8 @@ class Faults:
         for place in self._after.get(family, ()):
             self._trigger(place, self.control.timeline.now() + self._triggered[place].delay)
 
-    def _targets(self, fault: FaultSpec) -> Targets:
-        """The servers that *fault* hits: the one at its address, or some of its role, drawn by its own stream; or who else it hits."""
-        if fault.role not in SERVERS:
-            if fault.role == "dependency":
-                return [self.control.fleet.dependencies[fault.dependency].name]
-            return [fault.role]
-        if fault.address:
-            alive = self.control.instances.in_state(*sorted(ALIVE))
-            return [instance.number for instance in alive if instance.address == fault.address]
-        able = self.control.instances.in_state(_STATES[fault.role])
-        return [*drawn(fault, (instance.number for instance in able))]
-
     def _joined(self, instance: Instance) -> None:
-        for fault, targets in self._lasting.values():
-            hits_all = fault.count == ALL and not fault.address
-            if hits_all and _STATES.get(fault.role) == instance.state and instance.number not in targets:
-                targets.append(instance.number)
+        for fault, hit in self._lasting.values():
+            if hits_later(fault, instance, hit):
+                hit.append(instance.number)
                 self._family(fault).begin(fault, [instance.number])

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from ....core.fault_family import Family, Targets, drawn
-from ....core.faults import ALL, FAULTS, SERVERS
-from ....core.lifecycle import ALIVE, State
+from ....core.fault_family import Family, Targets
+from ....core.fault_targets import hits_later, targets_of
+from ....core.faults import FAULTS
 from ....core.model import SECOND, FaultSpec
 from ..instances import Instance
 from .cloud import CloudFaults
@@ -32,8 +32,6 @@ FAMILIES: dict[str, type[FlightFamily]] = {
     "dependencies": DependencyFaults,
 }
 """The classes that carry out their ``types`` in a flight: one for each family of core.faults, and one for servers that end, or should have."""
-
-_STATES = {"app": State.SERVING, "canary": State.CANARY, "standby": State.STANDBY}
 
 
 class FlightFaults:
@@ -89,7 +87,7 @@ class FlightFaults:
             await self._begun[place - 1].wait()
         if self._stopped.is_set():
             return
-        targets = self._targets(fault)
+        targets = targets_of(fault, self._parts.fleet, self._parts.instances.present())
         length = {} if fault.until < 0 else {"until": self._parts.start + fault.until}
         self._parts.emit("fault", {"name": fault.name, "type": fault.type, "targets": [*targets], **length})
         if FAULTS[fault.type].lasts:
@@ -127,20 +125,8 @@ class FlightFaults:
     def _family(self, fault: FaultSpec) -> Family:
         return next(self._families[name] for name, family in FAMILIES.items() if fault.type in family.types)
 
-    def _targets(self, fault: FaultSpec) -> Targets:
-        """As the rehearsal finds them: the server at its address, or some of its role, drawn by its own stream; or who else it hits."""
-        if fault.role == "dependency":
-            return [self._parts.fleet.dependencies[fault.dependency].name]
-        if fault.role not in SERVERS:
-            return [fault.role]
-        present = self._parts.instances.present()
-        if fault.address:
-            return [one.number for one in present if one.address == fault.address and one.state in ALIVE]
-        return [*drawn(fault, (one.number for one in present if one.state == _STATES[fault.role]))]
-
     def _joined(self, instance: Instance) -> None:
-        for fault, targets in self._lasting.values():
-            hits_all = fault.count == ALL and not fault.address
-            if hits_all and _STATES.get(fault.role) == instance.state and instance.number not in targets:
-                targets.append(instance.number)
+        for fault, hit in self._lasting.values():
+            if hits_later(fault, instance, hit):
+                hit.append(instance.number)
                 self._family(fault).begin(fault, [instance.number])
