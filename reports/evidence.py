@@ -103,6 +103,13 @@ class Evidence:
         chosen = {str(name): names == name for name in sorted(set(names.tolist()))}
         return {name: (columns[0][rows], columns[1][rows], columns[2][rows]) for name, rows in chosen.items()}
 
+    @cached_property
+    def flame_graphs(self) -> list[str]:
+        """Flame graphs of our own code (``--profile-code``), as paths in the run's directory."""
+        folder = self.run.directory
+        found = [] if folder is None else sorted(folder.glob("profiles/*.svg"))
+        return [f"profiles/{path.name}" for path in found]
+
     def attempts(self, name: str) -> Any:
         """One plain column of the attempts. They are many: it is read anew each time."""
         return numbers(self.run.table("attempts", (name,)), name)
