@@ -15,7 +15,7 @@ from threading import Lock
 from prometheus_client.core import Metric
 
 from .families import counter
-from .limits import BadMetric, Names
+from .limits import BadMetric, Names, checked_name
 from .statsd import COUNTER, GAUGE, TIMER, Line, parse_line
 
 LINES_A_SECOND = 10_000
@@ -46,7 +46,7 @@ class CustomValues:
         """Gauges that came by another way than in lines."""
         for name, value in found.items():
             try:
-                self._take(Line(name, GAUGE, (value,)))
+                self._take(Line(checked_name(name), GAUGE, (value,)))
             except BadMetric as error:
                 self._bad("told", str(error))
 
