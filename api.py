@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from pyarrow import ArrowException
 
-from .backends.code_profiles import FOLDER, check_sampler, profiled
+from .backends.code_profiles import check_sampler, profiled
 from .backends.local.options import FlightOptions
 from .core.errors import UsageError
 from .core.model import FleetSpec
@@ -76,9 +76,7 @@ def replay(
     for name, given in (("trace", trace), ("profile_code", profile_code)):
         if given and out is None:
             raise UsageError(f"expected a directory for the run with {name}: its files go there")
-    if profile_code:
-        check_sampler()
-        flight = None if backend == REHEARSAL else replace(flight or FlightOptions(), profile_code=True)
+    flight = _with_profiles(flight, backend) if profile_code else flight
     scenario = _settled(scenario, seed, profile, backend)
     document = scenario.document.fleet
     world = world_of(
@@ -92,8 +90,7 @@ def replay(
     directory = None if out is None else Path(out)
     sink = _sink(directory, names, scenario, plan, backend, engine)
     try:
-        own = directory if profile_code and backend == REHEARSAL else None
-        with profiled(None if own is None else own / FOLDER / "rehearsal.svg"):
+        with profiled(directory if profile_code and backend == REHEARSAL else None):
             ended = world.run(
                 plan, sink, scenario=scenario, directory=directory, block=block, progress=progress
             )
@@ -101,7 +98,19 @@ def replay(
     finally:
         if isinstance(sink, DirectorySink):
             sink.close()
-    lines = tuple(sink.lines)
+    run = _ended(sink, plan, ended, digest, directory)
+    if directory is not None:
+        if figure:
+            _draw(run, fleet, directory)
+        write_whole(directory / "summary.json", json.dumps(run.summary, indent=2) + "\n")
+        if trace:
+            write_both(run, fleet, directory)
+    return run
+
+
+def _ended(sink: MemorySink, plan: Plan, ended: Any, digest: str, directory: Path | None) -> Run:
+    """The run that *ended*, with its summary."""
+    lines, fleet = tuple(sink.lines), plan.fleet
     if directory is not None:
         lines = tuple((directory / "events.jsonl").read_text(encoding="ascii").splitlines())
     told = fleet.expects or fleet.deploys or fleet.invariants
@@ -109,14 +118,13 @@ def replay(
     summary = summarise(fleet, sink.table, digest, ended.end, ended.instance_ns, plan.fingerprint, events)
     if ended.generator:
         summary["generator"] = dict(ended.generator)
-    run = Run(sink.table, lines, summary, directory)
-    if directory is not None:
-        if figure:
-            _draw(run, fleet, directory)
-        write_whole(directory / "summary.json", json.dumps(summary, indent=2) + "\n")
-        if trace:
-            write_both(run, fleet, directory)
-    return run
+    return Run(sink.table, lines, summary, directory)
+
+
+def _with_profiles(flight: FlightOptions | None, backend: str) -> FlightOptions | None:
+    """The options of a replay whose code is profiled. Raises UsageError where that cannot be."""
+    check_sampler()
+    return None if backend == REHEARSAL else replace(flight or FlightOptions(), profile_code=True)
 
 
 def _sink(

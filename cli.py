@@ -21,7 +21,6 @@ from . import __doc__ as package_doc
 from .api import replay as replay_scenario
 from .api import report as report_run
 from .api import verify as verify_run
-from .backends.code_profiles import check_sampler
 from .cli_aws import register as register_aws
 from .cli_aws import tell_dry_run
 from .cli_backtest import register as register_backtest
@@ -250,16 +249,13 @@ def replay(
     """Replay a scenario: rehearse it in virtual time (also over many seeds, with intervals), or fly it. Run directory, verdict, report."""
     loaded = _load(scenario, set_ or [], seed, profile)
     if seeds > 1:
-        given = {"--out": out_, "--registry": registry, "--cloud": cloud, "--trace": trace or None,
-                 "--profile-code": profile_code or None}  # fmt: skip
+        given = {"--out": out_, "--registry": registry, "--cloud": cloud, "--trace": trace or None, "--profile-code": profile_code or None}  # fmt: skip
         check_plain(given, engine != "kernel" or backend != "sim")
         replay_seeds(loaded, seeds, jobs, json_, junit)
     words = FlightWords(
         proxy, demand, redis_url, load_processes, hold, allow_target, max_instances, max_hours, stop_when, dry_run,
     )  # fmt: skip
     words.check(backend)
-    if profile_code:
-        check_sampler()
     warn(loaded)
     if dry_run:
         tell_dry_run(loaded, words.options())
@@ -275,8 +271,7 @@ def replay(
             loaded, out=directory, engine=engine, backend=backend, registry=registry, cloud=cloud,
             progress=on_second, figure=figure, flight=options, trace=trace, profile_code=profile_code,
         )  # fmt: skip
-    again = _command(scenario, set_ or [], run, backend, profile)
-    _show(run, loaded, directory, json_, junit, again, started)
+    _show(run, loaded, directory, json_, junit, _command(scenario, set_ or [], run, backend, profile), started)  # fmt: skip
     raise typer.Exit(PASSED if run.passed else VIOLATED)
 
 

@@ -110,13 +110,13 @@ class Sampler:
 
 
 @contextmanager
-def profiled(path: Path | None) -> Iterator[None]:
-    """Profile this process meanwhile, to *path*; None: do not."""
-    if path is None:
+def profiled(directory: Path | None) -> Iterator[None]:
+    """Profile this process meanwhile, for the run's *directory*; None: do not."""
+    if directory is None:
         yield
         return
     may_be_read_by(os.getpid())
-    found = Sampler(os.getpid(), path)
+    found = Sampler(os.getpid(), directory / FOLDER / "rehearsal.svg")
     try:
         yield
     finally:

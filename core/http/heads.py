@@ -107,9 +107,7 @@ class ResponseHead:
         self.closing = False
         self.upgrade = b""
         self.upgrading = False
-        self.app = b""
-        self.cause = b""
-        self.metrics = b""
+        self.app = self.cause = self.metrics = b""
         self.simple = False
         self.written = b""
 
