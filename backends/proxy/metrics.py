@@ -11,6 +11,7 @@ from ...core.outcomes import NAMES
 from ...core.table import CANARY
 from ...core.tallies import BUCKETS, OCTAVES, PER_OCTAVE, Tally, bucket_start, tallies_of
 from ..metrics.families import (
+    REQUEST_BOUNDS,
     STATUS_CLASSES,
     counter,
     counters,
@@ -79,7 +80,8 @@ class ProxyMetrics:
             proxy.requests - proxy.active - answered,
         )
         yield counter("windtunnel_proxy_malformed_messages", "What clients sent that was refused as no request, or as broken content.", counts.malformed)  # fmt: skip
-        yield histogram("windtunnel_proxy_request_duration_seconds", "From a request's head to the end of its answer.", counts.durations)  # fmt: skip
+        buckets = cumulative(REQUEST_BOUNDS, counts.buckets)
+        yield HistogramMetricFamily("windtunnel_proxy_request_duration_seconds", "From a request's head to the end of its answer.", buckets=buckets, sum_value=counts.nanoseconds / SECOND)  # fmt: skip
         yield gauge("windtunnel_proxy_requests_in_flight", "Requests under way.", proxy.active)
         yield gauge("windtunnel_proxy_requests_retrying", "Of these, such as have been sent again.", proxy.retrying)  # fmt: skip
         yield counter("windtunnel_proxy_retries", "Tries beyond the first of a request.", counts.retries)

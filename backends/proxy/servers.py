@@ -9,7 +9,7 @@ from ...core.model import SECOND, FleetSpec
 from ...core.ports import Clock
 from ...core.ports import Servers as Listed
 from ...core.table import CANARY, SERVING
-from ...core.tallies import count_try, no_counters
+from ...core.tallies import count_one_try, no_counters
 from ..live.addresses import OWN_ADDRESSES, Addresses, split, url
 from ..metrics.header import keep
 from ..metrics.limits import BadMetric, Names
@@ -218,7 +218,7 @@ class Servers:
         self.rows["in_flight"][slot] -= 1
         if self._tracked:
             self._load_changed(slot)
-        count_try(self.counters, self.rows["role"][slot], now - sent, True)
+        count_one_try(self.counters, self.rows["role"][slot], now - sent, True)
 
     def end(self, number: int, failed: bool, sent: int, now: int) -> None:
         """A request that was *sent* (ns) to server *number* was answered, or *failed*."""
@@ -227,7 +227,7 @@ class Servers:
         rows["in_flight"][slot] -= 1
         if self._tracked:
             self._load_changed(slot)
-        count_try(self.counters, rows["role"][slot], now - sent, failed)
+        count_one_try(self.counters, rows["role"][slot], now - sent, failed)
         if self._observing and not failed:
             routing.observe_latency(rows, slot, now, now - sent)
         outlier = self.spec.outlier
