@@ -24,6 +24,7 @@ from ..metrics.registry_calls import RegistryCalls, TimedRegistry
 from ..reach import Reach
 from .cloud_faults import CloudFaults
 from .clouds import cloud_of
+from .halts import DECIDED, LAUNCHED, Halts
 from .metrics import ScalerMetrics
 from .notices import Notices
 from .pace import Pace
@@ -37,16 +38,17 @@ def run(settings: AutoscalerSettings, link: RoleLink) -> None:
     calls = RegistryCalls()
     registry = TimedRegistry(client, settings.fleet.key_prefix, reach.exchange, settings.apart, calls)
     cloud = cloud_of(settings, link)
-    faults = CloudFaults(cloud, settings.fleet.faults, link.clock)
+    faults, halts = CloudFaults(cloud, settings.fleet, link.clock), Halts(link)
     watched = ScalerMetrics(link.clock.now, calls)
-    role = Role(settings, settings.fleet.autoscaler, registry, cloud, link, faults, watched)
+    role = Role(settings, settings.fleet.autoscaler, registry, cloud, link, faults, halts, watched)
 
     def obey(command: Command) -> None:
-        if not (reach.obey(command) or faults.obey(command) or role.obey(command)):
+        if not (reach.obey(command) or faults.obey(command) or halts.obey(command) or role.obey(command)):
             link.log("warning", "unknown command", {"command": dict(command)})
 
     link.subscribe(obey)
     link.at_stop(reach.end)
+    link.at_stop(halts.wake)
     metrics = watched.serve(settings)
     link.status("up", None if metrics is None else {"metrics": metrics.url})
     try:
@@ -72,11 +74,13 @@ class Role:
         cloud: Cloud,
         link: RoleLink,
         faults: CloudFaults | None = None,
+        halts: Halts | None = None,
         watched: ScalerMetrics | None = None,
     ) -> None:
         fleet = settings.fleet
         self._local = cloud if isinstance(cloud, LocalCloud) else None
-        self._faults = faults or CloudFaults(cloud, (), link.clock)
+        self._faults = faults or CloudFaults(cloud, fleet, link.clock)
+        self._halts = halts or Halts(link)
         # The conductor's own cloud refuses by itself.
         self._cloud = cloud if self._local is not None else self._faults.face
         self._link = link
@@ -97,7 +101,7 @@ class Role:
             spec, registry, self._cloud, self,
             owner=f"{socket.gethostname()}-{os.getpid()}-{link.clock.now()}",
             launches=f"{fleet.name}-{fleet.seed}-{settings.origin}",
-            seed=fleet.seed, dry_run=self._dry_run, alerts=alerts,
+            seed=fleet.seed, dry_run=self._dry_run, alerts=alerts, zero=settings.start,
         )  # fmt: skip
 
     def serve(self) -> None:
@@ -135,7 +139,16 @@ class Role:
         self._faults.take_over()
         if self._pace.backs_off(turn):
             return self._driver.unreachable(now, "not asked again yet")
-        decision = self._driver.turn(now)
+        steps = self._driver.steps(now)
+        decision = next(steps)
+        halted = self._halts.reach(DECIDED)
+        if halted and self._link.stopping.is_set():
+            return decision
+        for became in steps:
+            decision = became
+        if halted:
+            # As after any turn that took so long, those that were due meanwhile are nobody's.
+            self._pace.begin(self._link.clock.now())
         if decision.reason == UNREACHABLE:
             self._pace.failed(turn)
         else:
@@ -171,6 +184,7 @@ class Role:
             self._link.emit(
                 "launched", {"server": instance.number, "role": instance.role}, time=instance.launched
             )
+        self._halts.reach(LAUNCHED)
 
     def terminate(self, number: int, provider_id: str, reason: str) -> None:
         """See core.scaling_world.World."""

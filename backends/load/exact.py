@@ -8,7 +8,7 @@ import struct
 from collections import deque
 from typing import TYPE_CHECKING
 
-from ...core.http.limits import REFUSALS
+from ...core.http.statuses import REFUSALS
 from ...core.model import SECOND, SourceSpec, WireMessage
 from ...core.outcomes import NAMES, Outcome
 from ...scenarios.fuzz.wire import HALF_CLOSE, RESET, WAIT, addressed

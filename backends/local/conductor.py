@@ -90,6 +90,7 @@ class Conductor:
         self._api_url = ""
         self._stop = Watch(Condition.parse(options.stop_when)) if options.stop_when else None
         self._faults: FlightFaults
+        self._deploys: FlightDeploys | None = None
         self._striking: asyncio.Task[None]
 
     # The flight.
@@ -122,11 +123,8 @@ class Conductor:
             if self.options.hold:
                 await self._hold()
         self.recording.end(end)
-        return (
-            end,
-            self._instances.paid_ns(self.start, self.start + end),
-            self._load.lateness(EPOCH + self.start),
-        )
+        paid = self._instances.paid_ns(self.start, self.start + end)
+        return end, paid, self._load.lateness(EPOCH + self.start)
 
     async def _hold(self) -> None:
         """Stay up until interrupted, which then is no interruption: the plan has been flown."""
@@ -217,11 +215,10 @@ class Conductor:
 
     async def _cruise(self, redis_url: str) -> int:
         """Until every request has its outcome: a sample each second. The end, in ns of the scenario."""
-        fleet = self.fleet
-        working = [self._striking]
+        fleet, working = self.fleet, [self._striking]
         if fleet.deploys:
-            deploys = FlightDeploys(fleet, self.clock, self.start, self._parts(redis_url))
-            working.append(asyncio.create_task(deploys.run()))
+            self._deploys = FlightDeploys(fleet, self.clock, self.start, self._parts(redis_url))
+            working.append(asyncio.create_task(self._deploys.run()))
         try:
             second = 0
             while True:
@@ -271,6 +268,7 @@ class Conductor:
         return FaultParts(
             self.fleet, self.start, instances, self._standing, instances.troubles, self._cloud, self._proxy,
             self._strike_proxy, self._scaler, flush, self._guardian, self._emit, self._redis, self._face.reasons, self._second,
+            lambda: self._deploys is not None and self._deploys.under_way,
         )  # fmt: skip
 
     def _second(self, by: str, apart: str, offset: int) -> Lasting:
@@ -323,6 +321,8 @@ class Conductor:
             self._proxy_second = line
         elif process.role == "autoscaler" and line.get("status") == "decided":
             self.recording.decided(line["decision"], line["observations"])
+        elif process.role == "autoscaler" and line.get("status") == "halted":
+            self._faults.heard(process, line)
 
     def _instance_of(self, process: RoleProcess) -> Instance | None:
         if process.role != "app":
