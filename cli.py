@@ -42,6 +42,7 @@ from .cli_flight import (
     LoadProcessesOption,
     MaxHoursOption,
     MaxInstancesOption,
+    NetworkOption,
     ProxyOption,
     RedisOption,
     StopWhenOption,
@@ -51,6 +52,7 @@ from .cli_flight import register as register_roles
 from .cli_fuzz import register as register_fuzz
 from .cli_import import register as register_import
 from .cli_policies import register as register_policies
+from .cli_profile import register as register_profile
 from .cli_search import register as register_search
 from .cli_shared import (
     BACKEND,
@@ -243,6 +245,7 @@ def replay(
     max_instances: MaxInstancesOption = None,
     max_hours: MaxHoursOption = None,
     stop_when: StopWhenOption = None,
+    network: NetworkOption = None,
     dry_run: DryRunOption = False,
     profile_code: ProfileCodeOption = False,
 ) -> None:
@@ -253,7 +256,7 @@ def replay(
         check_plain(given, engine != "kernel" or backend != "sim")
         replay_seeds(loaded, seeds, jobs, json_, junit)
     words = FlightWords(
-        proxy, demand, redis_url, load_processes, hold, allow_target, max_instances, max_hours, stop_when, dry_run,
+        proxy, demand, redis_url, load_processes, hold, allow_target, max_instances, max_hours, stop_when, network, dry_run,
     )  # fmt: skip
     words.check(backend)
     warn(loaded)
@@ -330,6 +333,7 @@ register_policies(app)
 register_calibrate(app)
 register_explain(app)
 register_trace(app)
+register_profile(app)
 register_backtest(app)
 register_import(app)
 register_builds(app)

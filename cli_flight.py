@@ -74,6 +74,14 @@ StopWhenOption = Annotated[
         help="of a flight: end every fault when this holds, such as 'error_rate > 20% for 10s' or 'p99 > 2s'",
     ),
 ]
+NetworkOption = Annotated[
+    str | None,
+    typer.Option(
+        "--network",
+        metavar="WHERE",
+        help="of a flight: loopback (default), or namespaces: app servers and proxy in network namespaces of this machine, whose links tc disturbs (root)",
+    ),
+]
 DryRunOption = Annotated[
     bool,
     typer.Option(
@@ -95,6 +103,7 @@ class FlightWords:
     max_instances: int | None
     max_hours: float | None
     stop_when: str | None
+    network: str | None
     dry_run: bool
 
     def check(self, backend: str) -> None:
@@ -110,7 +119,8 @@ class FlightWords:
         return FlightOptions(
             demand=self.demand or "sleep", proxy=self.proxy or "", redis_url=self.redis_url or "",
             load_processes=self.load_processes or 1, hold=self.hold, allowed=tuple(self.allow_target or ()),
-            max_instances=self.max_instances, max_hours=self.max_hours, stop_when=self.stop_when or "", notice=_notice,
+            max_instances=self.max_instances, max_hours=self.max_hours, stop_when=self.stop_when or "",
+            network=self.network or "loopback", notice=_notice,
         )  # fmt: skip
 
 

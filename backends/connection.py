@@ -6,9 +6,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from .metrics.registry_calls import RegistryCalls, TimedRegistry
 from .reach import Reach
 from .registry import RedisRegistry
+from .stale_reads import StaleReads
 
 TIMEOUT_SECONDS = 1.0
 """For a connection, and for each answer."""
@@ -30,15 +30,22 @@ def redis_client(url: str) -> Any:
     )
 
 
-def registry_at(
-    url: str, prefix: str, reach: Reach | None = None, calls: RegistryCalls | None = None
-) -> RedisRegistry:
-    """The registry at *url* under key *prefix*, by the way of *reach* if one is given; it connects when it is first used. *calls* is told how long each exchange takes.
-
-    Raises ValueError for what is no Redis URL.
-    """
+def registry_at(url: str, prefix: str, reach: Reach | None = None) -> RedisRegistry:
+    """The registry at *url* under key *prefix*, by the way of *reach* if one is given; it connects when it is first used. Raises ValueError for what is no Redis URL."""
     client = redis_client(url)
-    before = (lambda: None) if reach is None else reach.exchange
-    if calls is None:
-        return RedisRegistry(client, prefix, before)
-    return TimedRegistry(client, prefix, before, calls=calls)
+    return RedisRegistry(client, prefix) if reach is None else registry_by(client, prefix, reach)
+
+
+def registry_by(client: Any, prefix: str, reach: Reach, apart: str = "") -> RedisRegistry:
+    """The registry of *client*, by the way of *reach*, which may lead readers to a replica; *apart*: see RedisRegistry."""
+    replicas: dict[str, RedisRegistry] = {}
+
+    def replica() -> RedisRegistry | None:
+        url = reach.replica
+        if not url:
+            return None
+        if url not in replicas:
+            replicas[url] = RedisRegistry(redis_client(url), prefix, reach.exchange)
+        return replicas[url]
+
+    return StaleReads(client, prefix, replica, reach.exchange, apart)

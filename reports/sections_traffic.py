@@ -14,11 +14,11 @@ from .stations import STATIONS, middling
 from .summary import PERCENTILES
 from .wording import duration, measured, share
 
-MARKS = {"error": "✗ Error", "warning": "! Warning", "note": "· Time", "advice": "→ Advice"}
+MARKS = {"error": "✗ Error", "warning": "! Warning", "note": "· Time", "hint": "→ Hint"}
 
 
 def verdict(data: ReportData) -> str:
-    """Each objective, and errors, warnings and advice in words."""
+    """Each objective, and errors, warnings and hints in words."""
     partial = data.evidence.run.partial
     rows = [
         (
@@ -43,7 +43,7 @@ def verdict(data: ReportData) -> str:
         "time that would violate it",
     )
     text = table(header, rows, (2, 3)) if rows else paragraph("The scenario states no objective.")
-    text += "<h3>Errors, warnings and advice</h3>\n"
+    text += "<h3>Errors, warnings and hints</h3>\n"
     return text + ("".join(map(_message, data.messages)) or paragraph("None.")) + data.picture("run")
 
 

@@ -30,7 +30,7 @@ svg * { stroke-linejoin: round; stroke-linecap: butt; }
 svg text { font-family: "DejaVu Sans", Verdana, "Helvetica Neue", Arial, sans-serif; }
 .message { border-left: .3rem solid var(--soft); background: var(--card); padding: .5rem .8rem; margin: .5rem 0; max-width: 62rem; }
 .message ul { margin: .3rem 0 0; padding-left: 1.2rem; }
-.error { border-color: var(--bad); } .error b { color: var(--bad); } .warning { border-color: #e69f00; } .advice { border-color: var(--note); } .note { border-color: var(--soft); }
+.error { border-color: var(--bad); } .error b { color: var(--bad); } .warning { border-color: #e69f00; } .hint { border-color: var(--note); } .note { border-color: var(--soft); }
 summary { cursor: pointer; color: var(--note); font-size: .88rem; }
 @media screen and (max-width: 48rem) { body { padding: 1rem; } th:not(.n), td:not(.n) { min-width: 7rem; } td.long { min-width: 12rem; } }
 @media print {

@@ -30,6 +30,7 @@ from .options import Figures, FlightOptions
 from .process import Line, RoleProcess
 from .recording import Recording
 from .roles import Lasting, RoleFactory
+from .trace_news import TraceNews
 
 _SETTLE_NS = 2 * SECOND
 _OVERTIME = 15 * SECOND
@@ -58,6 +59,7 @@ class Attached:
         self._reachable = True
         self._completed = 0
         self._instance_ns = 0
+        self._traces = TraceNews(options.notice)
 
     async def fly(self, scenario: Path, fds: tuple[int, ...]) -> tuple[int, int, Mapping[str, float]]:
         """Fly the plan of the *scenario* file; its end, the instance time seen (ns) and the generator's lateness. Raises BackendFailure, RegistryError."""
@@ -69,7 +71,8 @@ class Attached:
         await _knock(options.proxy, target)
         async with AsyncExitStack() as cleanup:
             factory = RoleFactory(
-                self._fleet, self.clock.origin, self._redis_url, self._hear, self._logs, profile_code=options.profile_code
+                self._fleet, self.clock.origin, self._redis_url, self._hear, self._logs, None, self._plan.fingerprint, options.traced,
+                profile_code=options.profile_code,
             )  # fmt: skip
             cleanup.push_async_callback(factory.end)
             await self._load.start(
@@ -95,6 +98,7 @@ class Attached:
             self._recording.close(end)
             await self._load.read_all()
         self._recording.end(end)
+        self._traces.end()
         return end, self._instance_ns, self._load.lateness(EPOCH + self.start)
 
     def _registry(self) -> RedisRegistry | None:
@@ -195,6 +199,7 @@ class Attached:
         return sample.time is None or self.clock.now() - sample.time < _OLD
 
     def _hear(self, process: RoleProcess, line: Line) -> None:
+        self._traces.heard(line)
         if process.role == "load":
             self._load.heard(process, line)
         elif process.role == "autoscaler" and line.get("status") == "decided":

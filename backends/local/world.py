@@ -22,6 +22,7 @@ from .attach import Attached
 from .conductor import Conductor
 from .deploy_checks import check_deploys
 from .faults.flying import check_faults
+from .network.checks import check_network
 from .options import FlightOptions
 from .preflight import check_machine, check_program, check_remedy
 
@@ -91,6 +92,8 @@ class LocalFlight(Flight):
         check_program(plan, self._options.demand)
         check_remedy(plan)
         check_machine(plan, self._options.demand)
+        if self._options.network == "namespaces":
+            check_network(plan, bool(self._options.redis_url))
 
     def flying(self, scenario: Scenario) -> "Maker":
         """See Flight."""
@@ -113,6 +116,10 @@ class AttachedFlight(Flight):
         if plan.fleet.alerts and not self._options.redis_url:
             raise UsageError(
                 "--backend attach: expected --redis-url for a scenario with alerts: they are judged on samples"
+            )
+        if self._options.network != "loopback":
+            raise UsageError(
+                "--network: expected --backend local; this fleet is where it is, and keeps its links"
             )
         if self._options.stop_when:
             raise UsageError("--stop-when: expected a flight with faults; --backend attach strikes nothing")

@@ -1,16 +1,12 @@
-"""How long a role's exchanges with the registry take, and how many fail: whatever the role asks for, as it waits for it, what faults do to the way included."""
+"""How long a role's calls of the registry take, and how many fail: whatever the role asks for, as it waits for it, what faults do to the way included."""
 
 import time
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
 from prometheus_client.core import Metric
 
-from ...core.ports import RegistryError
-from ..registry import RedisRegistry
 from .families import SharedDurations, counter, histogram
-
-T = TypeVar("T")
 
 
 class RegistryCalls:
@@ -22,10 +18,14 @@ class RegistryCalls:
         self._worst = 0
 
     def add(self, duration: int, failed: bool) -> None:
-        """An exchange took *duration* (ns)."""
+        """A call took *duration* (ns)."""
         self.durations.add(duration)
         self.failed += failed
         self._worst = max(self._worst, duration)
+
+    def watch(self, registry: Any) -> Any:
+        """*registry*, each call of which is told here."""
+        return _Timed(registry, self)
 
     def worst(self) -> int:
         """The longest one since this was last asked (ns); 0: none."""
@@ -34,26 +34,27 @@ class RegistryCalls:
 
     def collect(self) -> Iterator[Metric]:
         """As Prometheus asks for it."""
-        yield histogram("windtunnel_registry_call_duration_seconds", "Time of each exchange with the registry, failed ones included.", self.durations)  # fmt: skip
-        yield counter("windtunnel_registry_calls_failed", "Exchanges with the registry that failed.", self.failed)  # fmt: skip
+        yield histogram("windtunnel_registry_call_duration_seconds", "Time of each call of the registry, failed ones included.", self.durations)  # fmt: skip
+        yield counter("windtunnel_registry_calls_failed", "Calls of the registry that failed.", self.failed)  # fmt: skip
 
 
-class TimedRegistry(RedisRegistry):
-    """A registry that tells *calls* of each exchange."""
+class _Timed:
+    def __init__(self, target: Any, calls: RegistryCalls) -> None:
+        self._target = target
+        self._calls = calls
 
-    def __init__(
-        self, client: Any, prefix: str = "", before: Callable[[], None] = lambda: None, apart: str = "",
-        calls: RegistryCalls | None = None,
-    ) -> None:  # fmt: skip
-        super().__init__(client, prefix, before, apart)
-        self.calls = calls or RegistryCalls()
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._target, name)
+        if not callable(found):
+            return found
 
-    def _guard(self, call: Callable[[], T]) -> T:
-        began = time.monotonic_ns()
-        try:
-            found = super()._guard(call)
-        except RegistryError:
-            self.calls.add(time.monotonic_ns() - began, True)
-            raise
-        self.calls.add(time.monotonic_ns() - began, False)
-        return found
+        def call(*arguments: Any, **named: Any) -> Any:
+            began, failed = time.monotonic_ns(), True
+            try:
+                answer = found(*arguments, **named)
+                failed = False
+                return answer
+            finally:
+                self._calls.add(time.monotonic_ns() - began, failed)
+
+        return call

@@ -1,8 +1,9 @@
-"""The proxy's control API, on the loopback address: figures and servers as JSON, metrics for Prometheus."""
+"""The proxy's control API, on the loopback address, or that of its machine: figures and servers as JSON, metrics for Prometheus."""
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from ..live.addresses import LOOPBACK
 from ..metrics.exposition import PATH, exposition
 from .proxy import Proxy
 
@@ -19,8 +20,10 @@ class Admin:
         await self._runner.cleanup()
 
 
-async def start_admin(proxy: Proxy, port: int, metrics: CollectorRegistry | None = None) -> Admin:
-    """Serve the control API of *proxy* on *port* (0: a free one), with its *metrics*."""
+async def start_admin(
+    proxy: Proxy, port: int, host: str = LOOPBACK, metrics: CollectorRegistry | None = None
+) -> Admin:  # fmt: skip
+    """Serve the control API of *proxy* on *port* (0: a free one) of *host*, with its *metrics*."""
 
     async def stats(request: web.Request) -> web.Response:
         return web.json_response(
@@ -55,7 +58,7 @@ async def start_admin(proxy: Proxy, port: int, metrics: CollectorRegistry | None
         app.router.add_get(PATH, scrape)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port)
+    site = web.TCPSite(runner, host, port)
     await site.start()
-    host, port = runner.addresses[0][:2]
-    return Admin(runner, f"http://{host}:{port}")
+    where, port = runner.addresses[0][:2]
+    return Admin(runner, f"http://{where}:{port}")

@@ -17,6 +17,7 @@ from ..connection import registry_at
 from ..live.addresses import url
 from ..live.role import RoleLink
 from ..live.settings import ProxySettings
+from ..live.watched import watched_registry
 from ..metrics.exposition import PATH
 from ..metrics.lag import LoopLag
 from ..metrics.registry_calls import RegistryCalls
@@ -57,7 +58,9 @@ def run(settings: ProxySettings, link: RoleLink, registry: Registry | None = Non
     """Serve until ``link.stopping``. *registry*: the one at ``settings.redis_url`` unless given. Exits with CRASHED when the proxy crashes."""
     reach, calls = Reach("proxy"), RegistryCalls()
     if registry is None:
-        registry = registry_at(settings.redis_url, settings.fleet.key_prefix, reach, calls)
+        registry = registry_at(settings.redis_url, settings.fleet.key_prefix, reach)
+    registry = watched_registry(registry, settings.redis_url, link.tracing)
+    registry = calls.watch(registry)
     # A new connection may find its descriptor before those of the connections that it displaced are closed, and idle upstream ones are not counted.
     most = settings.fleet.proxy.max_connections
     descriptors = raise_descriptor_limit(NONE if most < 0 else 2 * most + 2 * SPARE_DESCRIPTORS)
@@ -85,8 +88,9 @@ async def _serve(
     events = CountedEvents(link.emit)
     proxy = Proxy(
         settings.fleet, loop, link.clock, events.emit, lambda text: link.log("warning", text),
-        settings.instance_port, descriptors, settings.own_addresses,
+        settings.instance_port, descriptors, settings.own_addresses, settings.instance_network,
     )  # fmt: skip
+    proxy.tracing = link.tracing
     crashes: list[bool] = []
     loaded = asyncio.Event()
 
@@ -170,7 +174,10 @@ class _Place:
 
     async def _open_admin(self) -> None:
         if self._settings.admin_port >= 0:
-            self.admin = await start_admin(self._proxy, self._settings.admin_port, self._metrics)
+            settings = self._settings
+            self.admin = await start_admin(
+                self._proxy, settings.admin_port, settings.admin_host, self._metrics
+            )
 
     def told(self) -> dict[str, str]:
         """Where the control API is, and the metrics."""

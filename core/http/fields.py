@@ -41,7 +41,8 @@ class Kind(IntEnum):
     APP = 12
     CAUSE = 13
     MAX_FORWARDS = 14
-    METRIC = 15
+    TRACE = 15
+    METRIC = 16
 
 
 _KINDS = {
@@ -67,6 +68,8 @@ _KINDS = {
     b"windtunnel-cause": Kind.CAUSE,
     b"windtunnel-metric": Kind.METRIC,
     b"max-forwards": Kind.MAX_FORWARDS,
+    b"traceparent": Kind.TRACE,
+    b"tracestate": Kind.TRACE,
 }
 FRAMING_NAMES = {b"host", b"content-length", b"transfer-encoding"}
 _NOT_IN_TRAILERS = {
@@ -74,7 +77,7 @@ _NOT_IN_TRAILERS = {
     Kind.FORWARDED_FOR, Kind.OURS, Kind.PLANNED, Kind.APP, Kind.CAUSE, Kind.MAX_FORWARDS, Kind.METRIC,
 }  # fmt: skip
 
-_UNIQUE = {b"windtunnel-request", b"windtunnel-app", b"windtunnel-metric"}
+_UNIQUE = {b"windtunnel-request", b"windtunnel-app", b"windtunnel-metric", b"traceparent"}
 """Fields that no two messages share."""
 
 is_token = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch

@@ -54,7 +54,7 @@ async def watched(*handlers: Any, **options: Any) -> AsyncIterator[Watched]:
         lag, events = LoopLag(made.proxy.delays.call_later), CountedEvents(made.proxy.emit)
         made.proxy.servers.emit = events.emit
         metrics = ProxyMetrics(made.proxy, made.listener.queued, lag, RegistryCalls(), events)
-        admin = await start_admin(made.proxy, 0, metrics.registry())
+        admin = await start_admin(made.proxy, 0, metrics=metrics.registry())
         try:
             yield Watched(made, admin.url + PATH, lag)
         finally:
