@@ -76,15 +76,11 @@ def replay(
     for name, given in (("trace", trace), ("profile_code", profile_code)):
         if given and out is None:
             raise UsageError(f"expected a directory for the run with {name}: its files go there")
-    flight = _with_profiles(flight, backend) if profile_code else flight
+    flight = _flown(flight, backend, trace, profile_code)
     scenario = _settled(scenario, seed, profile, backend)
     document = scenario.document.fleet
     world = world_of(
-        backend,
-        engine,
-        registry or document.registry.backend,
-        cloud or document.cloud.backend,
-        flight if backend == REHEARSAL else replace(flight or FlightOptions(), traced=trace),
+        backend, engine, registry or document.registry.backend, cloud or document.cloud.backend, flight
     )
     world.prepare()
     plan = compile_plan(scenario)
@@ -125,10 +121,15 @@ def _ended(sink: MemorySink, plan: Plan, ended: Any, digest: str, directory: Pat
     return Run(sink.table, lines, summary, directory)
 
 
-def _with_profiles(flight: FlightOptions | None, backend: str) -> FlightOptions | None:
-    """The options of a replay whose code is profiled. Raises UsageError where that cannot be."""
-    check_sampler()
-    return None if backend == REHEARSAL else replace(flight or FlightOptions(), profile_code=True)
+def _flown(
+    flight: FlightOptions | None, backend: str, trace: bool, profile_code: bool
+) -> FlightOptions | None:
+    """The options of a flight that is traced and profiled as asked for. Raises UsageError where nothing can be profiled."""
+    if profile_code:
+        check_sampler()
+    if backend == REHEARSAL:
+        return flight
+    return replace(flight or FlightOptions(), traced=trace, profile_code=profile_code)
 
 
 def _sink(
