@@ -78,10 +78,7 @@ def replay(
             raise UsageError(f"expected a directory for the run with {name}: its files go there")
     flight = _flown(flight, backend, trace, profile_code)
     scenario = _settled(scenario, seed, profile, backend)
-    document = scenario.document.fleet
-    world = world_of(
-        backend, engine, registry or document.registry.backend, cloud or document.cloud.backend, flight
-    )
+    world = _world(scenario, backend, engine, registry, cloud, flight)
     world.prepare()
     plan = compile_plan(scenario)
     world.check(plan, scenario)
@@ -130,6 +127,17 @@ def _flown(
     if backend == REHEARSAL:
         return flight
     return replace(flight or FlightOptions(), traced=trace, profile_code=profile_code)
+
+
+def _world(
+    scenario: Scenario, backend: str, engine: str, registry: str | None, cloud: str | None,
+    flight: FlightOptions | None,
+) -> Any:  # fmt: skip
+    """What the scenario is run by."""
+    document = scenario.document.fleet
+    return world_of(
+        backend, engine, registry or document.registry.backend, cloud or document.cloud.backend, flight
+    )
 
 
 def _sink(

@@ -82,8 +82,7 @@ class RequestHead:
         self.closing = self.expect = False
         self.upgrading = False
         self.max_forwards = -1
-        self.trailers = False
-        self.simple = False
+        self.trailers = self.simple = False
         self.written = self.written_for = self.bare = self.bare_for = b""
 
 
