@@ -90,6 +90,8 @@ def _lives(scene: Scene) -> Iterator[tuple[int, Any]]:
     for event in scene.evidence.happened("ready", "updated", "restarted", "registered"):
         born[event.get("server")] = event["t"]
     rows = np.flatnonzero(scene.evidence.in_states(ALIVE))
+    if not len(rows):
+        return
     rows = rows[np.argsort(metrics["server"][rows], kind="stable")]
     numbers, starts = np.unique(metrics["server"][rows], return_index=True)
     for number, own in zip(numbers.tolist(), np.split(rows, starts[1:]), strict=True):
