@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api import Difference, compare_runs, replay, report, verify
+    from .app_metrics import record_metric
     from .comparing import compare
     from .reports.comparison import Comparison
     from .reports.run import Run, RunError
@@ -28,6 +29,7 @@ __all__ = [
     "compare",
     "compare_runs",
     "library",
+    "record_metric",
     "replay",
     "report",
     "verify",
@@ -35,6 +37,7 @@ __all__ = [
 
 _HOMES = {
     ".api": ("Difference", "compare_runs", "replay", "report", "verify"),
+    ".app_metrics": ("record_metric",),
     ".comparing": ("compare",),
     ".reports.comparison": ("Comparison",),
     ".reports.run": ("Run", "RunError"),

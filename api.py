@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 from pyarrow import ArrowException
 
+from .backends.code_profiles import check_sampler, profiled
 from .backends.local.options import FlightOptions
 from .comparing import compare
 from .core.errors import UsageError
@@ -66,18 +67,22 @@ def replay(
     flight: FlightOptions | None = None,
     profile: str | Path | None = None,
     trace: bool = False,
+    profile_code: bool = False,
 ) -> Run:
     """Replay *scenario* and return the run: rehearsed (``backend="sim"``) or flown (``"local"``, with the options of *flight*).
 
     *out* is a new or empty directory for it (none: kept in memory). *registry* and *cloud* override what stands for Redis and EC2 in a rehearsal.
     *profile*: a file with what was measured of the machine that the rehearsal is to stand for. *trace*: write a sample of its traces into *out* too, and have the roles of a flight name them in their logs (docs/traces.md).
+    *profile_code*: a flame graph of our own code, of each role of a flight, in *out* too (docs/metrics.md).
     Raises ScenarioError for a bad scenario, FileExistsError for a directory that is in use, StorageError for a full disk, UsageError for what cannot be flown,
     BackendFailure if something that a flight needs fails.
     """
-    if trace and out is None:
-        raise UsageError("expected a directory for the run with trace: its files go there")
+    for name, given in (("trace", trace), ("profile_code", profile_code)):
+        if given and out is None:
+            raise UsageError(f"expected a directory for the run with {name}: its files go there")
+    flight = _flown(flight, backend, trace, profile_code)
     scenario = _settled(scenario, seed, profile, backend)
-    world = _world(scenario, backend, engine, registry, cloud, flight, trace)
+    world = _world(scenario, backend, engine, registry, cloud, flight)
     world.prepare()
     plan = compile_plan(scenario)
     world.check(plan, scenario)
@@ -86,12 +91,27 @@ def replay(
     directory = None if out is None else Path(out)
     sink = _sink(directory, names, scenario, plan, backend, engine)
     try:
-        ended = world.run(plan, sink, scenario=scenario, directory=directory, block=block, progress=progress)
+        with profiled(directory if profile_code and backend == REHEARSAL else None):
+            ended = world.run(
+                plan, sink, scenario=scenario, directory=directory, block=block, progress=progress
+            )
         digest = sink.finish(ended.end)
     finally:
         if isinstance(sink, DirectorySink):
             sink.close()
-    lines = tuple(sink.lines)
+    run = _ended(sink, plan, ended, digest, directory)
+    if directory is not None:
+        if figure:
+            _draw(run, fleet, directory)
+        write_whole(directory / "summary.json", json.dumps(run.summary, indent=2) + "\n")
+        if trace:
+            write_both(run, fleet, directory)
+    return run
+
+
+def _ended(sink: MemorySink, plan: Plan, ended: Any, digest: str, directory: Path | None) -> Run:
+    """The run that *ended*, with its summary."""
+    lines, fleet = tuple(sink.lines), plan.fleet
     if directory is not None:
         lines = tuple((directory / "events.jsonl").read_text(encoding="ascii").splitlines())
     told = fleet.expects or fleet.deploys or fleet.invariants
@@ -99,25 +119,29 @@ def replay(
     summary = summarise(fleet, sink.table, digest, ended.end, ended.instance_ns, plan.fingerprint, events)
     if ended.generator:
         summary["generator"] = dict(ended.generator)
-    run = Run(sink.table, lines, summary, directory)
-    if directory is not None:
-        if figure:
-            _draw(run, fleet, directory)
-        write_whole(directory / "summary.json", json.dumps(summary, indent=2) + "\n")
-        if trace:
-            write_both(run, fleet, directory)
-    return run
+    return Run(sink.table, lines, summary, directory)
+
+
+def _flown(
+    flight: FlightOptions | None, backend: str, trace: bool, profile_code: bool
+) -> FlightOptions | None:
+    """The options of a flight that is traced and profiled as asked for. Raises UsageError where nothing can be profiled."""
+    if profile_code:
+        check_sampler()
+    if backend == REHEARSAL:
+        return flight
+    return replace(flight or FlightOptions(), traced=trace, profile_code=profile_code)
 
 
 def _world(
-    scenario: Scenario, backend: str, engine: str, registry: str | None, cloud: str | None, flight: FlightOptions | None, trace: bool,
+    scenario: Scenario, backend: str, engine: str, registry: str | None, cloud: str | None,
+    flight: FlightOptions | None,
 ) -> Any:  # fmt: skip
     """What the scenario is run by."""
     document = scenario.document.fleet
     return world_of(
-        backend, engine, registry or document.registry.backend, cloud or document.cloud.backend,
-        replace(flight or FlightOptions(), traced=True) if trace and backend != REHEARSAL else flight,
-    )  # fmt: skip
+        backend, engine, registry or document.registry.backend, cloud or document.cloud.backend, flight
+    )
 
 
 def _sink(

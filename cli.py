@@ -65,6 +65,7 @@ from .cli_shared import (
     EngineOption,
     JobsOption,
     JunitOption,
+    ProfileCodeOption,
     ProfileOption,
     ScenarioArgument,
     SeedsOption,
@@ -246,11 +247,12 @@ def replay(
     stop_when: StopWhenOption = None,
     network: NetworkOption = None,
     dry_run: DryRunOption = False,
+    profile_code: ProfileCodeOption = False,
 ) -> None:
     """Replay a scenario: rehearse it in virtual time (also over many seeds, with intervals), or fly it. Run directory, verdict, report."""
     loaded = _load(scenario, set_ or [], seed, profile)
     if seeds > 1:
-        given = {"--out": out_, "--registry": registry, "--cloud": cloud, "--trace": trace or None}
+        given = {"--out": out_, "--registry": registry, "--cloud": cloud, "--trace": trace or None, "--profile-code": profile_code or None}  # fmt: skip
         check_plain(given, engine != "kernel" or backend != "sim")
         replay_seeds(loaded, seeds, jobs, json_, junit)
     words = FlightWords(
@@ -270,10 +272,9 @@ def replay(
     ):
         run = replay_scenario(
             loaded, out=directory, engine=engine, backend=backend, registry=registry, cloud=cloud,
-            progress=on_second, figure=figure, flight=options, trace=trace,
+            progress=on_second, figure=figure, flight=options, trace=trace, profile_code=profile_code,
         )  # fmt: skip
-    again = _command(scenario, set_ or [], run, backend, profile)
-    _show(run, loaded, directory, json_, junit, again, started)
+    _show(run, loaded, directory, json_, junit, _command(scenario, set_ or [], run, backend, profile), started)  # fmt: skip
     raise typer.Exit(PASSED if run.passed else VIOLATED)
 
 

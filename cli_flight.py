@@ -174,7 +174,7 @@ def _addresses(addresses: Mapping[str, Any]) -> str:
     if addresses["redis"]:
         lines.append(f"redis    {addresses['redis']}")
     if "control" in addresses:
-        lines.append(f"control  {addresses['control']}/v1/fleet")
+        lines += [f"control  {addresses['control']}/v1/fleet", f"metrics  {addresses['control']}/v1/targets"]
     return "\n".join(lines)
 
 
@@ -184,6 +184,12 @@ ScenarioArgument = Annotated[
     str, typer.Argument(metavar="SCENARIO", help="a file, or a scenario of the library by name: its fleet")
 ]
 UrlOption = Annotated[str, typer.Option("--redis-url", envvar="WINDTUNNEL_REDIS_URL", help="the registry")]
+MetricsPortOption = Annotated[
+    int,
+    typer.Option(
+        help="port where it tells its metrics to Prometheus; 0: a free one, which the status up names; -1: none"
+    ),
+]
 _REDIS = "redis://127.0.0.1:6379/0"
 
 
@@ -208,7 +214,7 @@ def proxy(
     host: Annotated[str, typer.Option(help="where it listens")] = LOOPBACK,
     port: Annotated[int, typer.Option(help="0: a free one")] = 8080,
     admin_port: Annotated[
-        int, typer.Option(help="port for /stats and /servers; 0: a free one, -1: none")
+        int, typer.Option(help="port for /stats, /servers and /metrics; 0: a free one, -1: none")
     ] = 0,
     redis_url: UrlOption = _REDIS,
     handover: Annotated[
@@ -264,6 +270,7 @@ def app_server(
             help="what the server says that it runs; of the scenario's versions: that one",
         ),
     ] = "",
+    metrics_port: MetricsPortOption = -1,
 ) -> None:
     """Run one app server of a scenario's fleet, or the program of your own that it names, alone, until SIGTERM; events and status are JSON lines."""
     clock = LiveClock.begin() if epoch is None else LiveClock.by_wall(epoch)
@@ -288,7 +295,8 @@ def app_server(
         AppSettings(
             origin=clock.origin, fleet=plan.fleet, redis_url=redis_url, number=number, role=role, host=host,
             port=port, demand=demand, dependencies=dependencies, proxy_admin=proxy_admin,
-            version=named.index(version) if version in named else 0, release=version, **program,
+            version=named.index(version) if version in named else 0, release=version, metrics_port=metrics_port,
+            **program,
         ),
         owned=False,
     )  # fmt: skip
@@ -309,6 +317,7 @@ def autoscaler(
             help="news of alerts (mail, webhooks) may go there, besides loopback; may be repeated",
         ),
     ] = None,
+    metrics_port: MetricsPortOption = -1,
 ) -> None:
     """Run the autoscaler of a scenario's fleet alone, until SIGTERM; decisions are JSON lines."""
     fleet = _fleet(scenario)
@@ -328,7 +337,7 @@ def autoscaler(
         "autoscaler",
         AutoscalerSettings(
             origin=clock.origin, fleet=fleet, redis_url=redis_url, start=start, cloud_url=control, dry_run=dry_run,
-            allowed=allowed,
+            allowed=allowed, metrics_port=metrics_port,
         ),
         owned=False,
     )  # fmt: skip

@@ -54,6 +54,13 @@ TraceOption = Annotated[
         help="write trace.otlp.jsonl and trace.perfetto.json: every failed request, the slowest, some of the rest; the roles of a flight name traces in their logs",
     ),
 ]
+ProfileCodeOption = Annotated[
+    bool,
+    typer.Option(
+        "--profile-code",
+        help="write a flame graph of windtunnel's own code into profiles/, of each role of a flight; needs the extra profile",
+    ),
+]
 JobsOption = Annotated[int, typer.Option(min=1, help="processes at once, with --seeds")]
 
 

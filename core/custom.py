@@ -6,6 +6,9 @@ from types import MappingProxyType
 
 NOTHING: Mapping[str, float] = MappingProxyType({})
 
+OWN = ("requests", "memory", "cpu", "in_flight", "queued", "version", "state", "time")
+"""Names that mean something else already."""
+
 
 @dataclass(frozen=True, slots=True)
 class CustomMetric:

@@ -210,3 +210,7 @@ class Sink(Protocol):
     def decided(self, decision: Sequence[Any], observations: Sequence[Sequence[Any]]) -> None:
         """One turn of the autoscaler and what it saw (records.DECISIONS, records.OBSERVATIONS)."""
         ...
+
+    def measured(self, rows: Sequence[Sequence[Any]]) -> None:
+        """What was said in a second besides its metrics (records.MEASUREMENTS)."""
+        ...

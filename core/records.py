@@ -1,6 +1,7 @@
-"""What is kept of each turn of the autoscaler: a row of what was decided, and a row for each server that the policy saw.
+"""What is kept besides a run's columns: of each turn of the autoscaler a row of what was decided, and a row for each server that the policy saw; of each second what
+servers and proxy said of themselves besides the metrics that all have.
 
-Rows are tuples in the order of DECISIONS and OBSERVATIONS (JSON carries them from a live autoscaler to the conductor). They hold all that the policy was
+Rows are tuples in the order of DECISIONS, OBSERVATIONS and MEASUREMENTS (JSON carries them from a live autoscaler to the conductor). Those of a turn hold all that the policy was
 handed but its memory, so that :func:`view_of` gives another policy the same to look at. Times are ns, -1: never, or none.
 """
 
@@ -52,7 +53,18 @@ OBSERVATIONS: Final = (
     ("custom", TEXT),
 )
 
-RECORDS: Final = {"decisions": DECISIONS, "observations": OBSERVATIONS}
+MEASUREMENTS: Final = (
+    ("time_ns", TIME),
+    ("server", COUNT),
+    ("name", TEXT),
+    ("value", NUMBER),
+)
+
+EVENT_LOOP_LAG, REGISTRY_LATENCY = "event_loop_lag", "registry_latency"
+PROXY_MEASURES: Final = (EVENT_LOOP_LAG, REGISTRY_LATENCY)
+"""Measurements of a flight's proxy (server 0), the worst of each second, in seconds."""
+
+RECORDS: Final = {"decisions": DECISIONS, "observations": OBSERVATIONS, "measurements": MEASUREMENTS}
 """The tables, by name."""
 
 METRICS: Final = ("requests", "memory", "cpu", "in_flight")

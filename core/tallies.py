@@ -10,6 +10,7 @@ Latencies go into buckets that double every PER_OCTAVE of them, as in Tene's Hdr
 bucket is at most an eighth of its beginning wide and integers suffice. Below FLOOR (0.1 ms) there is one bucket, from 105 s on another.
 """
 
+from bisect import bisect_right
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -96,6 +97,18 @@ def count_try(counters: Any, role: int, latency: int, failed: bool) -> None:
     if failed:
         counters[first + 1] += 1
     counters[first + _COUNTERS + bucket_of(latency)] += 1
+
+
+_STARTS = [bucket_start(bucket) for bucket in range(BUCKETS)]
+
+
+def count_one_try(counters: Any, role: int, latency: int, failed: bool) -> None:
+    """The same as :func:`count_try`, for who calls it singly and uncompiled: by bisection, which takes the interpreter half the time or less."""
+    first = role * _WIDTH
+    counters[first] += 1
+    if failed:
+        counters[first + 1] += 1
+    counters[first + _COUNTERS - 1 + bisect_right(_STARTS, latency)] += 1
 
 
 def tallies_of(time: int, counters: Any) -> Tallies:

@@ -105,6 +105,22 @@ class Evidence:
         found["state"] = codes(table, "state", STATES)
         return found
 
+    @cached_property
+    def measured(self) -> dict[str, tuple[Any, Any, Any]]:
+        """By name, what servers said of themselves besides the metrics that all have (of the proxy, server 0): times, servers, values."""
+        table = self.run.measurements
+        names = np.asarray(table.column("name").to_pylist(), dtype=object)
+        columns = [numbers(table, name) for name in ("time_ns", "server", "value")]
+        chosen = {str(name): names == name for name in sorted(set(names.tolist()))}
+        return {name: (columns[0][rows], columns[1][rows], columns[2][rows]) for name, rows in chosen.items()}
+
+    @cached_property
+    def flame_graphs(self) -> list[str]:
+        """Flame graphs of our own code (``--profile-code``), as paths in the run's directory."""
+        folder = self.run.directory
+        found = [] if folder is None else sorted(folder.glob("profiles/*.svg"))
+        return [f"profiles/{path.name}" for path in found]
+
     def attempts(self, name: str) -> Any:
         """One plain column of the attempts, not to be written to. They are many: beyond KEPT bytes of them a column is read anew each time."""
         if name in self._kept:

@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from . import panels_events, panels_fleet, panels_proxy, panels_traffic
+from . import panels_events, panels_fleet, panels_measured, panels_proxy, panels_traffic
 from .drawing import look, save, sheet, time_axis
 from .evidence import Evidence
 
@@ -42,12 +42,14 @@ PICTURES = {
     ),
     "lives": Picture("the life of each instance", ((panels_fleet.lives, panels_fleet.life_height),)),
     "servers": Picture(
-        "requests, CPU and memory per server",
-        ((panels_fleet.load, 1.9), (panels_fleet.cpu, 1.5), (panels_fleet.memory, panels_fleet.memory_height)),
+        "requests, CPU and memory per server, and custom metrics",
+        ((panels_fleet.load, 1.9), (panels_fleet.cpu, 1.5), (panels_fleet.memory, panels_fleet.memory_height),
+         *panels_measured.CUSTOM),
     ),
     "proxy": Picture(
-        "connections and memory of the proxy and their limits",
-        ((panels_proxy.connections, 2.0), (panels_proxy.memory, panels_proxy.memory_height)),
+        "connections and memory of the proxy and their limits, and how late it was itself",
+        ((panels_proxy.connections, 2.0), (panels_proxy.memory, panels_proxy.memory_height),
+         (panels_measured.delays, panels_measured.delays_height)),
     ),
     "dependencies": Picture("time spent in io and calls", ((panels_proxy.waits, 2.0),)),
     "events": Picture(

@@ -56,6 +56,16 @@ class Run:
         """A row per turn of the autoscaler and server that it saw. Raises RunError if none was recorded."""
         return self._record("observations")
 
+    @cached_property
+    def measurements(self) -> pa.Table:
+        """A row per second, server and custom metric; in flight, also what the proxy measures of itself. Empty where nothing was measured."""
+        try:
+            return self.table("measurements", None)
+        except FileNotFoundError:
+            return RecordTable("measurements").take()
+        except (OSError, pa.ArrowInvalid) as error:
+            raise RunError(f"{self.directory}: damaged run: {error}") from None
+
     def _record(self, name: str) -> pa.Table:
         try:
             found = self.table(name, None)

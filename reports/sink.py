@@ -64,6 +64,10 @@ class MemorySink:
         self.records["decisions"].add([decision])
         self.records["observations"].add(observations)
 
+    def measured(self, rows: Sequence[Sequence[Any]]) -> None:
+        """See core.ports.Sink."""
+        self.records["measurements"].add(rows)
+
     def finish(self, end: int) -> str:
         """Close the log at *end* ns with the digests of log and columns; the run's digest."""
         digests = {name: self._finish_table(table) for name, table in self.tables.items()}

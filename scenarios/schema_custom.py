@@ -5,11 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from ..core.custom import CustomMetric
+from ..core.custom import OWN, CustomMetric
 from .schema_base import Model, Name, Number
-
-OWN = ("requests", "memory", "cpu", "in_flight", "queued", "version", "state", "time")
-"""Names that mean something else already."""
 
 
 def _free(name: str) -> str:

@@ -264,7 +264,7 @@ class ControlPlane:
             (now, 0, int(State.GONE if self.plane.down else State.SERVING), proxy.requests,
              proxy.in_flight, proxy.queued, proxy.memory, 0, proxy.connections, proxy.descriptors)
         ]  # fmt: skip
-        written = []
+        written, measured = [], []
         for instance in self.instances.present():
             number = instance.number
             sample = samples.get(number) or ServerSample(number, 0, 0, 0, 0, 0)
@@ -274,11 +274,15 @@ class ControlPlane:
                 (now, number, int(instance.state), sample.requests, sample.in_flight, sample.queued,
                  sample.memory, sample.cpu_ns, 0, 0)
             )  # fmt: skip
+            if self.fleet.app.metrics and instance.up >= 0:
+                told = said(self.fleet.app.metrics, sample.requests, sample.in_flight, sample.queued)
+                measured += [(now, number, name, value) for name, value in sorted(told.items())]
             if self._remedies is not None and number in samples:
                 self._remedies.look(instance, self._shown(sample).memory)
             if self._samples_read and instance.up >= 0 and self.troubles.writes_samples(number):
                 written.append(self._registry_sample(now, instance, self._shown(sample)))
         self.sink.metrics(rows)
+        self.sink.measured(measured)
         own: list[Callable[[], None]] = []
         if self._proxy_writes and not self.plane.down:
             load = ProxyLoad(now, proxy.requests, proxy.unserved, proxy.in_flight, proxy.queued)

@@ -116,6 +116,9 @@ class _Nothing:
     def decided(self, decision: Sequence[Any], observations: Sequence[Sequence[Any]]) -> None:
         """See core.ports.Sink."""
 
+    def measured(self, rows: Sequence[Sequence[Any]]) -> None:
+        """See core.ports.Sink."""
+
 
 class _ProbedForwarding(Forwarding):
     def __init__(self, probed: Probed, *parts: Any) -> None:

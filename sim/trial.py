@@ -29,7 +29,7 @@ _WINDOW = 8192
 
 
 class TraceSink:
-    """Implements core.ports.Sink: keeps events and rows as they come, and no records of decisions."""
+    """Implements core.ports.Sink: keeps events and rows as they come, and no records besides."""
 
     def __init__(self) -> None:
         self._events: list[dict[str, Any]] = []
@@ -56,6 +56,9 @@ class TraceSink:
         self._metrics.extend(rows)
 
     def decided(self, decision: Sequence[Any], observations: Sequence[Sequence[Any]]) -> None:
+        """See core.ports.Sink."""
+
+    def measured(self, rows: Sequence[Sequence[Any]]) -> None:
         """See core.ports.Sink."""
 
     def trace(self, plan: Plan, end: int) -> Trace:

@@ -8,6 +8,7 @@ from ...core.outcomes import NAMES, Outcome
 from ..live.headers import APP, CAUSE, REQUEST, TRY, write_numbers
 from .answer import Answer
 from .job import Demands, Job, read_try
+from .metrics import Answered
 from .server import AppServer
 from .traced import ServerSpans
 from .web import read_body
@@ -18,9 +19,10 @@ QUEUE_FULL = int(Outcome.QUEUE_FULL)
 
 
 class AppFace:
-    """Serves *server* over HTTP. `/health` is answered without a worker, unless the plan asks for that path."""
+    """Serves *server* over HTTP. `/health` is answered without a worker, unless the plan asks for that path. *answered* counts."""
 
     def __init__(self, server: AppServer, demands: Demands, spans: ServerSpans | None = None) -> None:
+        self.answered = Answered()
         self._server = server
         self._demands = demands
         self._spans = spans
@@ -48,6 +50,9 @@ class AppFace:
         return self._answer(job)
 
     def _answer(self, job: Job) -> Answer:
+        self.answered.answers[job.status // 100] += 1
+        if job.served >= 0:
+            self.answered.durations.add(job.served - job.arrived)
         more = ""
         if job.name:
             more = f"{APP}: {write_numbers(job.arrived, job.started, job.cpu_done, job.served)}\r\n"

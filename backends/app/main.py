@@ -21,6 +21,7 @@ from ..live.addresses import url
 from ..live.role import Command, RoleLink
 from ..live.settings import AppSettings
 from ..live.watched import watched_registry
+from ..metrics.registry_calls import RegistryCalls
 from ..reach import Reach
 from . import sidecar
 from .ballast import Ballast
@@ -31,6 +32,7 @@ from .executors import Executor, SleepExecutor
 from .face import AppFace
 from .job import Demands
 from .membership import Membership
+from .metrics import Watched, server_metrics
 from .monitors import Monitors
 from .observation import Beat, Observation, Rates, memory_share
 from .remedy import Remedy
@@ -84,8 +86,8 @@ class _AppRole:
             self._ballast.aim, self._out_of_memory, self._version,
         )  # fmt: skip
         spans = ServerSpans(link.tracing, settings.number) if link.tracing is not None else None
-        face = AppFace(self._server, Demands(fleet, settings.number), spans)
-        self._listener = Listener(loop, face.handle)
+        self._face = AppFace(self._server, Demands(fleet, settings.number), spans)
+        self._listener = Listener(loop, self._face.handle)
         self._processes = [psutil.Process(), *(psutil.Process(pid) for pid in self._executor.pids)]
         self._rates = Rates(0, self._executor.used())
         self._port = settings.port
@@ -108,10 +110,14 @@ class _AppRole:
         link.subscribe(lambda command: run_on(self._loop, self._hear, command))
         if not await self._ready():
             return
+        calls = RegistryCalls()
         port = self._port = await self._listener.open(settings.host, settings.port)
         registry = registry_at(settings.redis_url, settings.fleet.key_prefix, self._reach)
         registry = watched_registry(registry, settings.redis_url, link.tracing)
+        registry = calls.watch(registry)
         membership = Membership(settings, url(settings.host, port), link, registry)
+        watched = Watched(settings, membership, calls)
+        metrics = watched.serve(server_metrics(self._server, self._face.answered))
         self._ballast.measured(self._rss())
         self._ballast.aim(self._server.memory)
         if self._version.crash_after >= 0:
@@ -122,8 +128,10 @@ class _AppRole:
         for command in waiting:
             self._obey(membership, command)
         await self._loop.run_in_executor(None, membership.join)
-        link.status("up", {"number": settings.number, "address": membership.address})
-        beat = Beat(link, self._observe, partial(self._seen, membership), self._failed)
+        link.status("up", {
+            "number": settings.number, "address": membership.address, **({} if metrics is None else {"metrics": metrics.url}),
+        })  # fmt: skip
+        beat = Beat(link, self._observe, partial(self._seen, membership, watched), self._failed)
         beat.start()
         await self._stopped.wait()
         await self._loop.run_in_executor(None, beat.end)
@@ -134,6 +142,8 @@ class _AppRole:
                 task.cancel()
         await self._loop.run_in_executor(None, membership.leave)
         await self._listener.close()
+        if metrics is not None:
+            await self._loop.run_in_executor(None, metrics.close)
         self._close()
         if self._failure is not None:
             raise self._failure
@@ -224,7 +234,8 @@ class _AppRole:
 
     # What the monitors see, in a thread of their own.
 
-    def _seen(self, membership: Membership, seen: Observation, time: int) -> None:
+    def _seen(self, membership: Membership, watched: Watched, seen: Observation, time: int) -> None:
+        watched.saw(seen)
         seen = self._monitors.shown(seen)
         if self._monitors.silent:
             return

@@ -91,6 +91,7 @@ class Beat(threading.Thread):
                         "memory": seen.memory,
                         "rss": seen.rss,
                         "cpu_ns": seen.cpu_ns,
+                        "custom": dict(seen.custom),
                     },
                 )
                 self._write(seen, due if now - due <= LATE else now)

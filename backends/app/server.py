@@ -34,7 +34,7 @@ class Calls(Protocol):
 
 
 class AppServer:
-    """The rules of one app server. Everything but :attr:`requests`, :attr:`in_flight`, :attr:`queued` and :attr:`memory` belongs to the loop's thread.
+    """The rules of one app server. Everything but :attr:`requests`, :attr:`in_flight`, :attr:`busy`, :attr:`queued` and :attr:`memory` belongs to the loop's thread.
 
     *held* is told the bytes in use whenever they change, *out_of_memory* when the instance dies of them: bytes and requests in flight.
     """
@@ -69,6 +69,11 @@ class AppServer:
     def in_flight(self) -> int:
         """Requests accepted and not answered."""
         return len(self._jobs)
+
+    @property
+    def busy(self) -> int:
+        """Workers that have a request."""
+        return self._busy
 
     @property
     def queued(self) -> int:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,14 @@ from ..live.addresses import url
 from ..live.role import Command, RoleLink
 from ..live.settings import AppSettings
 from ..live.watched import watched_registry
+from ..metrics.custom_values import CustomValues
+from ..metrics.registry_calls import RegistryCalls
+from ..metrics.statsd_socket import StatsdSocket
 from ..reach import Reach
 from . import keeper
 from .custom import ProgramMetrics
 from .membership import Membership
+from .metrics import Watched
 from .monitors import Monitors
 from .observation import Beat, Observation, Rates, memory_share
 from .program_log import read_line
@@ -79,9 +84,9 @@ def _accepts(host: str, port: int) -> bool:
 
 
 def _serve(settings: AppSettings, link: RoleLink, program: "Program") -> None:
-    reach, monitors = Reach(settings.number), Monitors()
+    reach, monitors, calls = Reach(settings.number), Monitors(), RegistryCalls()
     registry = registry_at(settings.redis_url, settings.fleet.key_prefix, reach)
-    registry = watched_registry(registry, settings.redis_url, link.tracing)
+    registry = calls.watch(watched_registry(registry, settings.redis_url, link.tracing))
     membership = Membership(settings, url(settings.host, settings.port), link, registry)
 
     def obey(command: Command) -> None:
@@ -91,7 +96,10 @@ def _serve(settings: AppSettings, link: RoleLink, program: "Program") -> None:
     link.subscribe(obey)
     link.at_stop(reach.end)
     membership.join()
-    link.status("up", {"number": settings.number, "address": membership.address})
+    watched = Watched(settings, membership, calls)
+    metrics = watched.serve(program.values.collect)
+    told = {} if metrics is None else {"metrics": metrics.url}
+    link.status("up", {"number": settings.number, "address": membership.address, **told})
     counts = ProxyCounts(settings.proxy_admin, membership.address, link)
     failures: list[BaseException] = []
 
@@ -103,6 +111,7 @@ def _serve(settings: AppSettings, link: RoleLink, program: "Program") -> None:
     remedy = None if spec is None else Remedy(spec, settings, link, program.pid)
 
     def seen(observed: Observation, time: int) -> None:
+        watched.saw(observed)
         observed = monitors.shown(observed)
         if monitors.silent:
             return
@@ -120,6 +129,8 @@ def _serve(settings: AppSettings, link: RoleLink, program: "Program") -> None:
         if remedy is not None:
             remedy.end()
         membership.leave()
+        if metrics is not None:
+            metrics.close()
     if failures:
         raise failures[0]
 
@@ -130,6 +141,8 @@ class Program:
     def __init__(self, settings: AppSettings, link: RoleLink) -> None:
         self._link = link
         app = settings.fleet.app
+        self.values = CustomValues(app.declared, lambda words: link.log("warning", words))
+        self._statsd = StatsdSocket(self.values)
         self._memory_total = app.memory.total
         self._metrics: ProgramMetrics | None = None
         if app.metrics_path:
@@ -137,6 +150,7 @@ class Program:
         words = {"{host}": settings.host, "{port}": str(settings.port)}
         command = [_filled(word, words) for word in settings.command]
         environment = {**os.environ, "HOST": settings.host, "PORT": str(settings.port)}
+        environment |= self._statsd.environment(environment)
         script = str(Path(keeper.__file__))
         self._keeper = subprocess.Popen(
             [sys.executable, "-I", "-S", script, str(os.getpid()), str(GRACE), *command],
@@ -166,8 +180,8 @@ class Program:
             self._link.log("error", f"the program ended by itself with status {status}")
             raise Exited(f"the program ended by itself with status {status}")
 
-    def observe(self, requests: int, in_flight: int) -> Observation:
-        """What the monitors see; *requests* counts from the proxy's start."""
+    def observe(self, requests: int, in_flight: int, told: Mapping[str, float]) -> Observation:
+        """What the monitors see; *requests* counts from the proxy's start, *told* is what the proxy found in the program's answers."""
         rss, seconds = 0, 0.0
         for process in self._tree():
             try:
@@ -180,7 +194,9 @@ class Program:
             ended = getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
             seconds += times.user + times.system + ended
         added, cpu = self._rates.since(requests, int(seconds * SECOND))
-        custom = self._metrics.read() if self._metrics is not None else {}
+        self.values.told(told)
+        custom = {**(self._metrics.read() if self._metrics is not None else {}), **self.values.second()}
+        self._statsd.second()
         return Observation(added, in_flight, 0, rss, rss, cpu, memory_share(rss, self._memory_total), custom)
 
     def pid(self) -> int:
@@ -212,12 +228,16 @@ class Program:
         self._keeper.wait(keeper.PATIENCE + 1.0)
         # What it wrote last.
         self._output.join(PATIENCE)
+        self._statsd.close()
 
 
 def _filled(word: str, values: dict[str, str]) -> str:
     for name, value in values.items():
         word = word.replace(name, value)
     return word
+
+
+Counts = tuple[int, int, Mapping[str, float]]
 
 
 class ProxyCounts:
@@ -228,11 +248,11 @@ class ProxyCounts:
         self._address = address
         self._link = link
         self._answers = True
-        self._last = (0, 0)
+        self._last: Counts = (0, 0, {})
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-    def read(self) -> tuple[int, int]:
-        """Requests since the proxy's start and those in flight; as they were last known while the proxy does not answer."""
+    def read(self) -> Counts:
+        """Requests since the proxy's start, those in flight, and the metrics that it found in answers; as they were last known while the proxy does not answer."""
         if not self._url:
             return self._last
         try:
@@ -247,8 +267,9 @@ class ProxyCounts:
         self._last = found
         return found
 
-    def _counts(self, servers: Any) -> tuple[int, int]:
+    def _counts(self, servers: Any) -> Counts:
         if not isinstance(servers, dict):
             raise ValueError(f"expected an object of servers by address, got {type(servers).__name__}")
         own = servers.get(self._address, {})
-        return int(own.get("requests", 0)), int(own.get("in_flight", 0))
+        told = {str(name): float(value) for name, value in dict(own.get("metrics", {})).items()}
+        return int(own.get("requests", 0)), int(own.get("in_flight", 0)), told

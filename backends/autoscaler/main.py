@@ -23,10 +23,12 @@ from ..live.settings import AutoscalerSettings
 from ..live.tracing import Work
 from ..live.watched import watched_cloud, watched_registry
 from ..local.cloud_client import LocalCloud
+from ..metrics.registry_calls import RegistryCalls
 from ..reach import Reach
 from .cloud_faults import CloudFaults
 from .clouds import cloud_of
 from .halts import DECIDED, LAUNCHED, Halts
+from .metrics import ScalerMetrics
 from .notices import Notices
 from .pace import Pace
 
@@ -36,12 +38,14 @@ def run(settings: AutoscalerSettings, link: RoleLink) -> None:
     if settings.fleet.autoscaler is None:
         raise UsageError("expected a scenario with an autoscaler, got one without")
     client, reach = redis_client(settings.redis_url), Reach("autoscaler")
-    registry = watched_registry(
+    calls = RegistryCalls()
+    registry = calls.watch(watched_registry(
         registry_by(client, settings.fleet.key_prefix, reach, settings.apart), settings.redis_url, link.tracing
-    )  # fmt: skip
+    ))  # fmt: skip
     cloud = cloud_of(settings, link)
     faults, halts = CloudFaults(cloud, settings.fleet, link.clock), Halts(link)
-    role = Role(settings, settings.fleet.autoscaler, registry, cloud, link, faults, halts)
+    watched = ScalerMetrics(link.clock.now, calls)
+    role = Role(settings, settings.fleet.autoscaler, registry, cloud, link, faults, halts, watched)
 
     def obey(command: Command) -> None:
         if not (reach.obey(command) or faults.obey(command) or halts.obey(command) or role.obey(command)):
@@ -50,10 +54,13 @@ def run(settings: AutoscalerSettings, link: RoleLink) -> None:
     link.subscribe(obey)
     link.at_stop(reach.end)
     link.at_stop(halts.wake)
-    link.status("up")
+    metrics = watched.serve(settings)
+    link.status("up", None if metrics is None else {"metrics": metrics.url})
     try:
         role.serve()
     finally:
+        if metrics is not None:
+            metrics.close()
         client.close()
 
 
@@ -73,6 +80,7 @@ class Role:
         link: RoleLink,
         faults: CloudFaults | None = None,
         halts: Halts | None = None,
+        watched: ScalerMetrics | None = None,
     ) -> None:
         fleet = settings.fleet
         self._local = cloud if isinstance(cloud, LocalCloud) else None
@@ -82,6 +90,7 @@ class Role:
         self._cloud = watched_cloud(cloud if self._local is not None else self._faults.face, link.tracing)
         self._work: Work | None = None
         self._link = link
+        self._watched = watched or ScalerMetrics(link.clock.now, RegistryCalls())
         self._dry_run = settings.dry_run or spec.dry_run
         self._pace = Pace(settings.start + settings.offset, spec.interval)
         self._by = {"by": settings.by} if settings.by else {}
@@ -116,7 +125,9 @@ class Role:
                 self._link.log("warning", "turns were missed", {"missed": missed, "turn": turn})
             pace.done(turn)
             self._now = pace.time_of(turn, now)
-            self._tell(self._take(turn, max(self._now + self._ahead, self._start)))
+            decision = self._take(turn, max(self._now + self._ahead, self._start))
+            self._watched.turn(decision, clock.now() - now, missed)
+            self._tell(decision)
         # A registry that is away has no use for its lease.
         with suppress(RegistryError):
             self._driver.release()
@@ -171,6 +182,7 @@ class Role:
     def emit(self, name: str, fields: Mapping[str, Any]) -> None:
         """See core.scaling_world.World."""
         self._link.emit(name, {**fields, **self._by})
+        self._watched.happened(name)
         if name in (FIRED, OVER):
             self._notices.tell(max(0, self._link.clock.now() - self._start), name, fields)
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from ...core.errors import UsageError
 from ...core.trace.spans import APP, AUTOSCALER, CLIENTS, PROXY, Service
+from .children import may_be_read_by
 from .clock import LiveClock
 from .logs import log_by
 from .settings import (
@@ -141,6 +142,8 @@ class RoleLink:
 def run_role(name: str, settings: Settings, owned: bool) -> None:
     """Run role *name* in this process until it is told to end. *owned*: a conductor holds our input."""
     link = RoleLink(name, LiveClock(settings.origin))
+    if settings.profiled_by:
+        may_be_read_by(settings.profiled_by)
 
     def ended(signum: int, frame: FrameType | None) -> None:
         # The stop callbacks take locks that the interrupted code may hold.

@@ -14,7 +14,8 @@ from .addresses import LOOPBACK, NETWORK, OWN_ADDRESSES
 
 class Settings(BaseModel):
     """Common to all roles. *origin*: see LiveClock. *redis_url*: where the registry is. *traced*: the role passes traces on, and names them in its log, also where the environment
-    names no endpoint to export them to. *fingerprint*: the scenario's hash, from which ids of traces follow.
+    names no endpoint to export them to. *fingerprint*: the scenario's hash, from which ids of traces follow. *metrics_port*: where the role tells its metrics (0: a free port; -1: nowhere); the
+    proxy does so at its control API. *profiled_by*: the process that, with what it starts, may look into the role (0: none).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -24,6 +25,8 @@ class Settings(BaseModel):
     redis_url: str
     traced: bool = False
     fingerprint: str = ""
+    metrics_port: int = -1
+    profiled_by: int = 0
 
 
 class ProxySettings(Settings):

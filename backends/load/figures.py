@@ -1,5 +1,7 @@
 """What a generator says of itself while it runs: how much, how fast, and how late it was itself."""
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Any
 
 _LATE = 2_000_000
@@ -40,6 +42,15 @@ class Histogram:
                 return _least(bucket)
         return -1
 
+    def counted(self, bounds: Sequence[int]) -> tuple[list[int], int]:
+        """How many values lie up to each of *bounds*, and beyond the last; and their sum. (By the lower ends of buckets; for any thread.)"""
+        counts, total = [0] * (len(bounds) + 1), 0
+        for bucket, count in self._counts.copy().items():
+            value = _least(bucket)
+            counts[bisect_left(bounds, value)] += count
+            total += value * count
+        return counts, total
+
     def above(self, bound: int) -> int:
         """How many values lie in buckets that begin above *bound*."""
         return sum(count for bucket, count in self._counts.items() if _least(bucket) > bound)
@@ -52,7 +63,7 @@ def _least(bucket: int) -> int:
 
 
 class Figures:
-    """Counts since the start, and the distributions of the last second."""
+    """Counts since the start, the distributions of the second that is under way, and those of all seconds before (*lateness*, *latencies*)."""
 
     def __init__(self) -> None:
         self.offered = 0
@@ -60,7 +71,8 @@ class Figures:
         self.failed = 0
         self.late = Histogram()
         self.latency = Histogram()
-        self._late = Histogram()
+        self.lateness = Histogram()
+        self.latencies = Histogram()
 
     def second(self) -> dict[str, Any]:
         """The figures of the second that ends now (ns)."""
@@ -73,14 +85,15 @@ class Figures:
             "late_p99_ns": self.late.quantile(0.99),
             "late_max_ns": self.late.greatest,
         }
-        self._late.merge(self.late)
+        self.lateness.merge(self.late)
+        self.latencies.merge(self.latency)
         self.late, self.latency = Histogram(), Histogram()
         return said
 
     def all(self) -> dict[str, Any]:
         """The totals, with the lateness of every send."""
         self.second()
-        late = self._late
+        late = self.lateness
         return {
             "offered": self.offered,
             "completed": self.completed,

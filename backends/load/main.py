@@ -20,6 +20,7 @@ from ..live.role import Command, RoleLink
 from ..live.settings import LoadSettings
 from .clients import Clients
 from .frames import FrameWriter
+from .metrics import LoadMetrics
 from .punctual import ask_for_short_slices
 from .share import OpenRows, Share
 from .targets import check_target
@@ -46,6 +47,7 @@ def run(settings: LoadSettings, link: RoleLink) -> None:
     flight = _Flight(plan, clients, link)
     link.subscribe(flight.command)
     link.at_stop(flight.stop)
+    metrics = LoadMetrics(clients.figures).serve(settings)
     ask_for_short_slices()
     spent = time.process_time_ns()
     try:
@@ -55,6 +57,7 @@ def run(settings: LoadSettings, link: RoleLink) -> None:
                 "rows": open_rows.count,
                 "clients": sum(len(share.clients(spec)) for spec in plan.fleet.sources),
                 "target": f"{target.address[0]}:{target.address[1]}",
+                **({} if metrics is None else {"metrics": metrics.url}),
             })  # fmt: skip
             clients.reactor.run()
         clients.end()
@@ -69,6 +72,8 @@ def run(settings: LoadSettings, link: RoleLink) -> None:
             },
         )
     finally:
+        if metrics is not None:
+            metrics.close()
         clients.reactor.close()
         open_rows.close()
 

@@ -25,7 +25,7 @@ from ..registry import RedisRegistry
 from .followed_deploys import FollowedDeploys, Look
 from .instances import STATES
 from .loading import LoadGenerators
-from .observed import second_of
+from .observed import custom_rows, second_of
 from .options import Figures, FlightOptions
 from .process import Line, RoleProcess
 from .recording import Recording
@@ -71,8 +71,10 @@ class Attached:
         await _knock(options.proxy, target)
         async with AsyncExitStack() as cleanup:
             factory = RoleFactory(
-                self._fleet, self.clock.origin, self._redis_url, self._hear, self._logs, None, self._plan.fingerprint, options.traced
+                self._fleet, self.clock.origin, self._redis_url, self._hear, self._logs, None, self._plan.fingerprint, options.traced,
+                profile_code=options.profile_code,
             )  # fmt: skip
+            cleanup.push_async_callback(factory.end)
             await self._load.start(
                 factory, cleanup, scenario, fds, target, options.allowed, options.load_processes
             )
@@ -173,14 +175,16 @@ class Attached:
             (time, 0, int(State.SERVING), completed - self._completed, 0, 0, 0, 0, 0, 0)
         ]
         self._completed = completed
+        measured: list[tuple[Any, ...]] = []
         for address, (state, sample) in sorted(self._seen.items(), key=lambda one: self._numbers[one[0]]):
             said = second_of(sample, self._fleet.app) if sample is not None and self._fresh(sample) else {}
             rows.append(
                 (time, self._numbers[address], int(state), said.get("requests", 0), said.get("in_flight", 0), 0,
                  said.get("memory", 0), said.get("cpu_ns", 0), 0, 0)
             )  # fmt: skip
+            measured += custom_rows(time, self._numbers[address], said)
         self._instance_ns += len(self._seen) * SECOND
-        self._recording.metrics(rows)
+        self._recording.metrics(rows, measured)
         self._recording.flush(self.clock.now())
         if self._options.watch is not None:
             self._options.watch(

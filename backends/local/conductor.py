@@ -36,7 +36,7 @@ from .instances import Emit, Instance, Instances, Start
 from .loading import LoadGenerators
 from .local_cloud import CloudFace, LocalInstances
 from .network.choosing import addresses_of, places_of
-from .observed import metric_rows
+from .observed import measurements, metric_rows
 from .options import Figures, FlightOptions
 from .process import Line, RoleProcess
 from .recording import Recording
@@ -116,8 +116,9 @@ class Conductor:
             redis_url = await self._registry.start(self._cleanup)
             self._factory = RoleFactory(
                 self.fleet, self.clock.origin, redis_url, self._hear, self._logs, self._plan.program,
-                self._plan.fingerprint, self.options.traced, self._standing.greet, self._places,
+                self._plan.fingerprint, self.options.traced, self._standing.greet, self._places, self.options.profile_code,
             )  # fmt: skip
+            self._cleanup.push_async_callback(self._factory.end)
             api = await self._control()
             port = await self._first_fleet(redis_url)
             await self._load.start(
@@ -135,11 +136,8 @@ class Conductor:
                 await self._hold()
         self.recording.end(end)
         self._traces.end()
-        return (
-            end,
-            self._instances.paid_ns(self.start, self.start + end),
-            self._load.lateness(EPOCH + self.start),
-        )
+        paid = self._instances.paid_ns(self.start, self.start + end)
+        return end, paid, self._load.lateness(EPOCH + self.start)
 
     async def _hold(self) -> None:
         """Stay up until interrupted, which then is no interruption: the plan has been flown."""
@@ -151,7 +149,9 @@ class Conductor:
             task.uncancel()
 
     async def _control(self) -> ControlApi:
-        api = ControlApi(self._face, self._cloud, lambda: self._told("", api), self._status)
+        api = ControlApi(
+            self._face, self._cloud, lambda: self._told("", api), self._status, self._factory.targets
+        )
         self._cleanup.push_async_callback(api.end)
         await api.start()
         return api
@@ -366,7 +366,7 @@ class Conductor:
     def _sample(self, time: int) -> None:
         down = self._proxy.process.returncode is not None
         rows = metric_rows(time, self._proxy_second, down, self._instances.present())
-        self.recording.metrics(rows)
+        self.recording.metrics(rows, measurements(time, self._proxy_second, self._instances.present()))
         self.recording.flush(self.clock.now())
         if self.options.watch is not None:
             self.options.watch(self._figures(time))

@@ -4,6 +4,7 @@
 - ``POST /v1/instances`` ``{"number", "role", "token"}``: launch; the instance
 - ``DELETE /v1/instances/ID?reason=...``: end it; 204
 - ``GET /v1/fleet``: every address; ``GET /v1/status``: the figures of the last second
+- ``GET /v1/targets``: where roles tell their metrics, for Prometheus' service discovery by HTTP
 
 An error is ``{"code", "message"}`` with a 4xx status.
 """
@@ -18,19 +19,23 @@ from ...core.ports import CloudError
 from ...core.troubles import TroubledCloud
 from ..live.addresses import LOOPBACK, url
 from .local_cloud import CloudFace
+from .targets import Targets
 
 Tell = Callable[[], Mapping[str, Any]]
 
 
 class ControlApi:
-    """Serves *face* behind *cloud*, which refuses what faults refuse; *fleet* and *status* tell what else can be asked for."""
+    """Serves *face* behind *cloud*, which refuses what faults refuse; *fleet*, *status* and *targets* tell what else can be asked for."""
 
-    def __init__(self, face: CloudFace, cloud: TroubledCloud, fleet: Tell, status: Tell) -> None:
+    def __init__(
+        self, face: CloudFace, cloud: TroubledCloud, fleet: Tell, status: Tell, targets: Targets
+    ) -> None:  # fmt: skip
         self.url = ""
         self._face = face
         self._cloud = cloud
         self._fleet = fleet
         self._status = status
+        self._targets = targets
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -43,6 +48,7 @@ class ControlApi:
                 web.delete("/v1/instances/{id}", self._terminate),
                 web.get("/v1/fleet", self._told(self._fleet)),
                 web.get("/v1/status", self._told(self._status)),
+                web.get("/v1/targets", self._list_targets),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
@@ -86,6 +92,9 @@ class ControlApi:
         except CloudError as error:
             return _refused(error.code, error.message)
         return web.Response(status=204)
+
+    async def _list_targets(self, request: web.Request) -> web.Response:
+        return web.json_response(self._targets.listed())
 
     @staticmethod
     def _told(tell: Tell) -> Callable[[web.Request], Any]:

@@ -35,7 +35,7 @@ class FlightOptions:
     fleet up after the plan until interrupted. *allowed*: hosts besides loopback that load, and news of alerts, may go to. *max_instances* and *max_hours* limit what a flight on EC2 may launch (at a time, and
     instance-hours in all). *stop_when*: a condition (backends.local.stopping) that ends the faults before their time. *network*: ``loopback``, or ``namespaces`` for links and addresses of
     their own (backends.local.network). *traced*: roles pass traces on and name them in their logs, also
-    where the environment names no endpoint to export them to. *announce* is told every address once the fleet is up, *watch* gets the figures of each second, *notice* what one must know.
+    where the environment names no endpoint to export them to. *profile_code*: a flame graph of each role, in the run's directory. *announce* is told every address once the fleet is up, *watch* gets the figures of each second, *notice* what one must know.
     """
 
     demand: str = "sleep"
@@ -49,6 +49,7 @@ class FlightOptions:
     stop_when: str = ""
     network: str = "loopback"
     traced: bool = False
+    profile_code: bool = False
     announce: Callable[[Mapping[str, Any]], None] | None = None
     watch: Callable[[Figures], None] | None = None
     notice: Callable[[str], None] = lambda text: None

@@ -66,9 +66,10 @@ class Recording:
             if len(requests) or len(attempts):
                 self._sink.rows(np.array(requests), np.array(attempts))
 
-    def metrics(self, rows: Sequence[tuple[int, ...]]) -> None:
-        """One second's metrics, in the scenario's time."""
+    def metrics(self, rows: Sequence[tuple[int, ...]], measured: Sequence[Sequence[Any]] = ()) -> None:
+        """One second's metrics and measurements (core.records), in the scenario's time."""
         self._sink.metrics(rows)
+        self._sink.measured(measured)
 
     def close(self, end: int) -> None:
         """The run ended at *end* (ns, the scenario's time), though its roles may go on."""

@@ -23,6 +23,8 @@ from ..live.settings import (
 )
 from .network.places import Places
 from .process import Line, RoleProcess
+from .role_profiles import RoleProfiles
+from .targets import Targets
 
 OnLine = Callable[[RoleProcess, Line], None]
 
@@ -140,12 +142,14 @@ async def _leave(process: RoleProcess) -> None:
 
 
 class RoleFactory:
-    """Makes the roles of one flight with what they have in common. *program* runs in place of app servers. *greet* is called with each process that has been started. *places*: where they run."""
+    """Makes the roles of one flight with what they have in common. *program* runs in place of app servers. *greet* is called with each process that has been started. *places*: where they run.
+    *profile_code*: look into them, for flame graphs in the run's directory, which holds *logs*.
+    """
 
     def __init__(
         self, fleet: FleetSpec, origin: int, redis_url: str, on_line: OnLine, logs: Path | None,
         program: Program | None = None, fingerprint: str = "", traced: bool = False, greet: Callable[[RoleProcess], None] = lambda process: None,
-        places: Places | None = None,
+        places: Places | None = None, profile_code: bool = False,
     ) -> None:  # fmt: skip
         self._greet = greet
         self._places = places or Places()
@@ -155,18 +159,35 @@ class RoleFactory:
             "redis_url": redis_url,
             "fingerprint": fingerprint,
             "traced": traced,
+            "metrics_port": 0,
         }
+        self._profiles: RoleProfiles | None = None
+        if profile_code and logs is not None:
+            self._profiles = RoleProfiles(logs.parent)
+            self._common["profiled_by"] = os.getpid()
         self._on_line = on_line
+        self.targets = Targets()
         self._logs = logs
         self._program: dict[str, Any] = {}
         if program is not None:
             self._program = {"command": program.command, "directory": str(program.directory)}
 
+    async def end(self) -> None:
+        """The roles have ended: wait for what was written of them."""
+        if self._profiles is not None:
+            await self._profiles.end()
+
     def process(self, role: str, label: str = "") -> RoleProcess:
         """A process for *role*, not started."""
         label = label or role
         log = None if self._logs is None else self._logs / f"{label}.jsonl"
-        return RoleProcess(role, label, self._on_line, log, self._greet, self._places.command(role, label))
+        return RoleProcess(role, label, self._heard, log, self._greet, self._places.command(role, label))
+
+    def _heard(self, process: RoleProcess, line: Line) -> None:
+        self.targets.heard(process, line)
+        if self._profiles is not None:
+            self._profiles.heard(process, line)
+        self._on_line(process, line)
 
     def proxy(
         self, host: str, port: int, admin_port: int, instances: Addresses, numbers: dict[str, int],

@@ -1,8 +1,10 @@
-"""The proxy's control API, on the loopback address, or that of its machine: figures and servers as JSON."""
+"""The proxy's control API, on the loopback address, or that of its machine: figures and servers as JSON, metrics for Prometheus."""
 
 from aiohttp import web
+from prometheus_client import CollectorRegistry
 
 from ..live.addresses import LOOPBACK
+from ..metrics.exposition import PATH, exposition
 from .proxy import Proxy
 
 
@@ -18,8 +20,10 @@ class Admin:
         await self._runner.cleanup()
 
 
-async def start_admin(proxy: Proxy, port: int, host: str = LOOPBACK) -> Admin:
-    """Serve the control API of *proxy* on *port* (0: a free one) of *host*."""
+async def start_admin(
+    proxy: Proxy, port: int, host: str = LOOPBACK, metrics: CollectorRegistry | None = None
+) -> Admin:  # fmt: skip
+    """Serve the control API of *proxy* on *port* (0: a free one) of *host*, with its *metrics*."""
 
     async def stats(request: web.Request) -> web.Response:
         return web.json_response(
@@ -41,10 +45,17 @@ async def start_admin(proxy: Proxy, port: int, host: str = LOOPBACK) -> Admin:
     async def healthy(request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
+    async def scrape(request: web.Request) -> web.Response:
+        assert metrics is not None
+        text, content_type = await exposition(metrics, request.headers.get("Accept", ""))
+        return web.Response(body=text, headers={"Content-Type": content_type})
+
     app = web.Application()
     app.router.add_get("/stats", stats)
     app.router.add_get("/servers", servers)
     app.router.add_get("/health", healthy)
+    if metrics is not None:
+        app.router.add_get(PATH, scrape)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, host, port)

@@ -274,6 +274,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _refuse(self, error: Malformed) -> None:
         """The request is not understood or not wanted: say so and close."""
+        self.proxy.counts.malformed += 1
         self.write(own_answer(error.status, BAD_REQUEST, error.reason, False, "close"))
         self._end(False)
 

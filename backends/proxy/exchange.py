@@ -270,6 +270,7 @@ class Exchange:
         self.upstream = None
         self._end_try(status >= 500, now)
         self._leave()
+        self.proxy.counts.answered(status, now - self.arrived)
         self.client.finished(self.close)
 
     def switched(self, head: ResponseHead) -> None:
@@ -345,6 +346,7 @@ class Exchange:
         failed = self.server.number
         if self._forward(self.proxy.servers.role(failed), failed):
             return False
+        self.proxy.counts.retries += 1
         if not self._retrying:
             self._retrying = True
             self.proxy.retrying += 1
@@ -352,9 +354,12 @@ class Exchange:
 
     def _fail(self, outcome: int) -> None:
         self._leave()
+        counts, status = self.proxy.counts, _STATUS[outcome]
+        counts.own[outcome] += 1
+        counts.answered(status, self.proxy.clock.now() - self.arrived)
         self.client.answer_due.clear()
         times = self._times(b"").decode() if self.planned else ""
-        self.client.answer(_STATUS[outcome], outcome, _REASONS[outcome], times)
+        self.client.answer(status, outcome, _REASONS[outcome], times)
 
     def abandon(self) -> None:
         """The client is gone: nobody waits for the answer any more."""

@@ -128,6 +128,7 @@ class Listener:
             connection = self._client(proxy, address)
             proxy.spawn(self._connect(accepted, connection))
             return
+        proxy.counts.refused += 1
         with contextlib.suppress(OSError):
             accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         accepted.close()

@@ -18,12 +18,16 @@ from ..live.addresses import url
 from ..live.role import RoleLink
 from ..live.settings import ProxySettings
 from ..live.watched import watched_registry
+from ..metrics.exposition import PATH
+from ..metrics.lag import LoopLag
+from ..metrics.registry_calls import RegistryCalls
 from ..reach import Reach
 from .admin import Admin, start_admin
 from .handover import Handover
 from .health_checks import check_forever
 from .listener import Listener
 from .load_report import LoadReport
+from .metrics import CountedEvents, ProxyMetrics
 from .over_link import watch_all
 from .proxy import SPARE_DESCRIPTORS, Proxy
 from .refresh import Refresher
@@ -52,14 +56,15 @@ def raise_descriptor_limit(wanted: int) -> int:
 
 def run(settings: ProxySettings, link: RoleLink, registry: Registry | None = None) -> None:
     """Serve until ``link.stopping``. *registry*: the one at ``settings.redis_url`` unless given. Exits with CRASHED when the proxy crashes."""
-    reach = Reach("proxy")
+    reach, calls = Reach("proxy"), RegistryCalls()
     if registry is None:
         registry = registry_at(settings.redis_url, settings.fleet.key_prefix, reach)
     registry = watched_registry(registry, settings.redis_url, link.tracing)
+    registry = calls.watch(registry)
     # A new connection may find its descriptor before those of the connections that it displaced are closed, and idle upstream ones are not counted.
     most = settings.fleet.proxy.max_connections
     descriptors = raise_descriptor_limit(NONE if most < 0 else 2 * most + 2 * SPARE_DESCRIPTORS)
-    crashed = _run_loop(_serve(settings, link, registry, reach, descriptors))
+    crashed = _run_loop(_serve(settings, link, registry, reach, descriptors, calls))
     if crashed:
         raise SystemExit(CRASHED)
 
@@ -74,13 +79,15 @@ def _run_loop(work: Coroutine[Any, Any, bool]) -> bool:
 
 
 async def _serve(
-    settings: ProxySettings, link: RoleLink, registry: Registry, reach: Reach, descriptors: int
+    settings: ProxySettings, link: RoleLink, registry: Registry, reach: Reach, descriptors: int,
+    calls: RegistryCalls,
 ) -> bool:  # fmt: skip
     """Whether the proxy has crashed."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
+    events = CountedEvents(link.emit)
     proxy = Proxy(
-        settings.fleet, loop, link.clock, link.emit, lambda text: link.log("warning", text),
+        settings.fleet, loop, link.clock, events.emit, lambda text: link.log("warning", text),
         settings.instance_port, descriptors, settings.own_addresses, settings.instance_network,
     )  # fmt: skip
     proxy.tracing = link.tracing
@@ -100,24 +107,27 @@ async def _serve(
     link.at_stop(lambda: _hand(loop, ended.set))
     refresher = Refresher(
         registry, settings.fleet.refresh_interval, loop.call_soon_threadsafe, _update,
-        lambda error: link.emit("registry_unreachable", {"error": error}),
-        lambda: link.emit("registry_reachable"),
+        lambda error: events.emit("registry_unreachable", {"error": error}),
+        lambda: events.emit("registry_reachable", {}),
     )  # fmt: skip
     link.at_stop(reach.end)
-    orders = _Orders(proxy, reach, link)
+    lag = LoopLag(proxy.delays.call_later)
+    orders = _Orders(proxy, reach, link, lag, calls)
     link.subscribe(orders.obey)
     refresher.start()
     if proxy.spec.health is not None:
         proxy.spawn(check_forever(proxy))
     proxy.spawn(_clean(proxy))
-    place = _Place(proxy, settings)
+    metrics = ProxyMetrics(proxy, orders.queued, lag, calls, events)
+    place = _Place(proxy, settings, metrics)
     listener = orders.listener = await place.take(loaded)
     gc.freeze()
+    lag.start()
     report = LoadReport(proxy, listener, registry, link)
     report.start()
     place.offer(listener, ended.set)
     host, port = listener.address
-    link.status("up", {"address": url(host, port), "admin": place.admin.url if place.admin else ""})
+    link.status("up", {"address": url(host, port), **place.told()})
     await ended.wait()
     refresher.stop()
     report.stop()
@@ -132,8 +142,9 @@ async def _serve(
 class _Place:
     """Where a proxy is reached: its listening socket, which it may have from the proxy before it, and its control API."""
 
-    def __init__(self, proxy: Proxy, settings: ProxySettings) -> None:
+    def __init__(self, proxy: Proxy, settings: ProxySettings, metrics: ProxyMetrics) -> None:
         self.admin: Admin | None = None
+        self._metrics = metrics.registry()
         self._proxy = proxy
         self._settings = settings
         self._handover = Handover(settings.handover, proxy.loop) if settings.handover else None
@@ -163,7 +174,14 @@ class _Place:
 
     async def _open_admin(self) -> None:
         if self._settings.admin_port >= 0:
-            self.admin = await start_admin(self._proxy, self._settings.admin_port, self._settings.admin_host)
+            settings = self._settings
+            self.admin = await start_admin(
+                self._proxy, settings.admin_port, settings.admin_host, self._metrics
+            )
+
+    def told(self) -> dict[str, str]:
+        """Where the control API is, and the metrics."""
+        return {"admin": self.admin.url, "metrics": self.admin.url + PATH} if self.admin else {"admin": ""}
 
     def offer(self, listener: Listener, ended: Callable[[], None]) -> None:
         """Let the next one have it; then *ended* is called."""
@@ -192,11 +210,19 @@ class _Place:
 class _Orders:
     """Commands, which come in a thread of their own. What the proxy must know before its first look at the registry comes before it listens."""
 
-    def __init__(self, proxy: Proxy, reach: Reach, link: RoleLink) -> None:
+    def __init__(
+        self, proxy: Proxy, reach: Reach, link: RoleLink, lag: LoopLag, calls: RegistryCalls
+    ) -> None:  # fmt: skip
         self.listener: Listener | None = None
         self._proxy = proxy
         self._reach = reach
         self._link = link
+        self._lag = lag
+        self._calls = calls
+
+    def queued(self) -> int:
+        """Connections in the accept queue."""
+        return 0 if self.listener is None else self.listener.queued()
 
     def obey(self, command: Mapping[str, Any]) -> None:
         """``sample``, ``numbers``, and what faults do: ``registry``, ``cut`` (backends.reach), ``link`` (place, wrong, start: backends.proxy.disturbed), ``slow`` (factor),
@@ -219,7 +245,8 @@ class _Orders:
                 proxy.limit_descriptors(limit)
             case {"command": "sample"} if listener is not None:
                 rss = psutil.Process().memory_info().rss
-                self._link.status("second", {**proxy.sample(), "queued": listener.queued(), "rss": rss})
+                self._link.status("second", {**proxy.sample(), "queued": listener.queued(), "rss": rss,
+                                            "lag_ns": self._lag.worst(), "registry_ns": self._calls.worst()})  # fmt: skip
 
 
 def _hand(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:

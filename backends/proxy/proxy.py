@@ -14,6 +14,7 @@ from ...core.model import SECOND, FleetSpec
 from ...core.ports import Clock
 from ...core.ports import Servers as Listed
 from ..live.addresses import NETWORK, OWN_ADDRESSES
+from .counts import Counts
 from .delays import Delays
 from .disturbed import Disturbed
 from .rows import add_row, empty_idle_list
@@ -46,6 +47,7 @@ class Proxy:
         "active",
         "clock",
         "connections",
+        "counts",
         "delays",
         "descriptors",
         "disturbed",
@@ -97,6 +99,7 @@ class Proxy:
         self.retrying = 0
         self.descriptors = 0
         self.connections = 0
+        self.counts = Counts()
         self.stopping = False
         self.has_room: Callable[[], None] = lambda: None
         self.went_down: Callable[[], None] = lambda: None
@@ -182,6 +185,7 @@ class Proxy:
         connection = self._by_row[self._evictable()]
         if connection is None:
             return False
+        self.counts.evicted += 1
         connection.abort()
         return True
 
@@ -189,6 +193,7 @@ class Proxy:
         """*connection* is accepted. Until its first request has arrived it is idle too."""
         self.descriptors += 1
         self.connections += 1
+        self.counts.accepted += 1
         if self._free_rows:
             row = self._free_rows.pop()
         else:

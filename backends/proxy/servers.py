@@ -9,8 +9,10 @@ from ...core.model import SECOND, FleetSpec
 from ...core.ports import Clock
 from ...core.ports import Servers as Listed
 from ...core.table import CANARY, SERVING
-from ...core.tallies import count_try, no_counters
+from ...core.tallies import count_one_try, no_counters
 from ..live.addresses import NETWORK, OWN_ADDRESSES, Addresses, split, url
+from ..metrics.header import keep
+from ..metrics.limits import BadMetric, Names
 from .rows import as_array, as_lists
 
 if TYPE_CHECKING:
@@ -35,9 +37,10 @@ class Timers(Protocol):
 
 
 class Server:
-    """One app server: where it is, how many requests were sent to it, and the idle connections kept to it, oldest first."""
+    """One app server: where it is, how many requests were sent to it, the idle connections kept to it, oldest first,
+    and what its application has said of itself in answers (backends.metrics.header), by name."""
 
-    __slots__ = ("address", "host", "idle", "listed", "number", "port", "sent")
+    __slots__ = ("_names", "address", "host", "idle", "listed", "number", "port", "sent", "told")
 
     def __init__(self, number: int, address: str, host: str, port: int) -> None:
         self.number = number
@@ -47,6 +50,8 @@ class Server:
         self.sent = 0
         self.listed = True
         self.idle: list[Upstream] = []
+        self.told: dict[str, float] = {}
+        self._names: Names | None = None
 
     def take(self, now: int) -> "Upstream | None":
         """The idle connection used last, if one is fresh enough at *now* (ns)."""
@@ -64,6 +69,16 @@ class Server:
             upstream.abort()
         else:
             self.idle.append(upstream)
+
+    def say(self, header: bytes, warn: Callable[[str], None]) -> None:
+        """Its application says metrics in an answer; what is wrong with one is said once."""
+        names = self._names = self._names or Names()
+        try:
+            keep(self.told, names, header)
+        except BadMetric as error:
+            if not names.complained:
+                names.complained = True
+                warn(f"{self.address}: {error} (said once)")
 
     def forget(self, upstream: "Upstream") -> None:
         """An idle connection was closed by its server."""
@@ -203,7 +218,7 @@ class Servers:
         self.rows["in_flight"][slot] -= 1
         if self._tracked:
             self._load_changed(slot)
-        count_try(self.counters, self.rows["role"][slot], now - sent, True)
+        count_one_try(self.counters, self.rows["role"][slot], now - sent, True)
 
     def end(self, number: int, failed: bool, sent: int, now: int) -> None:
         """A request that was *sent* (ns) to server *number* was answered, or *failed*."""
@@ -212,7 +227,7 @@ class Servers:
         rows["in_flight"][slot] -= 1
         if self._tracked:
             self._load_changed(slot)
-        count_try(self.counters, rows["role"][slot], now - sent, failed)
+        count_one_try(self.counters, rows["role"][slot], now - sent, failed)
         if self._observing and not failed:
             routing.observe_latency(rows, slot, now, now - sent)
         outlier = self.spec.outlier
@@ -284,5 +299,6 @@ class Servers:
                 "requests": server.sent,
                 "in_flight": rows["in_flight"][slot],
                 "available": bool(rows["available"][slot]),
+                "metrics": dict(server.told),
             }
         return found

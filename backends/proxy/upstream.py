@@ -164,6 +164,8 @@ class Upstream(asyncio.Protocol):
         except Malformed:
             exchange.try_failed(UPSTREAM_RESET)
             return
+        if head.metrics:
+            self.server.say(head.metrics, self.proxy.warn)
         if self.proxy.link is not None:
             self._state = _HELD
             self._buffer = data

@@ -42,6 +42,7 @@ class Kind(IntEnum):
     CAUSE = 13
     MAX_FORWARDS = 14
     TRACE = 15
+    METRIC = 16
 
 
 _KINDS = {
@@ -65,6 +66,7 @@ _KINDS = {
     b"windtunnel-request": Kind.PLANNED,
     b"windtunnel-app": Kind.APP,
     b"windtunnel-cause": Kind.CAUSE,
+    b"windtunnel-metric": Kind.METRIC,
     b"max-forwards": Kind.MAX_FORWARDS,
     b"traceparent": Kind.TRACE,
     b"tracestate": Kind.TRACE,
@@ -72,10 +74,10 @@ _KINDS = {
 FRAMING_NAMES = {b"host", b"content-length", b"transfer-encoding"}
 _NOT_IN_TRAILERS = {
     Kind.HOST, Kind.LENGTH, Kind.CODING, Kind.CONNECTION, Kind.HOP, Kind.UPGRADE, Kind.EXPECT, Kind.TE,
-    Kind.FORWARDED_FOR, Kind.OURS, Kind.PLANNED, Kind.APP, Kind.CAUSE, Kind.MAX_FORWARDS,
+    Kind.FORWARDED_FOR, Kind.OURS, Kind.PLANNED, Kind.APP, Kind.CAUSE, Kind.MAX_FORWARDS, Kind.METRIC,
 }  # fmt: skip
 
-_UNIQUE = {b"windtunnel-request", b"windtunnel-app", b"traceparent"}
+_UNIQUE = {b"windtunnel-request", b"windtunnel-app", b"windtunnel-metric", b"traceparent"}
 """Fields that no two messages share."""
 
 is_token = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch

@@ -75,25 +75,22 @@ class RequestHead:
         self.start = start.line
         self.plain: list[bytes] = []
         self.trace: list[bytes] = []
-        self.host = b""
+        self.host = self.upgrade = self.planned = self.forwarded_for = b""
         self.length = -1
         self.chunked = False
         self.keep_alive = start.minor == 1
         self.closing = self.expect = False
-        self.upgrade = b""
         self.upgrading = False
-        self.planned = b""
-        self.forwarded_for = b""
         self.max_forwards = -1
         self.trailers = self.simple = False
         self.written = self.written_for = self.bare = self.bare_for = b""
 
 
 class ResponseHead:
-    """An answer's head, shared likewise; *app* and *cause* are the values of the app server's ``windtunnel-`` headers; *written* is the head as it
+    """An answer's head, shared likewise; *app*, *cause* and *metrics* (several joined by commas) are the values of the app server's ``windtunnel-`` headers; *written* is the head as it
     was passed on last with nothing added; *simple*: it has content of a known length, unless it answers HEAD."""
 
-    __slots__ = ("app", "cause", "chunked", "closing", "keep_alive", "length", "minor", "plain", "reason", "simple",
+    __slots__ = ("app", "cause", "chunked", "closing", "keep_alive", "length", "metrics", "minor", "plain", "reason", "simple",
                  "status", "upgrade", "upgrading", "written")  # fmt: skip
 
     def __init__(self, minor: int, status: int, reason: bytes) -> None:
@@ -107,7 +104,7 @@ class ResponseHead:
         self.closing = False
         self.upgrade = b""
         self.upgrading = False
-        self.app = self.cause = b""
+        self.app = self.cause = self.metrics = b""
         self.simple = False
         self.written = b""
 
@@ -117,8 +114,7 @@ Head = TypeVar("Head", RequestHead, ResponseHead)
 _starts: dict[bytes, Start] = {}
 _requests: dict[bytes, RequestHead] = {}
 _responses: dict[bytes, ResponseHead] = {}
-CACHED_HEADS = 512
-CACHED_HEAD_LENGTH = 2_048
+CACHED_HEADS, CACHED_HEAD_LENGTH = 512, 2_048
 """So many heads are remembered in each cache, none longer than this."""
 
 known_response = _responses.get
@@ -218,7 +214,7 @@ def read_response(block: bytes) -> ResponseHead:
     if seen is not None:
         return seen
     head = _read_response(block)
-    if not head.app:
+    if not (head.app or head.metrics):
         remember(_responses, block, head)
     return head
 
@@ -383,16 +379,20 @@ def _read_cause(head: ResponseHead, field: Field) -> None:
     head.cause = field.value
 
 
+def _read_metric(head: ResponseHead, field: Field) -> None:
+    head.metrics = field.value if not head.metrics else head.metrics + b", " + field.value
+
+
 _REQUEST_READERS: dict[int, Callable[[RequestHead, Field], None]] = {
     Kind.HOST: _read_host, Kind.LENGTH: _read_length, Kind.CODING: _read_coding,
     Kind.CONNECTION: _read_connection, Kind.HOP: _ignore, Kind.UPGRADE: _read_upgrade,
     Kind.EXPECT: _read_expect, Kind.TE: _read_te, Kind.FORWARDED_FOR: _read_forwarded_for,
     Kind.OURS: _ignore, Kind.PLANNED: _read_planned, Kind.APP: _ignore, Kind.CAUSE: _ignore,
-    Kind.MAX_FORWARDS: _read_max_forwards,
+    Kind.MAX_FORWARDS: _read_max_forwards, Kind.METRIC: _ignore,
 }  # fmt: skip
 _RESPONSE_READERS: dict[int, Callable[[ResponseHead, Field], None]] = {
     Kind.LENGTH: _read_length, Kind.CODING: _read_coding, Kind.CONNECTION: _read_connection,
     Kind.HOP: _ignore, Kind.UPGRADE: _read_upgrade, Kind.APP: _read_app, Kind.CAUSE: _read_cause,
-    Kind.OURS: _ignore, Kind.TE: _ignore, Kind.PLANNED: _ignore,
+    Kind.OURS: _ignore, Kind.TE: _ignore, Kind.PLANNED: _ignore, Kind.METRIC: _read_metric,
 }  # fmt: skip
 _PASSED_IN_ANSWERS = {Kind.HOST, Kind.EXPECT, Kind.FORWARDED_FOR, Kind.MAX_FORWARDS}

@@ -80,7 +80,9 @@ def identity(data: ReportData) -> str:
     width = max(len(command) for command, _ in told)
     commands = "\n".join(f"{command:{width}}   # {does}" for command, does in told)
     note = "In this run's directory; host.json there says on which machine and with which software it ran."
-    return table(("", ""), rows) + f"<pre><code>{escape(commands)}</code></pre>\n" + paragraph(note)
+    graphs = ", ".join(f'<a href="{escape(path)}">{escape(path)}</a>' for path in data.evidence.flame_graphs)
+    more = f"<p>Flame graphs of windtunnel's own code: {graphs}.</p>\n" if graphs else ""
+    return table(("", ""), rows) + f"<pre><code>{escape(commands)}</code></pre>\n" + paragraph(note) + more
 
 
 def outcomes(data: ReportData) -> str:

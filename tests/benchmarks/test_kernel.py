@@ -44,6 +44,9 @@ class Keep:
     def decided(self, decision: Any, observations: Any) -> None:
         pass
 
+    def measured(self, rows: Any) -> None:
+        pass
+
     def due(self) -> bool:
         return False
 

@@ -10,6 +10,7 @@ from windtunnel.core.tallies import (
     Tally,
     bucket_of,
     bucket_start,
+    count_one_try,
     count_try,
     no_counters,
     tallies_of,
@@ -34,6 +35,21 @@ def test_a_bucket_holds_its_latencies(latency: int) -> None:
     assert bucket_start(bucket) <= latency
     if bucket < BUCKETS - 1:
         assert latency < bucket_start(bucket + 1)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([SERVING, CANARY]), st.integers(0, 2**62), st.booleans()), max_size=20)
+)
+def test_counting_by_bisection_is_counting(tries: list[tuple[int, int, bool]]) -> None:
+    edges = [
+        (role, bucket_start(bucket) - less, False)
+        for role, bucket, less in ((SERVING, 1, 1), (CANARY, 161, 0))
+    ]
+    one, other = no_counters(), no_counters().tolist()
+    for role, latency, failed in (*tries, *edges):
+        count_try(one, role, latency, failed)
+        count_one_try(other, role, latency, failed)
+    assert one.tolist() == other
 
 
 def test_each_role_has_its_own_counters() -> None:

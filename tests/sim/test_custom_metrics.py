@@ -116,3 +116,17 @@ def test_names_that_mean_something_else() -> None:
     document["fleet"]["app"]["metrics_path"] = "/metrics"
     with pytest.raises(ScenarioError, match="expected command with metrics_path, got none"):
         scenario(document)
+
+
+def test_what_servers_say_is_measured_each_second() -> None:
+    """As the model says of what the second's metrics tell; without a model nothing."""
+    found = run(fleet({"target_tracking": {"target": "40/s"}}))
+    seconds = {(row["time_ns"], row["server"]): row for row in found.metrics.to_pylist() if row["server"]}
+    rows = found.measurements.to_pylist()
+    assert {row["name"] for row in rows} == {"files", "seen"}
+    assert len({row["server"] for row in rows}) > 1
+    for row in rows:
+        second = seconds[row["time_ns"], row["server"]]
+        said = {"files": 40 + 2 * second["in_flight"], "seen": 0.5 * second["requests"]}
+        assert row["value"] == said[row["name"]]
+    assert run(even("10/s", "3s")).measurements.num_rows == 0

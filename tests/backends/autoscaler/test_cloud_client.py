@@ -14,6 +14,7 @@ from windtunnel.backends.live.clock import LiveClock
 from windtunnel.backends.local import control_api
 from windtunnel.backends.local.cloud_client import LocalCloud
 from windtunnel.backends.local.local_cloud import CloudFace, LocalInstances
+from windtunnel.backends.local.targets import Targets
 from windtunnel.core.model import SECOND, AppSpec, FleetSpec, ProxySpec
 from windtunnel.core.ports import CloudError
 from windtunnel.core.troubles import TroubledCloud, Troubles
@@ -36,7 +37,7 @@ def conductor() -> Iterator[str]:
     )  # fmt: skip
     face = CloudFace(instances)
     cloud = TroubledCloud(face, Troubles(), LiveClock.begin().now)
-    served = control_api.ControlApi(face, cloud, dict, dict)
+    served = control_api.ControlApi(face, cloud, dict, dict, Targets())
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     asyncio.run_coroutine_threadsafe(served.start(), loop).result(10)

@@ -1,0 +1,1 @@
+"""Metrics of live roles: what Prometheus reads, and what applications send."""
