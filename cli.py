@@ -33,6 +33,7 @@ from .cli_deploys import register as register_deploys
 from .cli_explain import register as register_explain
 from .cli_fleet import register as register_fleet
 from .cli_flight import (
+    AllowFaultsOption,
     AllowOption,
     BackendOption,
     DemandOption,
@@ -242,6 +243,7 @@ def replay(
     max_instances: MaxInstancesOption = None,
     max_hours: MaxHoursOption = None,
     stop_when: StopWhenOption = None,
+    allow_faults: AllowFaultsOption = False,
     dry_run: DryRunOption = False,
 ) -> None:
     """Replay a scenario: rehearse it in virtual time (also over many seeds, with intervals), or fly it. Run directory, verdict, report."""
@@ -251,7 +253,7 @@ def replay(
         check_plain(given, engine != "kernel" or backend != "sim")
         replay_seeds(loaded, seeds, jobs, json_, junit)
     words = FlightWords(
-        proxy, demand, redis_url, load_processes, hold, allow_target, max_instances, max_hours, stop_when, dry_run,
+        proxy, demand, redis_url, load_processes, hold, allow_target, max_instances, max_hours, stop_when, allow_faults, dry_run,
     )  # fmt: skip
     words.check(backend)
     warn(loaded)
