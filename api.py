@@ -19,7 +19,7 @@ from .core.errors import UsageError
 from .core.model import FleetSpec
 from .reports.evidence import Evidence
 from .reports.figure import OVERVIEW, PICTURES, save_picture
-from .reports.page import full_pictures, overview_picture, write_page
+from .reports.page.page import full_pictures, overview_picture, write_page
 from .reports.run import Run, RunError
 from .reports.sink import DirectorySink, MemorySink
 from .reports.storage import write_whole, writing

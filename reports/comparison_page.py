@@ -8,9 +8,9 @@ from .comparison import Comparison
 from .comparison_figure import SAYS, Both, draw_comparison
 from .comparison_words import HEADER, decision_lines, deploy_lines, paired_lines, rows, sizes_line
 from .drawing import inline_svg, look, save
-from .markup import figure, folding, paragraph, table
+from .page.markup import figure, folding, paragraph, table
+from .page.style import CSS
 from .storage import write_whole
-from .style import CSS
 from .wording import moment
 
 PICTURES = (".png", ".svg", ".pdf")

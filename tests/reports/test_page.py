@@ -12,8 +12,8 @@ from windtunnel.core.errors import UsageError
 from windtunnel.reports.drawing import plain
 from windtunnel.reports.evidence import Evidence
 from windtunnel.reports.figure import PICTURES
-from windtunnel.reports.markup import table
-from windtunnel.reports.page import SECTIONS, page
+from windtunnel.reports.page.markup import table
+from windtunnel.reports.page.page import SECTIONS, page
 from windtunnel.reports.panels_events import shown
 from windtunnel.reports.violations import fault_spans
 from windtunnel.scenarios.build import compile_plan
@@ -170,7 +170,7 @@ def test_names_of_a_scenario_are_no_markup() -> None:
         "slo": [{"name": HOSTILE, "indicator": "latency_p99", "below": "1ms"}],
     }
     evidence = Evidence.of(run_document(document), compile_plan(scenario(document)).fleet)
-    from windtunnel.reports.page import full_pictures
+    from windtunnel.reports.page.page import full_pictures
 
     found = Reader(page(evidence, full_pictures(evidence)))
     assert not found.tags["script"]
@@ -232,7 +232,7 @@ def test_the_summary_of_what_is_recorded_agrees_with_that_of_the_whole(
     {"duration": "2s", "traffic": [{"name": "m", "flood": {"stages": [{"for": "1s", "rate": "9/s"}], "connections": 1}}]},
 ])  # fmt: skip
 def test_runs_with_next_to_nothing(document: dict[str, object]) -> None:
-    from windtunnel.reports.page import full_pictures
+    from windtunnel.reports.page.page import full_pictures
 
     evidence = Evidence.of(run_document(document), compile_plan(scenario(document)).fleet)
     assert len(Reader(page(evidence, full_pictures(evidence))).sections) == len(SECTIONS)

@@ -4,15 +4,15 @@ from html import escape
 
 import numpy as np
 
-from ..core.events import FORMAT
-from ..core.outcomes import NAMES, Outcome
-from ..core.slo import percentile
+from ...core.events import FORMAT
+from ...core.outcomes import NAMES, Outcome
+from ...core.slo import percentile
+from ..messages import Message, margin, unit
+from ..stations import STATIONS, middling
+from ..summary import PERCENTILES
+from ..wording import duration, measured, share
 from .markup import paragraph, table
-from .messages import Message, margin, unit
 from .report_data import ReportData
-from .stations import STATIONS, middling
-from .summary import PERCENTILES
-from .wording import duration, measured, share
 
 MARKS = {"error": "✗ Error", "warning": "! Warning", "note": "· Time", "advice": "→ Advice"}
 

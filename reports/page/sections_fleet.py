@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.model import SECOND
-from ..core.rollout.outcome import outcomes
-from .facts import Peak
+from ...core.model import SECOND
+from ...core.rollout.outcome import outcomes
+from ..facts import Peak
+from ..panels_events import QUIET
+from ..violations import described, fault_spans
+from ..wording import duration, moment, plural, share
 from .markup import folded, folding, paragraph, table
-from .panels_events import QUIET
 from .report_data import ReportData
-from .violations import described, fault_spans
-from .wording import duration, moment, plural, share
 
 MOST_EVENTS = 1000
 """So many control events are listed; the others are in events.jsonl."""

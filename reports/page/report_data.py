@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from .evidence import Evidence
-from .facts import Facts, gather
-from .messages import Message, messages
-from .stations import Wait, dependency_waits
-from .violations import Finding, findings
+from ..evidence import Evidence
+from ..facts import Facts, gather
+from ..messages import Message, messages
+from ..stations import Wait, dependency_waits
+from ..violations import Finding, findings
 
 Pictures = Callable[[str], str]
 """Gives a picture as a piece of the page by the figure's name; empty for one that is not to be shown."""

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
+from ..evidence import Evidence
+from ..figure import OVERVIEW, PICTURES, svg_picture
+from ..storage import write_whole
 from . import sections_fleet, sections_traffic
-from .evidence import Evidence
-from .figure import OVERVIEW, PICTURES, svg_picture
 from .markup import figure, section
 from .report_data import Pictures, ReportData
-from .storage import write_whole
 from .style import CSS
 
 SECTIONS: tuple[tuple[str, str, Callable[[ReportData], str]], ...] = (
