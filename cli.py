@@ -29,6 +29,7 @@ from .cli_calibrate import register as register_calibrate
 from .cli_campaign import check_plain, replay_seeds
 from .cli_campaign import register as register_campaigns
 from .cli_compare import register as register_compare
+from .cli_dashboard import register as register_dashboard
 from .cli_deploys import register as register_deploys
 from .cli_explain import register as register_explain
 from .cli_fleet import register as register_fleet
@@ -331,6 +332,7 @@ register_policies(app)
 register_calibrate(app)
 register_explain(app)
 register_trace(app)
+register_dashboard(app)
 register_backtest(app)
 register_import(app)
 register_builds(app)

@@ -9,6 +9,9 @@ from pathlib import Path
 
 NAME = "live.json"
 
+TOKEN_FIELD = "windtunnel-token"
+"""The field of a request that asks for a fault, with the flight's token."""
+
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:

@@ -3,7 +3,6 @@
 The last seconds are kept, so that what a listener read elsewhere of the time before meets what it hears.
 """
 
-import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...core.columns import ATTEMPT_ROW, METRIC_ROW, REQUEST_ROW, Rows
+from ..live.listening import Listener
 from ..live.telling import Told, pack
 
 KEPT_SECONDS = 16
@@ -22,59 +22,26 @@ _WAITING = 256
 _LOST = pack(Told("lost"))
 
 
-class Listener:
-    """One who listens; *backlog* are the messages of before."""
-
-    def __init__(self, backlog: Sequence[bytes]) -> None:
-        self._most = len(backlog) + _WAITING
-        self._waiting = deque(backlog)
-        self._news = asyncio.Event()
-        self._news.set()
-        self._over = False
-
-    def tell(self, message: bytes) -> None:
-        """One more; if too many wait, all of them are lost, and what comes now."""
-        if len(self._waiting) >= self._most:
-            self._waiting.clear()
-            message = _LOST
-        self._waiting.append(message)
-        self._news.set()
-
-    def end(self) -> None:
-        """No more will come."""
-        self._over = True
-        self._news.set()
-
-    async def next(self) -> bytes | None:
-        """The next message; None when there is no more."""
-        while not self._waiting:
-            if self._over:
-                return None
-            self._news.clear()
-            await self._news.wait()
-        return self._waiting.popleft()
-
-
 class Broadcast:
     """Implements recording.Follower. *begin* is what a listener is told first."""
 
     def __init__(self, begin: Mapping[str, Any]) -> None:
         self._begin = pack(Told("begin", dict(begin)))
         self._recent: deque[Told] = deque()
-        self._listeners: set[Listener] = set()
+        self._listeners: set[Listener[bytes]] = set()
         self._requests: list[Rows] = []
         self._attempts: list[Rows] = []
         self._over = False
 
-    def listen(self) -> Listener:
+    def listen(self) -> Listener[bytes]:
         """A new listener."""
-        listener = Listener([self._begin, *map(pack, self._recent)])
+        listener = Listener([self._begin, *map(pack, self._recent)], _WAITING, lambda: _LOST)
         self._listeners.add(listener)
         if self._over:
             listener.end()
         return listener
 
-    def leave(self, listener: Listener) -> None:
+    def leave(self, listener: Listener[bytes]) -> None:
         """It listens no more."""
         self._listeners.discard(listener)
 

@@ -19,10 +19,10 @@ from aiohttp import web
 from ...core.errors import UsageError
 from ..live.addresses import LOOPBACK, url
 from ..live.hosts import host_of, is_loopback_name
+from ..live.whereabouts import TOKEN_FIELD
 from .broadcast import Broadcast
 from .faults.by_hand import FaultsByHand
 
-TOKEN_FIELD = "windtunnel-token"
 _MOST_BYTES = 64 * 1024
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
