@@ -90,6 +90,7 @@ class Conductor:
         self._api_url = ""
         self._stop = Watch(Condition.parse(options.stop_when)) if options.stop_when else None
         self.faults: FlightFaults | None = None
+        self._faults: FlightFaults
         self._striking: asyncio.Task[None]
 
     # The flight.
@@ -205,8 +206,8 @@ class Conductor:
             self._cleanup.push_async_callback(self._scaler.end)
         self._proxy.keep(fleet.proxy.restart_after, self._proxy_ended, self._proxy_back)
         # They do not wait for the autoscaler, which may be late on a busy machine.
-        self.faults = FlightFaults(self._fault_parts(redis_url))
-        striking = self.faults.run(self._seconds_until, self.options.allow_faults)
+        self.faults = self._faults = FlightFaults(self._fault_parts(redis_url))
+        striking = self._faults.run(self._seconds_until, self.options.allow_faults)
         self._striking = asyncio.create_task(striking)
         self._cleanup.callback(self._striking.cancel)
         if self._scaler is not None:
@@ -247,14 +248,14 @@ class Conductor:
 
     def _look_whether_to_stop(self) -> None:
         """End the faults when the condition holds for which they are to be ended. The plan is flown to its end."""
-        if self._stop is None or self.faults is None:
+        if self._stop is None:
             return
         figures = self._load.figures()
         if self._stop.look(figures["completed"], figures["failed"], figures["p99"]):
             self._emit("faults_stopped", {"condition": self._stop.condition.text})
             self.options.notice(f"faults are ended: {self._stop.condition.text}")
             self._stop = None
-            self.faults.stop()
+            self._faults.stop()
 
     def _fault_parts(self, redis_url: str) -> FaultParts:
         """What faults act upon."""
