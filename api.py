@@ -19,7 +19,8 @@ from .core.errors import UsageError
 from .core.model import FleetSpec
 from .reports.evidence import Evidence
 from .reports.figure import OVERVIEW, PICTURES, save_picture
-from .reports.page.page import full_pictures, overview_picture, write_page
+from .reports.page.html import write_page
+from .reports.page.pages import recorded_page
 from .reports.run import Run, RunError
 from .reports.sink import DirectorySink, MemorySink
 from .reports.storage import write_whole, writing
@@ -144,7 +145,7 @@ def _draw(run: Run, fleet: FleetSpec, directory: Path) -> None:
     """The overview and a page with it: what a replay leaves, quickly drawn."""
     evidence = Evidence.of(run, fleet)
     save_picture(evidence, OVERVIEW, directory / "figures" / f"{OVERVIEW}.png")
-    write_page(evidence, overview_picture(evidence), directory / "report.html")
+    write_page(recorded_page(evidence), directory / "report.html")
 
 
 FORMATS = ("html", "png", "svg", "pdf")
@@ -164,7 +165,7 @@ def report(directory: str | Path, format: str = "html") -> tuple[Path, ...]:
     try:
         evidence = Evidence.of(run, fleet)
         if format == "html":
-            write_page(evidence, full_pictures(evidence), folder / "report.html")
+            write_page(recorded_page(evidence), folder / "report.html")
             return (folder / "report.html",)
         paths = tuple(folder / "figures" / f"{name}.{format}" for name in PICTURES)
         for name, path in zip(PICTURES, paths, strict=True):

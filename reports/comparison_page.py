@@ -9,7 +9,7 @@ from .comparison_figure import SAYS, Both, draw_comparison
 from .comparison_words import HEADER, decision_lines, deploy_lines, paired_lines, rows, sizes_line
 from .drawing import inline_svg, look, save
 from .page.markup import figure, folding, paragraph, table
-from .page.style import CSS
+from .page.style import css
 from .storage import write_whole
 from .wording import moment
 
@@ -63,7 +63,7 @@ def page(comparison: Comparison, picture: str) -> str:
     )  # fmt: skip
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}: windtunnel</title>\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<style>{CSS}</style>\n</head>\n<body>\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<style>{css()}</style>\n</head>\n<body>\n'
         f'<header>\n<h1>{title}</h1>\n<p class="verdict {"good" if good else "bad"}">{verdict}</p>\n</header>\n<main>\n{body}</main>\n'
         "</body>\n</html>\n"
     )

@@ -72,7 +72,7 @@ class Evidence:
     @cached_property
     def requests(self) -> dict[str, Any]:
         """Columns of the requests; source, endpoint and outcome as numbers."""
-        plain = ("request", "time_ns", "latency_ns", "attempts", "server")
+        plain = ("request", "time_ns", "latency_ns", "attempts", "server", "status")
         table = self.run.table("requests", (*plain, "source", "endpoint", "outcome"))
         found = {name: numbers(table, name) for name in plain}
         found["source"] = codes(table, "source", [source.name for source in self.fleet.sources])

@@ -40,7 +40,7 @@ def frame(fleet: FleetSpec, rows: Seconds, first: int, points: int) -> Frame:
     names = [spec.name for spec in fleet.dependencies]
     return Frame(
         first=first, width=1, points=points, fleet={name: columns[name] for name in FLEET}, servers=servers,
-        edges=_edges(rows.attempts, first, points), marks=bounded(marks(rows.events, names)),
+        edges={"clients>proxy": _clients(columns), **_servers(rows.attempts, first, points)}, marks=bounded(marks(rows.events, names)),
     )  # fmt: skip
 
 
@@ -119,24 +119,27 @@ def _ended(fleet: FleetSpec, requests: Any, first: int, points: int) -> dict[str
     return {**found, **dict(zip(("p50", "p95", "p99"), values, strict=True))}
 
 
-def _edges(attempts: Any, first: int, points: int) -> dict[str, Columns]:
-    """Clients to proxy, over whole attempts; proxy to each server, from the arrival there to the leaving of the answer."""
+def _clients(columns: Mapping[str, Any]) -> Columns:
+    """Clients to proxy: whole requests, so that what a retry mended has not failed."""
+    ended = sum(columns[f"status_{name}"] for name in CLASSES)
+    return {"ended": ended, "errors": columns["errors"], "p95": columns["p95"]}
+
+
+def _servers(attempts: Any, first: int, points: int) -> dict[str, Columns]:
+    """Proxy to each server: attempts that were last sent there, and the time from the arrival to the leaving of the answer."""
     second = attempts["end_ns"] // SECOND - first
     inside = (second >= 0) & (second < points) & (attempts["outcome"] != Outcome.UNFINISHED)
+    inside &= attempts["server"] > 0
     second, outcome, server = second[inside], attempts["outcome"][inside], attempts["server"][inside]
-    wrong = ~np.isin(outcome, list(GOOD))
-    whole = (attempts["end_ns"][inside] - attempts["start_ns"][inside]) // MICRO
     arrived, served = attempts["arrived_ns"][inside], attempts["served_ns"][inside]
     numbers, place = np.unique(server, return_inverse=True)
-    found = {}
-    told = _edge(np.zeros_like(second), second, wrong, outcome == Outcome.OK, whole, 1, points)
-    found["clients>proxy"] = {name: values[0] for name, values in told.items()}
+    wrong, took = ~np.isin(outcome, list(GOOD)), (served - arrived) // MICRO
     there = (outcome == Outcome.OK) & (arrived >= 0) & (served >= arrived)
-    told = _edge(place, second, wrong, there, (served - arrived) // MICRO, len(numbers), points)
-    for row, number in enumerate(numbers.tolist()):
-        if number > 0:
-            found[f"proxy>{server_node(number)}"] = {name: values[row] for name, values in told.items()}
-    return found
+    told = _edge(place, second, wrong, there, took, len(numbers), points)
+    return {
+        f"proxy>{server_node(number)}": {name: values[row] for name, values in told.items()}
+        for row, number in enumerate(numbers.tolist())
+    }
 
 
 def _edge(

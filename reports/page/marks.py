@@ -57,7 +57,7 @@ def mark(event: Mapping[str, Any], dependencies: Sequence[str] = ()) -> Mark | N
         return None
     kind, phase, tone = _KINDS.get(name, ("other", AT, NOTE))
     until = event.get("until", NONE)
-    if name == "fault" and not isinstance(until, int):
+    if name == "fault" and "until" not in event:
         phase = AT
     return Mark(
         t=time, kind=kind, phase=phase, name=_name(name, event), text=_text(name, event), tone=_tone(name, event, tone),

@@ -56,3 +56,19 @@ def figure(picture: str, says: str) -> str:
 def section(number: int, anchor: str, title: str, inside: str) -> str:
     """A section of the page."""
     return f'<section id="{anchor}">\n<h2>{number}. {escape(title)}</h2>\n{inside}</section>\n'
+
+
+def chart(name: str, title: str, says: str, choices: Sequence[tuple[str, str]] = ()) -> str:
+    """Where the scripts draw the chart called *name*; with *choices* (value, words) of what it shows. Its figures can be had as a table."""
+    options = "".join(f'<option value="{value}">{escape(words)}</option>' for value, words in choices)
+    choice = f' <select aria-label="{escape(title)}: what is shown">{options}</select>' if choices else ""
+    return (
+        f'<figure class="chart" data-chart="{name}" aria-labelledby="chart-{name}">\n<h3 id="chart-{name}">{escape(title)}{choice}</h3>\n'
+        f'<div class="beside"><div class="plot"></div><div class="legend"></div></div>\n<figcaption>{escape(says)}</figcaption>\n'
+        '<details class="figures"><summary>Figures as a table</summary><div class="wide"></div></details></figure>\n'
+    )
+
+
+def note(text: str) -> str:
+    """A note in plain text."""
+    return f'<div class="message note">{escape(text)}</div>\n'

@@ -45,14 +45,15 @@ SERVER: dict[str, str] = {
 """Columns of a server. NONE in all of them: it is not there."""
 
 EDGE: dict[str, str] = {
-    "ended": "attempts that ended on it",
+    "ended": "what ended on it: requests of the clients, attempts at a server",
     "errors": "of these, those that failed",
     "p95": "of those answered as planned, in us",
 }
 """Columns of an edge of the map."""
 
 LOW, HIGH = ".low", ".high"
-"""Where a point stands for several seconds its columns hold means (rounded), and columns with these suffixes the least and the greatest second."""
+"""Where a point stands for several seconds its columns hold sums of what is counted and means of the rest (``merging``), and columns with these suffixes the least and the
+greatest second."""
 
 STATES = tuple(state.word for state in State)
 

@@ -1,25 +1,24 @@
-"""What the sections of the page are told: a run's evidence, what was concluded from it, and its pictures."""
+"""What the sections of the page are told: a run's evidence, and what was concluded from it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from ..comparison import Comparison
 from ..evidence import Evidence
 from ..facts import Facts, gather
 from ..messages import Message, messages
+from ..profiler.recovery import Recovery, recoveries
 from ..stations import Wait, dependency_waits
 from ..violations import Finding, findings
-
-Pictures = Callable[[str], str]
-"""Gives a picture as a piece of the page by the figure's name; empty for one that is not to be shown."""
 
 
 @dataclass(frozen=True)
 class ReportData:
-    """The evidence, and *picture* to embed a figure by name; conclusions are drawn when they are asked for."""
+    """The evidence, and what it is laid *beside*; conclusions are drawn when they are asked for."""
 
     evidence: Evidence
-    picture: Pictures
+    beside: Comparison | None = None
 
     @cached_property
     def findings(self) -> list[Finding]:
@@ -35,6 +34,11 @@ class ReportData:
     def messages(self) -> list[Message]:
         """Errors, warnings and advice."""
         return list(messages(self.evidence, self.findings, self.facts))
+
+    @cached_property
+    def recoveries(self) -> Sequence[Recovery]:
+        """What each fault did, and how long it was felt."""
+        return recoveries(self.evidence)
 
     @cached_property
     def waits(self) -> Sequence[Wait]:

@@ -1,14 +1,13 @@
-"""Sections of the page about servers, proxy, decisions and faults."""
+"""Pieces of the page about servers, decisions, faults and deploys."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from ...core.model import SECOND
 from ...core.rollout.outcome import outcomes
-from ..facts import Peak
 from ..panels_events import QUIET
 from ..violations import described, fault_spans
-from ..wording import duration, moment, plural, share
+from ..wording import duration, moment, plural
 from .markup import folded, folding, paragraph, table
 from .report_data import ReportData
 
@@ -27,15 +26,15 @@ def lives(data: ReportData) -> str:
         for life in evidence.lives
     ]  # fmt: skip
     header = ("instance", "launched", "ready", "took", "died", "gone", "reason")
-    return data.picture("lives") + folding("instances", header, rows, (0,))
+    return folding("instances", header, rows, (0,))
 
 
 def _at(time: int) -> str:
     return moment(time) if time >= 0 else ""
 
 
-def servers(data: ReportData) -> str:
-    """Requests, CPU and memory per server."""
+def sampled(data: ReportData) -> str:
+    """The greatest samples of any server."""
     metrics, fleet = data.evidence.metrics, data.evidence.fleet
     there = metrics["server"] > 0
     if not there.any():
@@ -57,35 +56,7 @@ def servers(data: ReportData) -> str:
         rows.append(
             (label, most, f"server {metrics['server'][place]}", moment(int(metrics["time_ns"][place])))
         )
-    return data.picture("servers") + table(("sampled each second", "most", "on", "at"), rows, (1,))
-
-
-def proxy(data: ReportData) -> str:
-    """What the proxy used of its limits."""
-    facts, spec = data.facts, data.evidence.fleet.proxy
-    rows = [
-        _limit("descriptors", facts.descriptors, spec.max_connections, 1, ""),
-        _limit("accept queue", facts.accept_queue, spec.backlog, 1, ""),
-        _limit("memory", facts.proxy_memory, spec.memory.total, 2**20, " MiB"),
-    ]
-    busy = facts.proxy_busy
-    rows.append(("event loop", share(busy.value), "100%", share(busy.value), moment(busy.at)))
-    text = data.picture("proxy") + table(
-        ("sampled each second", "most in use", "limit", "share", "at"), rows, (1, 2, 3)
-    )
-    for down, up in facts.proxy_down:
-        text += paragraph(
-            f"Down at {moment(down)}" + (f", up again at {moment(up)}." if up >= 0 else ", for good.")
-        )
-    return text
-
-
-def _limit(what: str, peak: Peak, limit: int, scale: int, unit: str) -> tuple[str, ...]:
-    used = f"{peak.value / scale:,.0f}{unit}"
-    at = moment(peak.at) if peak.value else ""
-    if limit <= 0:
-        return what, used, "none", "", at
-    return what, used, f"{limit / scale:,.0f}{unit}", share(peak.value / limit), at
+    return table(("sampled each second", "most", "on", "at"), rows, (1,))
 
 
 def decisions(data: ReportData) -> str:
@@ -123,8 +94,7 @@ def happenings(data: ReportData) -> str:
         stop = lasting.get((str(event.get("name", "")), event["t"]))
         lasts = "" if stop is None else f"{moment(stop)} ({duration(stop - event['t'])})"
         rows.append((moment(event["t"]), described(event), lasts))
-    text = data.picture("events")
-    text += _deploys(data)
+    text = _deploys(data)
     text += folding("faults", ("at", "fault", "until"), rows) if rows else paragraph("No fault struck.")
     others = [event for event in evidence.events if event["event"] not in QUIET]
     if others:

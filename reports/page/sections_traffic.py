@@ -5,16 +5,24 @@ from html import escape
 import numpy as np
 
 from ...core.events import FORMAT
+from ...core.model import FleetSpec
 from ...core.outcomes import NAMES, Outcome
 from ...core.slo import percentile
 from ..messages import Message, margin, unit
 from ..stations import STATIONS, middling
 from ..summary import PERCENTILES
 from ..wording import duration, measured, share
-from .markup import paragraph, table
+from .markup import folded, paragraph, table
 from .report_data import ReportData
 
 MARKS = {"error": "✗ Error", "warning": "! Warning", "note": "· Time", "advice": "→ Advice"}
+
+
+def thresholds(fleet: FleetSpec) -> str:
+    """The objectives of a run that has only begun."""
+    rows = [(slo.name, slo.text) for slo in fleet.slos]
+    rows += [(one.alert, one.text) for one in fleet.expects]
+    return table(("objective", "condition"), rows) if rows else paragraph("The scenario states no objective.")
 
 
 def verdict(data: ReportData) -> str:
@@ -43,11 +51,13 @@ def verdict(data: ReportData) -> str:
         "time that would violate it",
     )
     text = table(header, rows, (2, 3)) if rows else paragraph("The scenario states no objective.")
-    text += "<h3>Errors, warnings and advice</h3>\n"
-    return text + ("".join(map(_message, data.messages)) or paragraph("None.")) + data.picture("run")
+    text += "<h3>Errors and warnings</h3>\n"
+    told = [message for message in data.messages if message.level in ("error", "warning")]
+    return text + ("".join(map(shown, told)) or paragraph("None."))
 
 
-def _message(message: Message) -> str:
+def shown(message: Message) -> str:
+    """A message with its lines."""
     lines = "".join(f"<li>{escape(line)}</li>" for line in message.lines)
     more = f"<ul>{lines}</ul>" if lines else ""
     mark = MARKS[message.level]
@@ -66,7 +76,7 @@ def identity(data: ReportData) -> str:
         told.append(("windtunnel compare REHEARSAL .", "lay it beside a rehearsal of the same scenario"))
     elif not data.evidence.run.partial:
         told.append(("windtunnel verify .", "rerun it and compare every event and row"))
-    told.append(("windtunnel report .", "draw this report again, with all figures"))
+    told.append(("windtunnel report . --format svg", "draw figures as files"))
     width = max(len(command) for command, _ in told)
     commands = "\n".join(f"{command:{width}}   # {does}" for command, does in told)
     note = "In this run's directory; host.json there says on which machine and with which software it ran."
@@ -86,17 +96,17 @@ def outcomes(data: ReportData) -> str:
         rows.append(
             (source.name, f"{mine.sum():,}", f"{sent:,}", f"{lost:,}", *(f"{many[n]:,}" for n in present))
         )
-    header = ("source", "planned", "sent", "lost", *(NAMES[n].replace("_", " ") for n in present))
-    text = data.picture("outcomes") + table(header, rows, range(1, len(header)))
+    header = ("source", "planned", "sent", "dropped", *(NAMES[n].replace("_", " ") for n in present))
+    text = table(header, rows, range(1, len(header)))
     told = (
         "Planned are the requests that began, sent are attempts, clients' retries included. "
-        "Lost is every outcome but ok and unread (answered to a flood that never reads)."
+        "Dropped is every outcome but ok and unread (answered to a flood that never reads)."
     )
     return text + paragraph(told)
 
 
 def latency(data: ReportData) -> str:
-    """Percentiles over time, their distribution, and where the time of the slowest went."""
+    """Percentiles, classes of statuses, and where the time of the slowest went."""
     requests = data.evidence.requests
     rows = []
     for number, source in enumerate(data.evidence.fleet.sources):
@@ -115,10 +125,27 @@ def latency(data: ReportData) -> str:
                 )
             )
     header = ("source", "answered", "mean", *(name for name, _ in PERCENTILES), "max")
-    text = data.picture("latency") + data.picture("distribution")
-    text += table(header, rows, range(1, len(header))) if rows else paragraph("No request was answered.")
+    text = table(header, rows, range(1, len(header))) if rows else paragraph("No request was answered.")
     told = "Latency counts from the intended send time to the end of the last attempt, over requests answered as planned."
-    return text + paragraph(told) + _stations(data)
+    return text + paragraph(told) + _statuses(data) + _stations(data)
+
+
+def _statuses(data: ReportData) -> str:
+    """Requests by class of their status, and by status, of each source."""
+    requests = data.evidence.requests
+    status, source = requests["status"], requests["source"]
+    kinds = np.unique(status).tolist()
+    rows = []
+    for number, spec in enumerate(data.evidence.fleet.sources):
+        mine = status[source == number]
+        by_class = [int(((mine // 100) == value).sum()) for value in (2, 3, 4, 5)]
+        none = len(mine) - sum(by_class)
+        rows.append((spec.name, *(f"{many:,}" for many in (*by_class, none))))
+    text = "<h3>Status classes</h3>\n" + table(
+        ("source", "2xx", "3xx", "4xx", "5xx", "no answer"), rows, range(1, 6)
+    )
+    told = [(str(kind) if kind else "no answer", f"{int((status == kind).sum()):,}") for kind in kinds]
+    return text + folded(f"{len(told)} statuses", table(("status", "requests"), told, (1,)))
 
 
 def _stations(data: ReportData) -> str:
@@ -149,47 +176,6 @@ def _stations(data: ReportData) -> str:
     )
 
 
-def dependencies(data: ReportData) -> str:
-    """Time between the end of the CPU and the answer, by endpoint that calls something."""
-    fleet = data.evidence.fleet
-    if not fleet.dependencies:
-        return paragraph("The fleet has no dependencies.")
-    specs = [
-        (
-            one.name, f"{one.concurrency:,}", f"{one.queue:,}" if one.queue >= 0 else "unlimited",
-            f"{share(one.cache.hit_share)} of calls, {duration(one.cache.ttl)}" if one.cache else "none",
-        )
-        for one in fleet.dependencies
-    ]  # fmt: skip
-    text = table(("dependency", "calls at once", "queue", "cache"), specs, (1, 2))
-    rows = []
-    for wait in data.waits:
-        ordered = np.sort(wait.waited)
-        values = [duration(percentile(ordered, value)) for value in (0.5, 0.95, 0.99)]
-        rows.append(
-            (
-                wait.path,
-                ", ".join(wait.calls),
-                "yes" if wait.with_io else "no",
-                f"{len(ordered):,}",
-                *values,
-                duration(int(ordered[-1])),
-            )
-        )
-    if not rows:
-        return text + paragraph("No request that calls a dependency was served.")
-    header = ("endpoint", "calls", "io of its own", "served", "p50", "p95", "p99", "max")
-    return (
-        text
-        + data.picture("dependencies")
-        + table(header, rows, range(3, 8))
-        + paragraph(
-            "Calls are not recorded one by one. What is shown is the time of an attempt between the end of its CPU time and the leaving of its answer: "
-            "its own io and all its calls, the wait for a free place at the dependency included."
-        )
-    )
-
-
 def cost(data: ReportData) -> str:
     """Instance-hours, and what a thousand answers took."""
     summary = data.evidence.summary
@@ -210,4 +196,4 @@ def cost(data: ReportData) -> str:
             )
         )
     told = "An instance is paid for from its launch until it is gone, also while it is pending, boots, drains or has failed."
-    return data.picture("cost") + table(("", ""), rows, (1,)) + paragraph(told)
+    return table(("", ""), rows, (1,)) + paragraph(told)

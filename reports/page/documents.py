@@ -1,0 +1,76 @@
+"""Documents for the page's scripts: of a recorded run, and of a live one that has only begun."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...core.columns import ATTEMPT_ROW, METRIC_ROW, REQUEST_ROW
+from ...core.model import SECOND, FleetSpec
+from ...core.outcomes import NAMES
+from ..evidence import Evidence
+from ..tables import codes, numbers
+from ..trace.traces import Versions
+from .frames import Seconds, frame
+from .merging import columns_of, merged, width_for
+from .model import FORMAT, STATES, Document, Frame, Objective
+from .topology import edges, nodes, with_totals
+
+
+def recorded(evidence: Evidence) -> Document:
+    """That of a run which has ended, also of one that was cut off: all its seconds, fewer points if they are many."""
+    fleet, whole = evidence.fleet, whole_frame(evidence)
+    servers = sorted(int(number) for number in whole["servers"])
+    version = Versions(evidence.events)
+    named = {number: version(number, evidence.end) for number in servers}
+    base = _document(fleet, evidence.seconds, False)
+    base["nodes"] = nodes(fleet, servers, named)
+    base["edges"] = with_totals(edges(fleet, servers), whole)
+    base["frame"] = whole
+    return base
+
+
+def begun(fleet: FleetSpec) -> Document:
+    """That of a live run before its first second: frames follow."""
+    empty = Seconds(np.zeros(0, METRIC_ROW), np.zeros(0, REQUEST_ROW), np.zeros(0, ATTEMPT_ROW))
+    base = _document(fleet, -(-(fleet.duration + fleet.drain) // SECOND), True)
+    base["frame"] = frame(fleet, empty, 0, 0)
+    return base
+
+
+def whole_frame(evidence: Evidence) -> Frame:
+    """All seconds of a run."""
+    rows = Seconds(evidence.metrics, evidence.requests, _attempts(evidence), evidence.events)
+    found = frame(evidence.fleet, rows, 0, evidence.seconds)
+    width = width_for(found["points"], columns_of(found))
+    return found if width == 1 else merged(found, width)
+
+
+def _attempts(evidence: Evidence) -> dict[str, Any]:
+    plain = ("arrived_ns", "served_ns", "end_ns", "server")
+    table = evidence.run.table("attempts", (*plain, "outcome"))
+    found = {name: numbers(table, name) for name in plain}
+    found["outcome"] = codes(table, "outcome", NAMES)
+    return found
+
+
+def _document(fleet: FleetSpec, end: int, live: bool) -> Document:
+    return Document(
+        format=FORMAT, name=fleet.name, seed=fleet.seed, live=live, end=end, objectives=_objectives(fleet),
+        limits={
+            "workers": fleet.app.workers, "cores": fleet.app.cores, "memory": fleet.app.memory.total,
+            "max_connections": fleet.proxy.max_connections,
+        },
+        states=STATES, nodes=nodes(fleet, (), {}), edges=edges(fleet, ()), frame=_nothing(),
+    )  # fmt: skip
+
+
+def _nothing() -> Frame:
+    return Frame(first=0, width=1, points=0, fleet={}, servers={}, edges={}, marks=[])
+
+
+def _objectives(fleet: FleetSpec) -> Sequence[Objective]:
+    return [
+        Objective(name=one.name, indicator=one.indicator, below=one.below, bound=one.bound, text=one.text)
+        for one in fleet.slos
+    ]
