@@ -1,2 +1,77 @@
-"""x"""
-class RunShow: ...
+"""What the dashboard shows of a run: reports' pages and frames, for the server of backends/dashboard."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .backends.dashboard.showing import Document
+from .backends.live.telling import Told
+from .core.model import SECOND, FleetSpec
+from .reports.evidence import Evidence
+from .reports.page.documents import begun, recorded, so_far
+from .reports.page.frames import Seconds, as_json, frame
+from .reports.page.html import render
+from .reports.page.marks import marks
+from .reports.page.packing import packed
+from .reports.page.pages import live_page, recorded_page
+from .reports.run import Run, RunError
+from .scenarios.build import compile_plan
+from .scenarios.scenario import Scenario
+
+_TRIES = 3
+
+
+class RunShow:
+    """Implements backends.dashboard.showing.Show for the run in *directory*. Raises RunError if there is none, ScenarioError if its scenario cannot be read."""
+
+    def __init__(self, directory: Path) -> None:
+        path = directory / "scenario.yaml"
+        if not path.is_file():
+            raise RunError(f"{directory}: expected a run's directory with scenario.yaml")
+        self._directory = directory
+        self._fleet = compile_plan(Scenario.load(path)).fleet
+        self._names = [one.name for one in self._fleet.dependencies]
+
+    def page(self, live: bool) -> str:
+        """See Show. The page of a run that has ended is its report's."""
+        if live:
+            return render(live_page(self._fleet), embedded=False)
+        return render(recorded_page(Evidence.of(Run.open(self._directory), self._fleet)))
+
+    def document(self, live: bool, margin: int) -> Document:
+        """See Show."""
+        if not live:
+            evidence = Evidence.of(Run.open(self._directory), self._fleet)
+            return Document(json.dumps(packed(recorded(evidence))), evidence.seconds)
+        for left in range(_TRIES, 0, -1):
+            try:
+                return _known(self._directory, self._fleet, margin)
+            except (OSError, RunError):
+                # The parts of a run become files while we read, when it ends.
+                if left == 1:
+                    raise
+        raise AssertionError("one of the tries ends it")
+
+    def frame(self, told: Told, events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """See Show."""
+        rows = Seconds(told.metrics, told.requests, told.attempts, events)
+        return as_json(frame(self._fleet, rows, int(told.fields["t"]) // SECOND - 1, 1))
+
+    def marks(self, events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """See Show."""
+        return [dict(one) for one in marks(events, self._names)]
+
+
+def _known(directory: Path, fleet: FleetSpec, margin: int) -> Document:
+    run = Run.open(directory)
+    evidence = Evidence(run, fleet)
+    times = evidence.metrics["time_ns"]
+    seconds = max(int(times.max()) // SECOND - margin, 0) if len(times) else 0
+    if not seconds:
+        return Document(json.dumps(packed(begun(fleet))), 0)
+    document = so_far(evidence, seconds)
+    shown = document["frame"]
+    return Document(json.dumps(packed(document)), shown["first"] + shown["width"] * shown["points"])
+
+

@@ -38,6 +38,24 @@ def begun(fleet: FleetSpec) -> Document:
     return base
 
 
+def so_far(evidence: Evidence, seconds: int) -> Document:
+    """That of a live run whose first *seconds* are known, or a few less, so that all of its points are of as many: frames follow. The run needs no summary."""
+    fleet = evidence.fleet
+    events = [event for event in evidence.events if event["t"] < seconds * SECOND]
+    rows = Seconds(evidence.metrics, evidence.requests, _attempts(evidence), events)
+    known = frame(fleet, rows, 0, seconds)
+    width = width_for(seconds, columns_of(known))
+    if width > 1:
+        seconds -= seconds % width
+        known = merged(frame(fleet, rows, 0, seconds), width)
+    servers = sorted(int(number) for number in known["servers"])
+    base = begun(fleet)
+    base["nodes"] = nodes(fleet, servers, {})
+    base["edges"] = with_totals(edges(fleet, servers), known)
+    base["frame"] = known
+    return base
+
+
 def whole_frame(evidence: Evidence) -> Frame:
     """All seconds of a run."""
     rows = Seconds(evidence.metrics, evidence.requests, _attempts(evidence), evidence.events)

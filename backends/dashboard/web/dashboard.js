@@ -73,7 +73,7 @@
       const first = await response.json();
       if (first.state === "ended") return location.reload();
       told = { state: first.state, allowed: first.allowed };
-      const documentOfRun = await page.unpack(first.document);
+      const documentOfRun = await unpack(first.document);
       known = first.seconds;
       page.load(documentOfRun);
       news.replaceChildren();

@@ -160,7 +160,6 @@ class FlightFaults:
             await self._leak(fault, targets, ended)
         if fault.until >= 0 and await self._until(fault.until, ended) and fault.name in self._lasting:
             self._over(fault, targets)
-        del self._ended[fault.name]
 
     async def _leak(self, fault: FaultSpec, targets: Targets, ended: asyncio.Event) -> None:
         """Memory is lost once a second, and at the end the rest."""

@@ -89,6 +89,12 @@ class PageParts {
     }
     place.replaceChildren(element("b", { class: "when" }, when), ...values.map(([name, value]) => element("span", {}, `${name} `, element("b", {}, value))));
   }
+  // Another document of the same run: cursor, zoom and choices stay.
+  renew(known) {
+    this.store = this.view.store = this.choice.store = new Store(known);
+    this.redraw();
+    this.bar();
+  }
   redraw() {
     for (const plot of this.plots) plot.build();
     this.map?.draw();
@@ -119,7 +125,8 @@ window.windtunnelPage = {
   load(known) {
     if (known.format !== FORMAT) throw new Error(`expected a document of format ${FORMAT}, got ${known.format}`);
     document.documentElement.dataset.ready = "yes"; // Charts have no size before.
-    parts = new PageParts(known);
+    if (parts) parts.renew(known);
+    else parts = new PageParts(known);
   },
   // Adds a frame: the next second, or one that is there already and is replaced.
   append(frame) { parts.append(frame); },
