@@ -1,7 +1,6 @@
 """The command ``backtest``."""
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from .backtesting import backtest as backtest_run
-from .cli_shared import SetOption
+from .cli_shared import RunDirectory, SetOption
 from .reports.backtest_words import HEADER, as_data, rows, sentences
 from .terminal import out
 
@@ -18,9 +17,7 @@ MOST_LINES = 20
 
 
 def backtest(
-    directory: Annotated[
-        Path, typer.Argument(metavar="RUN", help="a run's directory, also a flight's, or one cut off")
-    ],
+    directory: RunDirectory,
     set_: SetOption = None,
     json_: Annotated[bool, typer.Option("--json", help="print every turn alone, as JSON")] = False,
 ) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +10,7 @@ from rich.table import Table
 
 from .backtesting import Explanation
 from .backtesting import explain as explain_run
+from .cli_shared import RunDirectory
 from .core.errors import UsageError
 from .core.model import SECOND
 from .reports.explanation import HEADER, Situation
@@ -22,9 +22,7 @@ _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d{2}(?:\.\d{1,9})?)\Z")
 
 
 def explain(
-    directory: Annotated[
-        Path, typer.Argument(metavar="RUN", help="a run's directory, also a flight's, or one cut off")
-    ],
+    directory: RunDirectory,
     at: Annotated[
         str | None,
         typer.Option(metavar="TIME", help="the turn at or before this time, such as 3m10s or 3:10"),

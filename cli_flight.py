@@ -318,13 +318,15 @@ def autoscaler(
     allowed = tuple(allow_target or ())
     check_receivers(fleet.alerts, allowed)
     clock = LiveClock.begin()
+    # Second 0 of its scenario is the whole second at which it begins.
+    start = clock.now() // SECOND * SECOND
     from .backends.live.role import run_role
     from .backends.live.settings import AutoscalerSettings
 
     run_role(
         "autoscaler",
         AutoscalerSettings(
-            origin=clock.origin, fleet=fleet, redis_url=redis_url, start=0, cloud_url=control, dry_run=dry_run,
+            origin=clock.origin, fleet=fleet, redis_url=redis_url, start=start, cloud_url=control, dry_run=dry_run,
             allowed=allowed,
         ),
         owned=False,

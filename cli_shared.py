@@ -19,6 +19,9 @@ PASSED, INTERNAL, USAGE, VIOLATED, BACKEND, DIFFERS, INTERRUPTED = 0, 1, 2, 3, 4
 ScenarioArgument = Annotated[
     str, typer.Argument(metavar="SCENARIO", help="a file, or a scenario of the library by name")
 ]
+RunDirectory = Annotated[
+    Path, typer.Argument(metavar="RUN", help="a run's directory, also a flight's, or one cut off")
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from .cli_explain import parse_time
+from .cli_shared import RunDirectory
 from .core.errors import UsageError
 from .reports.trace.listing import find
 from .reports.trace.sampling import SLOWEST
@@ -34,9 +35,7 @@ _SLOWEST, _ERRORS = 10, 20
 
 
 def trace(
-    directory: Annotated[
-        Path, typer.Argument(metavar="RUN", help="a run's directory, also a flight's, or one cut off")
-    ],
+    directory: RunDirectory,
     id_: Annotated[
         str | None,
         typer.Argument(metavar="[ID]", help="a request by its number, or by its trace id (8 digits of it or more)"),

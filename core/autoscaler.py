@@ -61,9 +61,10 @@ class _Known:
 
 @dataclass(slots=True)
 class Autoscaler:
-    """The engine's books; see the module's theory of operation."""
+    """The engine's books; see the module's theory of operation. *zero*: when the scenario began on the clock that we are told (ns): what the policy sees is in the scenario's time."""
 
     spec: AutoscalerSpec
+    zero: int = 0
     last_action: int = -1
     memory: Memory = field(default_factory=dict)
     """What the policy remembers."""
@@ -139,7 +140,7 @@ class Autoscaler:
         again = self._drained_again(servers, ended)
         ended |= {drain.address for drain in again}
         view = self._view(now, servers, samples, ended, proxy)
-        proposal = self.spec.policy.propose(view, self.memory)
+        proposal = self.spec.policy.propose(view.counted_from(self.zero) if self.zero else view, self.memory)
         self.memory = proposal.memory
         desired, reason, limits = limited(self.spec, view, proposal)
         standby = self._standby(now, servers, samples, ended) if proposal.promotes else []

@@ -1,12 +1,13 @@
-"""What families of faults have in common, in every world: their face, who is hit, and what several faults in force make together."""
+"""What families of faults have in common, in every world: their face, and what several faults in force make together."""
 
+from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from math import prod
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
-from .draws import TARGET, draw, key
-from .faults import ALL
+from .draws import key
 from .model import NONE, FaultSpec, TriggeredFault
 from .toxics import FOREVER
 
@@ -70,13 +71,61 @@ class Active:
         """Those that hit *target*."""
         return [fault for fault, targets in self._faults.values() if target in targets]
 
+    def of(self, kind: str, target: int | str) -> list[FaultSpec]:
+        """Those of type *kind* that hit *target*."""
+        return [fault for fault in self.on(target) if fault.type == kind]
 
-def drawn(fault: FaultSpec, able: Iterable[int]) -> list[int]:
-    """Of the servers that *fault* can hit, by number, those that it hits: all, or so many, by its own stream."""
-    numbers = sorted(able)
-    if fault.count == ALL:
-        return numbers
-    return sorted(sorted(numbers, key=lambda number: draw(fault.stream, number, 0, TARGET))[: fault.count])
+
+class Combining(ABC):
+    """Implements Family where what hits a target acts together: whenever a fault begins or is over, what is in force now is applied.
+
+    *momentary*: types that are over as soon as they have struck.
+    """
+
+    momentary: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self) -> None:
+        self._active = Active()
+
+    def begin(self, fault: FaultSpec, targets: Targets) -> None:
+        """See Family."""
+        if fault.type not in self.momentary:
+            self._active.add(fault, targets)
+        self._apply(fault, targets)
+
+    def end(self, fault: FaultSpec, targets: Targets) -> None:
+        """See Family."""
+        self._active.remove(fault)
+        self._apply(fault, targets)
+
+    @abstractmethod
+    def _apply(self, fault: FaultSpec, targets: Targets) -> None:
+        """Let *targets* feel what is in force, now that *fault* has begun or is over; or has struck, if it is momentary."""
+
+
+def dependency_state(faults: Iterable[FaultSpec]) -> tuple[float, bool]:
+    """How many times as long a dependency takes under *faults*, and whether it is down."""
+    known = list(faults)
+    return slowness(one for one in known if one.type == "dependency_slow"), any(
+        one.type == "dependency_down" for one in known
+    )
+
+
+class Clocks:
+    """How far ahead whose clock is (ns; below 0: behind): what jumps have left, and the skews in force."""
+
+    def __init__(self, active: Active) -> None:
+        self._active = active
+        self._jumped: Counter[int | str] = Counter()
+
+    def jump(self, who: int | str, by: int) -> None:
+        """The clock of *who* is turned by so much, for good."""
+        self._jumped[who] += by
+
+    def ahead(self, who: int | str) -> int:
+        """How far the clock of *who* is ahead."""
+        skews = (int(one.number("by")) for one in self._active.of("clock_skew", who))
+        return self._jumped[who] + sum(skews)
 
 
 def occurrence(waiting: TriggeredFault, number: int, time: int, seed: int) -> FaultSpec:

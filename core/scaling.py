@@ -53,14 +53,16 @@ class ScalingDriver:
     """Drives core.autoscaler over the ports.
 
     *owner* is this process's name for the lease, *launches* the beginning of its launch tokens, the same after a crash and for no other run, *seed* the run's.
-    *dry_run* (or the spec's): observe, decide and say so, but take no lease, write nothing and touch no instance. *alerts* are judged on what each turn saw.
+    *zero*: see core.autoscaler. *dry_run* (or the spec's): observe, decide and say so, but take no lease, write nothing and touch no instance. *alerts* are judged on what each turn saw.
     """
 
     def __init__(
         self, spec: AutoscalerSpec, registry: Registry, cloud: Cloud, world: World, *,
         owner: str, launches: str, seed: int = 0, dry_run: bool = False, alerts: tuple[AlertSpec, ...] = (),
+        zero: int = 0,
     ) -> None:  # fmt: skip
         self.spec = spec
+        self._zero = zero
         self._alerts = Alerts(alerts)
         self._registry = registry
         self._cloud = cloud
@@ -77,7 +79,7 @@ class ScalingDriver:
 
     def _begin_anew(self) -> None:
         """Know nothing, as after a start."""
-        self.engine = Autoscaler(self.spec)
+        self.engine = Autoscaler(self.spec, self._zero)
         self._waits = Waits.anew(self.spec.interval, self._seed)
         self._alerts = Alerts(self._alerts.specs)
         self._orphans: tuple[int, ...] = ()

@@ -45,7 +45,8 @@ class Troubles:
 
     *paused*: servers that hang. *silent*, *stuck*: servers whose monitors write nothing, or the same again and again. *cut*: who cannot reach the registry (servers by
     number, proxy, autoscaler). *unlisted*: servers that must stay out of the lists. *full*: servers whose disks are full. *clocks*: how far ahead whose clock is (ns,
-    below 0: behind). *registry_latency*: added to each exchange with the registry (ns).
+    below 0: behind). *registry_latency*: added to each exchange with the registry (ns). *registry_full*: the registry's disk is full. *stale*: whoever these faults are about
+    reads from a replica that lags.
     """
 
     paused: Counter[int | str] = field(default_factory=Counter)
@@ -58,6 +59,8 @@ class Troubles:
     hogs: Hogs = field(default_factory=Hogs)
     registry_down: int = 0
     registry_latency: int = 0
+    registry_full: int = 0
+    stale: list[FaultSpec] = field(default_factory=list)
     of_cloud: list[FaultSpec] = field(default_factory=list)
 
     def reach_registry(self, who: int | str) -> None:

@@ -40,7 +40,7 @@ class ControlPlane:
 
     def __init__(
         self, fleet: FleetSpec, timeline: Timeline, plane: Plane, registry: Registry, cloud: Cloud,
-        sink: Sink,
+        sink: Sink, troubles: Troubles,
     ) -> None:  # fmt: skip
         self.fleet = fleet
         self.launches = f"{fleet.name}-{fleet.seed}"
@@ -49,7 +49,7 @@ class ControlPlane:
         self.registry = registry
         self.lists = registry
         """Where the proxy reads."""
-        self.troubles = Troubles()
+        self.troubles = troubles
         self.cloud = TroubledCloud(cloud, self.troubles, timeline.now)
         self.sink = sink
         self.instances = Instances()

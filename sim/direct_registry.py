@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from ..core.model import FaultSpec
 from ..core.ports import ProxyLoad, Registry, Sample, Servers, State
 from ..core.tallies import Tallies
 
@@ -159,11 +158,10 @@ class DirectRegistry:
 
 
 class DirectStore:
-    """Implements sim.registry_store.Store for a fleet to whose store nothing happens."""
+    """Implements sim.registry_store.Store for a fleet whose store no fault befalls, but for what empties it."""
 
     def __init__(self, now: Callable[[], int]) -> None:
         self._registry = DirectRegistry(now)
-        self.full = 0
 
     def primary(self) -> DirectRegistry:
         """See Store."""
@@ -176,14 +174,6 @@ class DirectStore:
     def flush(self) -> None:
         """See Store."""
         self._registry.flush()
-
-    def lag(self, fault: FaultSpec) -> None:
-        """See Store. There are no replicas."""
-        raise NotImplementedError(f"{fault.type} needs a store with replicas")
-
-    def catch_up(self, fault: FaultSpec) -> None:
-        """See Store."""
-        raise NotImplementedError(f"{fault.type} needs a store with replicas")
 
 
 class Apart:

@@ -11,9 +11,10 @@ from typing import Any, Protocol
 import redis
 
 from ..backends.registry import RedisRegistry
-from ..core.model import FaultSpec, FleetSpec
+from ..core.model import FleetSpec
 from ..core.ports import ProxyLoad, Registry, Sample, Servers
 from ..core.tallies import Tallies
+from ..core.troubles import Troubles
 from .memory_redis import MemoryRedis
 
 WRITES = frozenset({"set", "incr", "delete", "lpush", "lrem", "rpoplpush", "hset", "hdel"})
@@ -24,9 +25,7 @@ PROXY, AUTOSCALER = "proxy", "autoscaler"
 
 
 class Store(Protocol):
-    """What the world and its faults need of a registry's store. *full*: of how many faults its disk is full."""
-
-    full: int
+    """What the world and its faults need of a registry's store."""
 
     def primary(self) -> Registry:
         """The registry for whoever never reads from a replica."""
@@ -38,14 +37,6 @@ class Store(Protocol):
 
     def flush(self) -> None:
         """Everything is forgotten."""
-        ...
-
-    def lag(self, fault: FaultSpec) -> None:
-        """Whom *fault* is about reads from its replica from now on."""
-        ...
-
-    def catch_up(self, fault: FaultSpec) -> None:
-        """And no more."""
         ...
 
 
@@ -84,16 +75,15 @@ def troubled(fleet: FleetSpec) -> bool:
 
 
 class RegistryStore:
-    """The store of a fleet's registry. *client*: what the adapters speak to. *full*: of how many faults its disk is full."""
+    """The store of a fleet's registry. *client*: what the adapters speak to. *troubles* say whether its disk is full, and who reads from which replica."""
 
-    def __init__(self, store: Any, fleet: FleetSpec, now: Callable[[], int]) -> None:
+    def __init__(self, store: Any, fleet: FleetSpec, now: Callable[[], int], troubles: Troubles) -> None:
         faults = [*fleet.faults, *(one.fault for one in fleet.triggered)]
         lags = {int(fault.number("lag")) for fault in faults if fault.type == "stale_registry"}
         self._store = store
         self._prefix = fleet.key_prefix
         self._replicas = {lag: Replica(lag, now, fleet.key_prefix) for lag in sorted(lags)}
-        self._stale: list[FaultSpec] = []
-        self.full = 0
+        self._troubles = troubles
         self.client: Any = _Client(store, self) if troubled(fleet) else store
 
     def primary(self) -> RedisRegistry:
@@ -107,16 +97,9 @@ class RegistryStore:
         return _StaleReads(self.client, self._prefix, apart, lambda: self._replica(reader))
 
     def _replica(self, reader: str) -> RedisRegistry | None:
-        lags = [int(one.number("lag")) for one in self._stale if one.word("reader") in (reader, "both")]
+        stale = self._troubles.stale
+        lags = [int(one.number("lag")) for one in stale if one.word("reader") in (reader, "both")]
         return self._replicas[max(lags)].registry() if lags else None
-
-    def lag(self, fault: FaultSpec) -> None:
-        """Whom *fault* is about reads from its replica from now on."""
-        self._stale.append(fault)
-
-    def catch_up(self, fault: FaultSpec) -> None:
-        """And no more."""
-        self._stale.remove(fault)
 
     def flush(self) -> None:
         """Everything is forgotten, which needs no room on a disk; the replicas hear of it."""
@@ -125,7 +108,7 @@ class RegistryStore:
 
     def check(self) -> None:
         """Raises what Redis answers to whoever writes while its disk is full."""
-        if self.full:
+        if self._troubles.registry_full:
             raise redis.ResponseError(FULL)
 
     def hear(self, command: str, args: tuple[Any, ...], options: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from ..core.columns import ATTEMPT_ROW, METRIC_ROW, REQUEST_ROW, Rows
 from ..core.invariants import Trace
 from ..core.ports import Sink
 from ..core.scaling_decision import Decision
+from ..core.troubles import Troubles
 from ..scenarios.plan import Plan
 from .direct_registry import DirectStore
 from .embedded_cloud import MemoryCloud, Overlay
@@ -90,12 +91,13 @@ def rehearse(plan: Plan, sink: Sink) -> Ended:
     """Rehearse *plan* into *sink*, without records of decisions. The kernel must be prepared."""
     timeline = Timeline()
     now = timeline.now
+    troubles = Troubles()
     store: Store = DirectStore(now)
     if troubled(plan.fleet):
-        store = RegistryStore(MemoryRedis(now), plan.fleet, now)
+        store = RegistryStore(MemoryRedis(now), plan.fleet, now, troubles)
     plane = KernelPlane(plan, sink, sink.event, timeline.set_now, window=_WINDOW)
     cloud = Overlay(MemoryCloud(timeline.now), timeline.now, plan.fleet.pending)
-    return conduct(plan, timeline, plane, store, cloud, sink, scaling=_Silent)
+    return conduct(plan, timeline, plane, store, cloud, sink, troubles, scaling=_Silent)
 
 
 def tried(plan: Plan) -> Trace:

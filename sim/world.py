@@ -11,6 +11,7 @@ from ..core.errors import UsageError
 from ..core.events import FORMAT
 from ..core.model import FleetSpec
 from ..core.ports import Cloud, Sink
+from ..core.troubles import Troubles
 from ..scenarios.plan import BLOCK, Plan
 from ..scenarios.scenario import Scenario
 from .control import ControlPlane
@@ -100,8 +101,9 @@ class Simulation:
             stack.enter_context(_few_collections())
 
             plane = self._plane(plan, timeline, sink, block)
-            store = RegistryStore(redis, fleet, timeline.now)
-            return conduct(plan, timeline, plane, store, provider, sink, progress=progress)
+            troubles = Troubles()
+            store = RegistryStore(redis, fleet, timeline.now, troubles)
+            return conduct(plan, timeline, plane, store, provider, sink, troubles, progress=progress)
 
     def _plane(self, plan: Plan, timeline: Timeline, sink: Sink, block: int) -> Plane:
         if self.engine == "simpy":
@@ -113,13 +115,13 @@ class Simulation:
 
 def conduct(
     plan: Plan, timeline: Timeline, plane: Plane, store: Store, cloud: Cloud, sink: Sink,
-    *, scaling: type[Scaling] = Scaling, progress: Progress | None = None,
+    troubles: Troubles, *, scaling: type[Scaling] = Scaling, progress: Progress | None = None,
 ) -> Ended:  # fmt: skip
-    """Let everything that *plan* says happen to *plane* and what surrounds it. *store*: the registry's."""
+    """Let everything that *plan* says happen to *plane* and what surrounds it. *store*: the registry's; *troubles*: what is out of order, as whoever is handed over here knows it."""
     fleet = plan.fleet
     sink.event(0, "run", {"scenario": fleet.name, "scenario_hash": plan.fingerprint, "seed": fleet.seed,
                           "duration": fleet.duration, "format": FORMAT})  # fmt: skip
-    control = ControlPlane(fleet, timeline, plane, store.primary(), cloud, sink)
+    control = ControlPlane(fleet, timeline, plane, store.primary(), cloud, sink, troubles)
     control.lists = store.registry(PROXY)
     if progress is not None:
         control.each_second = lambda now: progress(now, fleet.duration)

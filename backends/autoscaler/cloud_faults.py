@@ -3,7 +3,8 @@
 The conductor's own cloud, on this machine, has such a wrapper of its own, before which this one stands idle.
 """
 
-from ...core.model import FaultSpec
+from ...core.fault_family import occurrence
+from ...core.model import FaultSpec, FleetSpec
 from ...core.ports import Cloud
 from ...core.troubles import TroubledCloud, Troubles
 from ..live.clock import LiveClock
@@ -12,10 +13,12 @@ from ..live.clock import LiveClock
 class CloudFaults:
     """*face* is what the autoscaler calls. Commands come in a thread of their own; what they say is in force from :meth:`take_over` on, which is the autoscaler's to call."""
 
-    def __init__(self, cloud: Cloud, faults: tuple[FaultSpec, ...], clock: LiveClock) -> None:
+    def __init__(self, cloud: Cloud, fleet: FleetSpec, clock: LiveClock) -> None:
         self._troubles = Troubles()
         self.face = TroubledCloud(cloud, self._troubles, clock.now)
-        self._known = {fault.name: fault for fault in faults}
+        self._seed = fleet.seed
+        self._known = {fault.name: fault for fault in fleet.faults}
+        self._triggered = {one.fault.name: one for one in fleet.triggered}
         self._named: tuple[str, ...] = ()
 
     def obey(self, command: object) -> bool:
@@ -28,10 +31,17 @@ class CloudFaults:
 
     def take_over(self) -> None:
         """What was named last, and nothing else, is in force."""
-        wanted = [self._known[name] for name in self._named]
+        wanted = [self._fault(name) for name in self._named]
         for fault in [*self._troubles.of_cloud]:
             if fault not in wanted:
                 self.face.end(fault)
         for fault in wanted:
             if fault not in self._troubles.of_cloud:
                 self.face.begin(fault)
+
+    def _fault(self, name: str) -> FaultSpec:
+        if name not in self._known:
+            family, _, number = name.rpartition("#")
+            # When it began is nothing that a fault of the cloud goes by.
+            self._known[name] = occurrence(self._triggered[family], int(number), 0, self._seed)
+        return self._known[name]

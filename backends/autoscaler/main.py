@@ -24,6 +24,7 @@ from ..reach import Reach
 from ..registry import RedisRegistry
 from .cloud_faults import CloudFaults
 from .clouds import cloud_of
+from .halts import DECIDED, LAUNCHED, Halts
 from .notices import Notices
 from .pace import Pace
 
@@ -35,15 +36,16 @@ def run(settings: AutoscalerSettings, link: RoleLink) -> None:
     client, reach = redis_client(settings.redis_url), Reach("autoscaler")
     registry = RedisRegistry(client, settings.fleet.key_prefix, reach.exchange, settings.apart)
     cloud = cloud_of(settings, link)
-    faults = CloudFaults(cloud, settings.fleet.faults, link.clock)
-    role = Role(settings, settings.fleet.autoscaler, registry, cloud, link, faults)
+    faults, halts = CloudFaults(cloud, settings.fleet, link.clock), Halts(link)
+    role = Role(settings, settings.fleet.autoscaler, registry, cloud, link, faults, halts)
 
     def obey(command: Command) -> None:
-        if not (reach.obey(command) or faults.obey(command) or role.obey(command)):
+        if not (reach.obey(command) or faults.obey(command) or halts.obey(command) or role.obey(command)):
             link.log("warning", "unknown command", {"command": dict(command)})
 
     link.subscribe(obey)
     link.at_stop(reach.end)
+    link.at_stop(halts.wake)
     link.status("up")
     try:
         role.serve()
@@ -66,10 +68,12 @@ class Role:
         cloud: Cloud,
         link: RoleLink,
         faults: CloudFaults | None = None,
+        halts: Halts | None = None,
     ) -> None:
         fleet = settings.fleet
         self._local = cloud if isinstance(cloud, LocalCloud) else None
-        self._faults = faults or CloudFaults(cloud, (), link.clock)
+        self._faults = faults or CloudFaults(cloud, fleet, link.clock)
+        self._halts = halts or Halts(link)
         # The conductor's own cloud refuses by itself.
         self._cloud = cloud if self._local is not None else self._faults.face
         self._link = link
@@ -89,7 +93,7 @@ class Role:
             spec, registry, self._cloud, self,
             owner=f"{socket.gethostname()}-{os.getpid()}-{link.clock.now()}",
             launches=f"{fleet.name}-{fleet.seed}-{settings.origin}",
-            seed=fleet.seed, dry_run=self._dry_run, alerts=alerts,
+            seed=fleet.seed, dry_run=self._dry_run, alerts=alerts, zero=settings.start,
         )  # fmt: skip
 
     def serve(self) -> None:
@@ -125,7 +129,16 @@ class Role:
         self._faults.take_over()
         if self._pace.backs_off(turn):
             return self._driver.unreachable(now, "not asked again yet")
-        decision = self._driver.turn(now)
+        steps = self._driver.steps(now)
+        decision = next(steps)
+        halted = self._halts.reach(DECIDED)
+        if halted and self._link.stopping.is_set():
+            return decision
+        for became in steps:
+            decision = became
+        if halted:
+            # As after any turn that took so long, those that were due meanwhile are nobody's.
+            self._pace.begin(self._link.clock.now())
         if decision.reason == UNREACHABLE:
             self._pace.failed(turn)
         else:
@@ -160,6 +173,7 @@ class Role:
             self._link.emit(
                 "launched", {"server": instance.number, "role": instance.role}, time=instance.launched
             )
+        self._halts.reach(LAUNCHED)
 
     def terminate(self, number: int, provider_id: str, reason: str) -> None:
         """See core.scaling_world.World."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ...core.http.statuses import BAD_REQUEST, EXPLICABLE, LIMITS, NOT_IMPLEMENTED, UNREADABLE
 from ...scenarios.fuzz.requests import Request
 from ...scenarios.fuzz.wire import Wire
 from ..live.headers import CAUSE
@@ -16,9 +17,6 @@ from .exchange import ANSWERED, BROKEN, CLOSED, SILENT, Exchange
 from .replies import Reply
 
 IMPLEMENTED = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE")
-NOT_IMPLEMENTED, VERSION = 501, 505
-LIMITS = (413, 414, 417, 431)
-"""An intermediary may have limits below the server's, and expectations that it does not meet (RFC 9110, sections 5.4 and 10.1.1; RFC 9112, section 3)."""
 FRAMING = "disagreement on framing"
 _COMPARED = ("content-type", "location", "allow")
 
@@ -69,7 +67,7 @@ class Judge:
     def _status(self, request: Request | None, seen: Exchange) -> Verdict | None:
         right = set(self.explained(request))
         if request is None:
-            right |= {NOT_IMPLEMENTED, VERSION}
+            right |= EXPLICABLE
         elif request.method not in IMPLEMENTED:
             right.add(NOT_IMPLEMENTED)
         for reply in seen.replies.complete:
@@ -84,7 +82,7 @@ class Judge:
     def _missing(self, wire: Wire, seen: Exchange) -> Verdict | None:
         """An answer that is due and did not come."""
         got = len(seen.replies.complete)
-        refused = any(reply.closing or reply.status in (400, *LIMITS) for reply in seen.replies.complete)
+        refused = any(reply.closing or reply.status in UNREADABLE for reply in seen.replies.complete)
         due = got < wire.answers and not refused
         if due and seen.how in (BROKEN, CLOSED):
             word = "reset" if seen.how == BROKEN else "closed"
@@ -121,7 +119,7 @@ class Judge:
                 f"the proxy answers {ours.status}, the app server {theirs.status}",
             )
         # A refusal is worded by whoever refuses.
-        return None if ours.status == 400 else self._difference(ours, theirs)
+        return None if ours.status == BAD_REQUEST else self._difference(ours, theirs)
 
     def _difference(self, ours: Reply, theirs: Reply) -> Verdict | None:
         for name in _COMPARED:

@@ -246,7 +246,11 @@ class Channel:
             return
         except OSError as error:
             self._gone(error.errno or 0)
-            return
+        else:
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        """*data* has come; b"": the other side has ended."""
         if not data:
             if self.written and self.reader.ended():
                 self._whole_answer()

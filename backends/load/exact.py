@@ -8,7 +8,7 @@ import struct
 from collections import deque
 from typing import TYPE_CHECKING
 
-from ...core.http.limits import REFUSALS
+from ...core.http.statuses import REFUSALS
 from ...core.model import SECOND, SourceSpec, WireMessage
 from ...core.outcomes import NAMES, Outcome
 from ...scenarios.fuzz.wire import HALF_CLOSE, RESET, WAIT, addressed
@@ -28,7 +28,6 @@ APP_ERROR, BAD_REQUEST = int(Outcome.APP_ERROR), int(Outcome.BAD_REQUEST)
 CLIENT_TIMEOUT = int(Outcome.CLIENT_TIMEOUT)
 _CAUSES = {name: number for number, name in enumerate(NAMES)}
 _RESETS = struct.pack("ii", 1, 0)
-_PIECE = 1 << 16
 
 
 def exact_outcome(message: WireMessage, head: Head, planned: int) -> int:
@@ -106,15 +105,7 @@ class ExactChannel(_Steps):
         self.written.extendleft(reversed(self.outbox))
         super()._establish()
 
-    def _received(self, events: int) -> None:
-        assert self.sock is not None
-        try:
-            data = self.sock.recv(_PIECE)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self._gone(error.errno or 0)
-            return
+    def _take(self, data: bytes) -> None:
         self.rest += data
         replies = read_replies(
             self.rest, self.source.exact.methods[self.answers + len(self.early) :], not data

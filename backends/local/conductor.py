@@ -91,6 +91,7 @@ class Conductor:
         self._stop = Watch(Condition.parse(options.stop_when)) if options.stop_when else None
         self.faults: FlightFaults | None = None
         self._faults: FlightFaults
+        self._deploys: FlightDeploys | None = None
         self._striking: asyncio.Task[None]
 
     # The flight.
@@ -219,8 +220,8 @@ class Conductor:
         fleet = self.fleet
         working = [self._striking]
         if fleet.deploys:
-            deploys = FlightDeploys(fleet, self.clock, self.start, self._parts(redis_url))
-            working.append(asyncio.create_task(deploys.run()))
+            self._deploys = FlightDeploys(fleet, self.clock, self.start, self._parts(redis_url))
+            working.append(asyncio.create_task(self._deploys.run()))
         try:
             second = 0
             while True:
@@ -270,6 +271,7 @@ class Conductor:
         return FaultParts(
             self.fleet, self.start, instances, self._standing, instances.troubles, self._cloud, self._proxy,
             self._strike_proxy, self._scaler, flush, self._guardian, self._emit, self._redis, self._face.reasons, self._second,
+            lambda: self._deploys is not None and self._deploys.under_way,
         )  # fmt: skip
 
     def _second(self, by: str, apart: str, offset: int) -> Lasting:
@@ -322,6 +324,8 @@ class Conductor:
             self._proxy_second = line
         elif process.role == "autoscaler" and line.get("status") == "decided":
             self.recording.decided(line["decision"], line["observations"])
+        elif process.role == "autoscaler" and line.get("status") == "halted":
+            self._faults.heard(process, line)
 
     def _instance_of(self, process: RoleProcess) -> Instance | None:
         if process.role != "app":

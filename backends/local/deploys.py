@@ -96,6 +96,11 @@ class FlightDeploys:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    @property
+    def under_way(self) -> bool:
+        """Whether a deploy has begun and not ended."""
+        return self._driver.under_way
+
     async def _in_thread(self, call: Callable[[], None]) -> None:
         """Do it in a thread, and wait for its end also when cancelled, so that it touches nothing that has been torn down."""
         work = asyncio.ensure_future(asyncio.to_thread(call))

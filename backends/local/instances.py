@@ -101,7 +101,7 @@ class Instances(ABC):
         self._start = start
         self._emit = emit
         self._stream = key(fleet.seed, "boot")
-        types = {fault.type for fault in fleet.faults}
+        types = {fault.type for fault in (*fleet.faults, *(one.fault for one in fleet.triggered))}
         self._slows_boots, self._fails_boots = "slow_boot" in types, "boot_failure" in types
         self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()

@@ -49,8 +49,8 @@ class Lasting:
 
     @property
     def is_up(self) -> bool:
-        """Whether it serves."""
-        return bool(self.process.up) and self.process.returncode is None
+        """Whether it serves. One that was struck does not, whether or not its end has been heard of."""
+        return bool(self.process.up) and self.process.returncode is None and not self._struck
 
     def keep(self, delay: int, ended: Callable[[int], None], back: Callable[[], None]) -> None:
         """From now on: when it ends, tell *ended* its status, and start it again *delay* ns later (-1: never), and tell *back*."""

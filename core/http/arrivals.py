@@ -9,6 +9,7 @@ from typing import NamedTuple
 from .fields import Malformed
 from .heads import RequestHead, find_end, read_request, remember, take_line
 from .limits import CONTENT_LIMIT, TOO_LONG
+from .statuses import CONTENT_TOO_LARGE
 
 PLANNED_LINE = b"\r\nwindtunnel-request: "
 
@@ -35,7 +36,7 @@ def next_request(data: bytes, searched: int) -> Arrival | None:
     if named and head.planned:
         raise Malformed("windtunnel-request is repeated")
     if head.length > CONTENT_LIMIT:
-        raise Malformed(TOO_LONG, 413)
+        raise Malformed(TOO_LONG, CONTENT_TOO_LARGE)
     content = head.chunked or head.length > 0
     if head.method == b"TRACE" and (content or head.length == 0):
         raise Malformed("TRACE with content")

@@ -4,6 +4,8 @@ import re
 from enum import IntEnum
 from typing import NamedTuple
 
+from .statuses import BAD_REQUEST, FIELDS_TOO_LARGE
+
 LINE_LIMIT = 16_384
 """Bytes of a header line; beyond it 431."""
 HEAD_LIMIT = 65_536
@@ -15,7 +17,7 @@ LINES_LIMIT = 128
 class Malformed(Exception):
     """A message that is not forwarded; *status* is what its sender is told if it was a request."""
 
-    def __init__(self, reason: str, status: int = 400) -> None:
+    def __init__(self, reason: str, status: int = BAD_REQUEST) -> None:
         super().__init__(reason)
         self.reason = reason
         self.status = status
@@ -100,7 +102,7 @@ def read_field(line: bytes) -> Field:
         # A folded line begins with a blank, which no token does.
         raise Malformed("a header line is folded, has no colon, or a name that is no token")
     if len(line) > LINE_LIMIT:
-        raise Malformed("a header line is too long", 431)
+        raise Malformed("a header line is too long", FIELDS_TOO_LARGE)
     value = value.strip(b" \t")
     if _bad_value(value):
         raise Malformed("a header's value holds control characters")
@@ -125,7 +127,7 @@ def read_trailers(block: bytes) -> list[bytes]:
         if field.kind not in _NOT_IN_TRAILERS:
             kept.append(field.line)
     if len(kept) > LINES_LIMIT:
-        raise Malformed("too many trailer lines", 431)
+        raise Malformed("too many trailer lines", FIELDS_TOO_LARGE)
     return kept
 
 

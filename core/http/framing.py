@@ -7,6 +7,7 @@ import re
 
 from .fields import Malformed, read_trailers
 from .limits import CONTENT_LIMIT, TOO_LONG
+from .statuses import CONTENT_TOO_LARGE, FIELDS_TOO_LARGE
 
 CHUNK_LINE_LIMIT = 256
 """Bytes of a chunk's size with its extensions."""
@@ -132,7 +133,7 @@ class ChunkedReader:
             return at + 2
         end = data.find(b"\r\n\r\n", at)
         if (len(data) if end < 0 else end) - at > TRAILERS_LIMIT:
-            raise Malformed("the trailer section is too long", 431)
+            raise Malformed("the trailer section is too long", FIELDS_TOO_LARGE)
         if end < 0:
             return at
         self.trailers = read_trailers(data[at:end])
@@ -154,7 +155,7 @@ class RequestChunks(ChunkedReader):
         piece = super().feed(data)
         self._taken += len(piece)
         if self._taken > CONTENT_LIMIT:
-            raise Malformed(TOO_LONG, 413)
+            raise Malformed(TOO_LONG, CONTENT_TOO_LARGE)
         return piece
 
 

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
+from . import statuses
 from .fields import (
     CACHED_LENGTH,
     CACHED_LINES,
@@ -148,14 +149,14 @@ def find_end(data: bytes | bytearray, searched: int = 0) -> int:
     end = data.find(b"\r\n\r\n", max(0, searched - 3))
     if end >= 0:
         if end > HEAD_LIMIT:
-            raise Malformed("the head is too long", 431)
+            raise Malformed("the head is too long", statuses.FIELDS_TOO_LARGE)
         return end
     if _bare_line_end(data, max(0, searched - 1)):
         raise Malformed("a line does not end with CRLF")
     if len(data) > START_LIMIT and data.find(b"\n", 0, START_LIMIT + 2) < 0:
-        raise Malformed("the request line is too long", 414)
+        raise Malformed("the request line is too long", statuses.URI_TOO_LONG)
     if len(data) > HEAD_LIMIT:
-        raise Malformed("the head is too long", 431)
+        raise Malformed("the head is too long", statuses.FIELDS_TOO_LARGE)
     return -1
 
 
@@ -188,7 +189,7 @@ def _read_request(block: bytes) -> RequestHead:
     start = _starts.get(lines[0]) or _read_start(lines[0])
     head = RequestHead(start)
     if len(lines) > LINES_LIMIT:
-        raise Malformed("too many header lines", 431)
+        raise Malformed("too many header lines", statuses.FIELDS_TOO_LARGE)
     for field in _sort(lines, head.plain):
         _REQUEST_READERS[field.kind](head, field)
     _settle(head)
@@ -269,15 +270,15 @@ def _settle(head: RequestHead | ResponseHead) -> None:
 
 def _read_start(line: bytes) -> Start:
     if len(line) > START_LIMIT:
-        raise Malformed("the request line is too long", 414)
+        raise Malformed("the request line is too long", statuses.URI_TOO_LONG)
     match = _request_line(line)
     if match is None:
         raise Malformed("no HTTP/1 request line")
     method, target = match[1], match[2]
     if match[3] != b"1" or match[4] not in b"01":
-        raise Malformed("only HTTP/1.1 and HTTP/1.0 are spoken here", 505)
+        raise Malformed("only HTTP/1.1 and HTTP/1.0 are spoken here", statuses.VERSION_NOT_SUPPORTED)
     if method == b"CONNECT":
-        raise Malformed("this proxy opens no tunnels", 501)
+        raise Malformed("this proxy opens no tunnels", statuses.NOT_IMPLEMENTED)
     authority = b""
     if not target.startswith(b"/") and not (target == b"*" and method == b"OPTIONS"):
         absolute = _absolute(target)
@@ -341,7 +342,7 @@ def _read_upgrade(head: RequestHead | ResponseHead, field: Field) -> None:
 
 def _read_expect(head: RequestHead, field: Field) -> None:
     if field.value.lower() != b"100-continue":
-        raise Malformed("an expectation other than 100-continue", 417)
+        raise Malformed("an expectation other than 100-continue", statuses.EXPECTATION_FAILED)
     head.expect = head.minor == 1
 
 

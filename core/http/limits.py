@@ -4,6 +4,7 @@ The limits of lines, heads and chunks stand beside the rules that read them: ``f
 """
 
 from .fields import Malformed
+from .statuses import REQUEST_TIMEOUT
 
 HEADER_TIMEOUT = 10.0
 """Seconds for a head to become complete, from its first byte; beyond it 408."""
@@ -13,16 +14,14 @@ CONTENT_LIMIT = 1 << 30
 """Bytes of a request's content; beyond it 413."""
 PIPELINE_LIMIT = 65_536
 """Bytes that are read ahead of a request that is under way."""
-REFUSALS = frozenset({400, 408, 413, 414, 417, 431, 501, 505})
-"""The statuses with which a proxy refuses what it does not understand, or does not want."""
 TOO_LONG = "the content is too long"
 
 
 def late_head() -> Malformed:
     """The refusal of a head that did not become complete within HEADER_TIMEOUT."""
-    return Malformed("the head did not become complete in time", 408)
+    return Malformed("the head did not become complete in time", REQUEST_TIMEOUT)
 
 
 def late_content() -> Malformed:
     """The refusal of content of which nothing came for CONTENT_TIMEOUT."""
-    return Malformed("the content did not come in time", 408)
+    return Malformed("the content did not come in time", REQUEST_TIMEOUT)

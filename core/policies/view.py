@@ -76,6 +76,18 @@ class FleetView:
         """How many servers have no usable sample."""
         return len(self.servers) - len(self.known)
 
+    def counted_from(self, zero: int) -> "FleetView":
+        """The same by a clock that shows 0 at *zero* (ns) of this one. What was before that was at 0, as a run's records have it."""
+
+        def moved(time: int) -> int:
+            return max(time - zero, 0) if time >= 0 else time
+
+        return replace(
+            self, now=moved(self.now), booting=tuple(map(moved, self.booting)),
+            servers=tuple(replace(one, since=moved(one.since), sampled=moved(one.sampled)) for one in self.servers),
+            last_action=moved(self.last_action), launch_after=moved(self.launch_after),
+        )  # fmt: skip
+
     def showing(self, *metrics: str) -> "FleetView":
         """The same, in which a server whose sample lacks any of *metrics* (a custom one that it does not write) has no usable one."""
         if all(metric in known for known in self.known for metric in metrics):

@@ -1,32 +1,23 @@
 """Faults of dependencies: dependency_down, dependency_slow, cache_flush."""
 
-from ...core.fault_family import Active, Targets, slowness
+from ...core.fault_family import Combining, Targets, dependency_state
 from ...core.model import FaultSpec
 from ..control import ControlPlane
 
 
-class DependencyFaults:
-    """Implements Family. Slowness multiplies."""
+class DependencyFaults(Combining):
+    """Implements Family."""
+
+    momentary = frozenset({"cache_flush"})
 
     def __init__(self, control: ControlPlane) -> None:
+        super().__init__()
         self._plane = control.plane
-        self._active = Active()
 
-    def begin(self, fault: FaultSpec, targets: Targets) -> None:
-        """See Family."""
+    def _apply(self, fault: FaultSpec, targets: Targets) -> None:
         if fault.type == "cache_flush":
             self._plane.flush_cache(fault.dependency)
             return
-        self._active.add(fault, targets)
-        self._apply(fault, targets)
-
-    def end(self, fault: FaultSpec, targets: Targets) -> None:
-        """See Family."""
-        self._active.remove(fault)
-        self._apply(fault, targets)
-
-    def _apply(self, fault: FaultSpec, targets: Targets) -> None:
-        active = [one for target in targets for one in self._active.on(target)]
-        factor = slowness(one for one in active if one.type == "dependency_slow")
-        down = any(one.type == "dependency_down" for one in active)
-        self._plane.disturb_dependency(fault.dependency, factor, down)
+        for target in targets:
+            factor, down = dependency_state(self._active.on(target))
+            self._plane.disturb_dependency(fault.dependency, factor, down)

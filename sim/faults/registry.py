@@ -24,7 +24,7 @@ class RegistryFaults:
             case "registry_down":
                 self._troubles.registry_down += 1
             case "stale_registry":
-                self._store.lag(fault)
+                self._troubles.stale.append(fault)
             case _:
                 self._troubles.registry_latency += int(fault.number("latency"))
 
@@ -34,6 +34,6 @@ class RegistryFaults:
             case "registry_down" | "registry_restart":
                 self._troubles.registry_down -= 1
             case "stale_registry":
-                self._store.catch_up(fault)
+                self._troubles.stale.remove(fault)
             case _:
                 self._troubles.registry_latency -= int(fault.number("latency"))

@@ -1,8 +1,9 @@
 """The faults' timeline: each strikes at its time, or when what it waits for happens, at its targets, and is over at its end."""
 
-from ...core.fault_family import Family, Targets, drawn, is_occurrence, occurrence
-from ...core.faults import ALL, FAULTS, SERVERS
-from ...core.lifecycle import ALIVE, State
+from ...core.fault_family import Family, Targets
+from ...core.fault_targets import hits_later, targets_of
+from ...core.fault_waiting import Change, Seen, Waiting
+from ...core.faults import FAULTS
 from ...core.model import SECOND, FaultSpec
 from ...core.order import Kind
 from ..control import ControlPlane, Process
@@ -10,7 +11,6 @@ from ..instances import Instance
 from ..registry_store import Store
 from ..scaling import Scaling
 from .cloud import CloudFaults
-from .conditions import Conditions
 from .control import ControlFaults
 from .dependencies import DependencyFaults
 from .links import LinkFaults
@@ -20,7 +20,6 @@ from .proxy import ProxyFaults
 from .registry import RegistryFaults
 from .servers import ServerFaults
 
-_STATES = {"app": State.SERVING, "canary": State.CANARY, "standby": State.STANDBY}
 _LOOK = 1 << 31
 """Conditions are looked at after all faults that are due by then."""
 
@@ -34,7 +33,7 @@ class Faults:
         self._lives = LifeFaults(control)
         self._families: dict[str, Family] = {
             "servers": self._servers,
-            "machines": MachineFaults(control, store, self._servers.slowness),
+            "machines": MachineFaults(control, self._servers.slowness),
             "links": LinkFaults(control),
             "registry": RegistryFaults(control, store),
             "cloud": CloudFaults(control),
@@ -44,13 +43,7 @@ class Faults:
         }
         self._lasting: dict[str, tuple[FaultSpec, Targets]] = {}
         self._leaked: dict[str, int] = {}
-        self._conditions = Conditions(control, self._in_force)
-        self._triggered = control.fleet.triggered
-        self._numbers = [0] * len(self._triggered)
-        self._after: dict[str, list[int]] = {}
-        for place, waiting in enumerate(self._triggered):
-            if waiting.after:
-                self._after.setdefault(waiting.after, []).append(place)
+        self._waiting = Waiting(control.fleet)
         control.joined = self._joined
 
     def begin(self) -> None:
@@ -59,7 +52,7 @@ class Faults:
         for number, fault in enumerate(self.control.fleet.faults):
             if fault.at < self._end:
                 process(self._occur(2 * number, fault))
-        if any(waiting.condition for waiting in self._triggered):
+        if self._waiting.looks:
             process(self._look())
 
     @property
@@ -72,13 +65,13 @@ class Faults:
         yield timeline.until(fault.at, Kind.FAULT, entity)
         self._strike(entity, fault)
         if not FAULTS[fault.type].lasts:
-            self._follow(family, fault)
+            self._follow(family)
         elif fault.until >= 0:
             yield timeline.until(fault.until, Kind.FAULT, entity + 1)
             self._over(fault, family)
 
     def _strike(self, entity: int, fault: FaultSpec) -> None:
-        targets = self._targets(fault)
+        targets = targets_of(fault, self.control.fleet, self.control.instances.present())
         length = {} if fault.until < 0 else {"until": fault.until}
         self.control.emit("fault", {"name": fault.name, "type": fault.type, "targets": targets, **length})
         if FAULTS[fault.type].lasts:
@@ -106,64 +99,44 @@ class Faults:
             self._servers.leak(fault, targets, self.control.timeline.now() - self._leaked.pop(fault.name))
         self._family(fault).end(fault, targets)
         self.control.emit("fault_over", {"name": fault.name, "type": fault.type})
-        self._follow(family, fault)
+        self._follow(family)
 
     def _family(self, fault: FaultSpec) -> Family:
         return self._lives if fault.type in LIVES else self._families[FAULTS[fault.type].family]
-
-    def _in_force(self, name: str) -> bool:
-        """Whether the fault called so, or an occurrence of it, is in force."""
-        return any(one == name or is_occurrence(one, name) for one in self._lasting)
 
     # Faults that wait for something.
 
     def _look(self) -> Process:
         """Look at the conditions each second: what waits for one that begins to hold strikes, and is over when it holds no more."""
         timeline, second = self.control.timeline, 0
-        held: dict[int, FaultSpec] = {}
         while True:
             yield timeline.until(second * SECOND, Kind.FAULT, _LOOK)
             second += 1
-            now = timeline.now()
-            for place, waiting in enumerate(self._triggered):
-                if not waiting.condition or now < waiting.fault.at:
-                    continue
-                holds = self._conditions.holds(waiting)
-                if holds and place not in held:
-                    held[place] = self._trigger(place, now)
-                elif not holds and place in held:
-                    self._over(held.pop(place), waiting.fault.name)
+            for change in self._waiting.look(timeline.now(), self._seen, self._lasting):
+                if change.begins:
+                    self._trigger(change)
+                else:
+                    self._over(change.fault, change.family)
 
-    def _trigger(self, place: int, time: int) -> FaultSpec:
-        """The next occurrence of a fault that waited, at *time*."""
-        waiting = self._triggered[place]
-        self._numbers[place] += 1
-        fault = occurrence(waiting, self._numbers[place], time, self.control.fleet.seed)
-        if time < self._end:
-            entity = 2 * (len(self.control.fleet.faults) + place)
-            self.control.timeline.env.process(self._occur(entity, fault, waiting.fault.name))
-        return fault
+    def _seen(self) -> Seen:
+        control = self.control
+        present = control.instances.present()
+        return Seen.of(
+            ((one.state, one.cloud.role) for one in present), control.deploying(), control.plane.down
+        )
 
-    def _follow(self, family: str, fault: FaultSpec) -> None:
-        """What comes after *fault*, an occurrence of *family*, now that it is over."""
-        for place in self._after.get(family, ()):
-            self._trigger(place, self.control.timeline.now() + self._triggered[place].delay)
+    def _trigger(self, change: Change) -> None:
+        if change.fault.at < self._end:
+            entity = 2 * (len(self.control.fleet.faults) + change.place)
+            self.control.timeline.env.process(self._occur(entity, change.fault, change.family))
 
-    def _targets(self, fault: FaultSpec) -> Targets:
-        """The servers that *fault* hits: the one at its address, or some of its role, drawn by its own stream; or who else it hits."""
-        if fault.role not in SERVERS:
-            if fault.role == "dependency":
-                return [self.control.fleet.dependencies[fault.dependency].name]
-            return [fault.role]
-        if fault.address:
-            alive = self.control.instances.in_state(*sorted(ALIVE))
-            return [instance.number for instance in alive if instance.address == fault.address]
-        able = self.control.instances.in_state(_STATES[fault.role])
-        return [*drawn(fault, (instance.number for instance in able))]
+    def _follow(self, family: str) -> None:
+        """What comes after an occurrence of *family*, now that it is over."""
+        for change in self._waiting.follow(family, self.control.timeline.now()):
+            self._trigger(change)
 
     def _joined(self, instance: Instance) -> None:
-        for fault, targets in self._lasting.values():
-            hits_all = fault.count == ALL and not fault.address
-            if hits_all and _STATES.get(fault.role) == instance.state and instance.number not in targets:
-                targets.append(instance.number)
+        for fault, hit in self._lasting.values():
+            if hits_later(fault, instance, hit):
+                hit.append(instance.number)
                 self._family(fault).begin(fault, [instance.number])

@@ -31,7 +31,7 @@ http {{
 @pytest.fixture
 def nginx(tmp_path: Path) -> Iterator[int]:
     if not (shutil.which("nginx") and shutil.which("wrk")):
-        pytest.skip("nginx or wrk is not on PATH")
+        pytest.fail("expected nginx and wrk: apt install nginx-light wrk")
     import socket
 
     with socket.socket() as free:

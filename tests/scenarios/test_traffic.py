@@ -17,7 +17,7 @@ from windtunnel.scenarios.build import compile_plan
 from windtunnel.scenarios.loadtest_file import LoadtestError, read_loadtest
 from windtunnel.scenarios.plan import COLUMNS, Plan
 from windtunnel.scenarios.scenario import Scenario
-from windtunnel.tests.strategies import documents
+from windtunnel.tests.strategies.documents import documents
 from windtunnel.tests.support import TRAFFIC, needs_traffic, plan
 
 SECOND = 10**9

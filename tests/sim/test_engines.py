@@ -15,9 +15,8 @@ from windtunnel.core.model import VersionSpec
 from windtunnel.scenarios.build import compile_plan
 from windtunnel.sim.kernel.plane import KernelPlane
 from windtunnel.tests.sim.deploying import Step, carried_out, deploying
-from windtunnel.tests.strategies import (
-    STEPS,
-    VERSIONS,
+from windtunnel.tests.strategies.deploys import STEPS, VERSIONS
+from windtunnel.tests.strategies.documents import (
     busy_documents,
     documents,
     hostile_documents,

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from windtunnel.reports.run import Run
 from windtunnel.tests.sim.test_theory import assert_theory, exponential, mean_sojourn, station
-from windtunnel.tests.strategies import documents
+from windtunnel.tests.strategies.documents import documents
 from windtunnel.tests.support import both_engines, run
 
 __all__ = ["both_engines"]

@@ -12,7 +12,7 @@ from windtunnel.reports.run import Run
 from windtunnel.sim.appserver import AppServer
 from windtunnel.sim.forwarding import Forwarding
 from windtunnel.tests.sim.watch import BrokenLaw, watched
-from windtunnel.tests.strategies import documents, linked_documents
+from windtunnel.tests.strategies.documents import documents, linked_documents
 from windtunnel.tests.support import plan, scenario
 from windtunnel.tests.support import run as run_on_any
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from windtunnel.tests.strategies import durations
+from windtunnel.tests.strategies.values import durations
 from windtunnel.tests.support import happened, outcomes, run
 
 POLICIES = st.sampled_from(

@@ -7,14 +7,18 @@ from typing import Any
 
 from ....core.fault_family import Targets
 from ....core.model import NONE, FaultSpec
-from ..process import RoleProcess
+from ...autoscaler.halts import DECIDED, LAUNCHED
+from ..process import Line, RoleProcess
 from ..roles import Lasting
 from .family import FlightFamily
 from .parts import Parts
 
 
 class ControlFaults(FlightFamily):
-    """Implements Family: the autoscaler's process is killed and kept away, or stopped; another one is started beside it; the command ``monitors`` to servers."""
+    """Implements Family: the autoscaler's process is killed and kept away, or stopped; another one is started beside it; the command ``monitors`` to servers.
+
+    To be struck in the middle of a turn it is told to wait there for our word (``halt``, ``halted``, ``go_on``): it is stopped or killed while it does.
+    """
 
     types = frozenset(
         {"autoscaler_crash", "autoscaler_pause", "second_autoscaler", "monitor_silent", "monitor_stuck"}
@@ -24,6 +28,9 @@ class ControlFaults(FlightFamily):
         self._parts = parts
         self._troubles = parts.troubles
         self._crashes = 0
+        self._armed: list[str] = []
+        self._catching: dict[str, RoleProcess] = {}
+        self._halts: dict[RoleProcess, int] = {}
         self._hanging: dict[str, RoleProcess] = {}
         self._others: dict[str, Lasting] = {}
         self._working: set[asyncio.Future[None]] = set()
@@ -31,12 +38,17 @@ class ControlFaults(FlightFamily):
     def begin(self, fault: FaultSpec, targets: Targets) -> None:
         """See Family."""
         if fault.type == "autoscaler_crash":
-            self._crashes += 1
-            if self._parts.scaler is not None:
-                self._parts.scaler.strike(NONE)
+            if fault.word("during"):
+                self._armed.append(fault.name)
+                self._parts.standing.put("autoscaler", LAUNCHED, _halt(LAUNCHED, True))
+            else:
+                self._crash(1)
             return
         if fault.type == "autoscaler_pause":
-            self._stop(fault.name)
+            if fault.word("caught") == "deciding":
+                self._catch(fault.name)
+            else:
+                self._stop(fault.name)
             return
         if fault.type == "second_autoscaler":
             self._add(fault)
@@ -48,11 +60,10 @@ class ControlFaults(FlightFamily):
     def end(self, fault: FaultSpec, targets: Targets) -> None:
         """See Family."""
         if fault.type == "autoscaler_crash":
-            self._crashes -= 1
-            if self._parts.scaler is not None and not self._crashes:
-                self._parts.scaler.recall()
+            self._return(fault.name)
             return
         if fault.type == "autoscaler_pause":
+            self._let_go(fault.name)
             self._go_on(fault.name)
             return
         if fault.type == "second_autoscaler":
@@ -64,6 +75,52 @@ class ControlFaults(FlightFamily):
         counter = self._troubles.silent if fault.type == "monitor_silent" else self._troubles.stuck
         counter.subtract(targets)
         self._tell(targets)
+
+    def halted(self, process: RoleProcess, at: str, halt: int) -> None:
+        """The autoscaler's *process* waits for our word at a point of its turn."""
+        self._halts[process] = halt
+        if at == LAUNCHED and self._armed:
+            died, self._armed = len(self._armed), []
+            self._parts.standing.lift("autoscaler", LAUNCHED, _halt(LAUNCHED, False))
+            self._crash(died)
+            return
+        caught = [name for name, one in self._catching.items() if one is process and at == DECIDED]
+        for name in caught:
+            self._stop(name)
+        if not caught:
+            self._release(process)
+
+    def _crash(self, times: int) -> None:
+        self._crashes += times
+        if self._parts.scaler is not None:
+            self._parts.scaler.strike(NONE)
+
+    def _return(self, name: str) -> None:
+        """It comes back, unless it never died of what waited for a launch."""
+        if name in self._armed:
+            self._armed.remove(name)
+            if not self._armed:
+                self._parts.standing.lift("autoscaler", LAUNCHED, _halt(LAUNCHED, False))
+            return
+        self._crashes -= 1
+        if self._parts.scaler is not None and not self._crashes:
+            self._parts.scaler.recall()
+
+    def _catch(self, name: str) -> None:
+        """It is to hang in the middle of its next turn; a process that comes in its place is not."""
+        scaler = self._parts.scaler
+        if scaler is not None and scaler.process.returncode is None:
+            self._catching[name] = scaler.process
+            scaler.process.send(_halt(DECIDED, True))
+
+    def _let_go(self, name: str) -> None:
+        process = self._catching.pop(name, None)
+        if process is not None and process not in self._catching.values():
+            process.send(_halt(DECIDED, False))
+
+    def _release(self, process: RoleProcess) -> None:
+        if process in self._halts:
+            process.send({"command": "go_on", "halt": self._halts.pop(process)})
 
     def _stop(self, name: str) -> None:
         scaler = self._parts.scaler
@@ -77,6 +134,7 @@ class ControlFaults(FlightFamily):
         # A process that has come in its place never hung.
         process = self._hanging.pop(name, None)
         if process is not None and process not in self._hanging.values():
+            self._release(process)
             process.signal(signal.SIGCONT)
             self._parts.guardian.release(process.pid)
 
@@ -99,6 +157,10 @@ class ControlFaults(FlightFamily):
             silent, stuck = bool(self._troubles.silent[target]), bool(self._troubles.stuck[target])
             tell = standing.put if silent or stuck else standing.lift
             tell(target, "monitors", {"command": "monitors", "silent": silent, "stuck": stuck})
+
+
+def _halt(at: str, on: bool) -> Line:
+    return {"command": "halt", "at": at, "on": on}
 
 
 async def _started(role: Lasting) -> None:

@@ -22,11 +22,7 @@ OWN_REGISTRY = frozenset({"registry_restart", "disk_full"})
 
 def check_faults(plan: Plan, elsewhere: bool = False, given_registry: bool = False) -> None:
     """Raises UsageError for a fault of *plan* that cannot be flown. *elsewhere*: app servers are no processes of this machine; *given_registry*: the registry is the user's."""
-    for waiting in plan.fleet.triggered:
-        raise UsageError(
-            f"fault {waiting.fault.name}: one that waits for something cannot be flown yet; expected a fault with a time of its own"
-        )
-    for fault in plan.fleet.faults:
+    for fault in (*plan.fleet.faults, *(waiting.fault for waiting in plan.fleet.triggered)):
         reason = _refusal_here(fault, given_registry or elsewhere) or refusal(
             fault, plan.program is not None, elsewhere
         )
@@ -36,10 +32,6 @@ def check_faults(plan: Plan, elsewhere: bool = False, given_registry: bool = Fal
 
 def _refusal_here(fault: FaultSpec, given_registry: bool) -> str:
     """Why *fault*, as it is meant, cannot be flown on this machine, or nothing."""
-    if fault.type == "autoscaler_pause" and fault.word("caught") == "deciding":
-        return "an autoscaler cannot be caught while it decides; expected caught: between in a flight"
-    if fault.type == "autoscaler_crash" and fault.word("during"):
-        return "a crash during a launch cannot be flown; expected no attribute during"
     if fault.type == "disk_full" and fault.role in SERVERS:
         return f"disk_full of {fault.role} cannot be flown; expected the role registry"
     if given_registry and (

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 
-from ....core.fault_family import Active, Targets
+from ....core.fault_family import Combining, Targets
 from ....core.lifecycle import READY, State
 from ....core.model import SECOND, FaultSpec
 from ..instances import Instance
@@ -11,32 +11,26 @@ from .family import FlightFamily
 from .parts import Parts
 
 
-class LifeFaults(FlightFamily):
+class LifeFaults(Combining, FlightFamily):
     """Implements Family: the commands ``crash_loop`` and ``unlisted`` to servers; an instance that the cloud wants back is ended by SIGKILL."""
 
     types = frozenset({"crash_loop", "zombie", "spot_interruption"})
+    momentary = frozenset({"spot_interruption"})
 
     def __init__(self, parts: Parts) -> None:
+        super().__init__()
         self._parts = parts
-        self._active = Active()
         self._leaving: set[int] = set()
         self._notices: set[asyncio.Task[None]] = set()
 
-    def begin(self, fault: FaultSpec, targets: Targets) -> None:
-        """See Family."""
-        if fault.type == "spot_interruption":
-            for target in targets:
-                task = asyncio.ensure_future(self._interrupt(fault, self._instance(target)))
-                self._notices.add(task)
-                task.add_done_callback(self._notices.discard)
+    def _apply(self, fault: FaultSpec, targets: Targets) -> None:
+        if fault.type != "spot_interruption":
+            self._tell(fault.type, targets)
             return
-        self._active.add(fault, targets)
-        self._tell(fault.type, targets)
-
-    def end(self, fault: FaultSpec, targets: Targets) -> None:
-        """See Family."""
-        self._active.remove(fault)
-        self._tell(fault.type, targets)
+        for target in targets:
+            task = asyncio.ensure_future(self._interrupt(fault, self._instance(target)))
+            self._notices.add(task)
+            task.add_done_callback(self._notices.discard)
 
     def stop(self) -> None:
         """What is under way is called off: whoever has not been ended by its notice is not."""
@@ -48,7 +42,7 @@ class LifeFaults(FlightFamily):
 
     def _tell(self, kind: str, targets: Targets) -> None:
         for target in targets:
-            active = [one for one in self._active.on(target) if one.type == kind]
+            active = self._active.of(kind, target)
             if kind == "zombie":
                 self._unlist(target, bool(active) or target in self._leaving)
                 continue

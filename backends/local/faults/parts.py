@@ -18,7 +18,7 @@ class Parts:
     """*start*: the scenario's zero (ns, live clock). *standing*: commands to roles. *troubles*, *cloud*: what the conductor itself looks at. *strike_proxy* takes a cause and how
     long it stays away (ns; -1: for good); *proxy* and *scaler* come back by ``recall``. *flush* empties the registry, in a thread. *guardian*: undoes what outlives the conductor.
     *redis*: the registry's server if it is ours. *reasons*: why an instance is about to be ended, for the log, by what the cloud calls it. *second* makes another autoscaler: by
-    what its events say, what is before the keys of its lease, and how much later its turns come (ns).
+    what its events say, what is before the keys of its lease, and how much later its turns come (ns). *deploying*: whether a deploy is under way.
     """
 
     fleet: FleetSpec
@@ -36,3 +36,4 @@ class Parts:
     redis: RedisServer | None
     reasons: dict[str, str]
     second: Callable[[str, str, int], Lasting]
+    deploying: Callable[[], bool]

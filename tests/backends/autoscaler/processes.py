@@ -38,11 +38,12 @@ def eventually(condition: Callable[[], Any], what: str) -> None:
 
 
 class Autoscaler:
-    """The role, as the conductor starts it. *events*, *ticks*, *logs*: what it has said so far."""
+    """The role, as the conductor starts it. *events*, *ticks*, *halts*, *logs*: what it has said so far."""
 
     def __init__(self, settings: AutoscalerSettings) -> None:
         self.events: list[dict[str, Any]] = []
         self.ticks: list[dict[str, Any]] = []
+        self.halts: list[dict[str, Any]] = []
         self.up = threading.Event()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "windtunnel.backends.live.role", "autoscaler"],
@@ -69,6 +70,8 @@ class Autoscaler:
                 self.up.set()
             elif line["status"] == "tick":
                 self.ticks.append(line)
+            elif line["status"] == "halted":
+                self.halts.append(line)
 
     def _read_log(self) -> None:
         assert self._process.stderr is not None
@@ -77,6 +80,12 @@ class Autoscaler:
     def named(self, name: str) -> list[dict[str, Any]]:
         """Its events called so."""
         return [event for event in self.events if event["event"] == name]
+
+    def tell(self, **command: Any) -> None:
+        """Give it a command."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(command) + "\n")
+        self._process.stdin.flush()
 
     def signal(self, number: int) -> None:
         """Send a signal."""

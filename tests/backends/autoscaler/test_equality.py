@@ -12,9 +12,9 @@ from windtunnel.backends.live.settings import AutoscalerSettings
 from windtunnel.core.alerts import AlertSpec, AtMaximum, OrphanFound, ServerCount, ServerMetric
 from windtunnel.core.lifecycle import State
 from windtunnel.core.model import SECOND, AppSpec, AutoscalerSpec, FleetSpec, ProxySpec
-from windtunnel.core.policies import TargetTracking, Threshold
+from windtunnel.core.policies import Scheduled, Step, TargetTracking, TargetTrackingAws, Threshold
 from windtunnel.core.ports import CloudError, CloudInstance, RegistryError, Sample, Servers
-from windtunnel.core.records import moved
+from windtunnel.core.records import field, moved
 from windtunnel.core.troubles import Troubles
 from windtunnel.sim.instances import Instance
 from windtunnel.sim.scaling import Scaling
@@ -31,6 +31,8 @@ ALERTS = (
     AlertSpec("full", AtMaximum(), ""),
     AlertSpec("orphan", OrphanFound(), ""),
 )
+
+TIMED = Scheduled((Step(-SECOND, size=2), Step(5 * SECOND, minimum=3), Step(11 * SECOND, maximum=1)))
 
 Said = tuple[int, str, dict[str, Any]]
 Kept = list[tuple[Any, list[Any]]]
@@ -68,6 +70,9 @@ SPECS = st.builds(
         [
             Threshold(requests_high=120, requests_low=60),
             TargetTracking(target=50.0, tolerance=0.2),
+            # What these do depends on how late it is: by the scenario's time, not by the flight's clock.
+            TIMED,
+            TargetTrackingAws(target=50.0, period=3 * INTERVAL, out_datapoints=1, in_datapoints=2),
         ]
     ),
     interval=st.just(INTERVAL),
@@ -235,12 +240,17 @@ def _shifted(table: str, row: Any) -> Any:
 def flown(spec: AutoscalerSpec, turns: list[dict[str, Any]], late: list[int]) -> tuple[list[Said], Kept]:
     """What the flight's autoscaler says, with the turn, and what is kept of each turn, in the rehearsal's time."""
     link: Any = HandLink(START + len(turns) * INTERVAL + INTERVAL // 2, late)
-    fleet = FleetSpec("test", 1, 0, 0, AppSpec(), ProxySpec(), autoscaler=spec, alerts=ALERTS)
-    ports: Any = Recorded(turns, link.now, START)
-    role_settings = AutoscalerSettings(origin=0, fleet=fleet, redis_url="", start=START)
-    Role(role_settings, spec, ports, ports, link).serve()
+    serve(spec, Recorded(turns, link.now, START), link)
     assert link.ticks == len(turns)
     return list(link.said), link.kept
+
+
+def serve(spec: AutoscalerSpec, ports: Any, link: Any) -> None:
+    """A process of the flight's autoscaler, from its start to its end."""
+    fleet = FleetSpec("test", 1, 0, 0, AppSpec(), ProxySpec(), autoscaler=spec, alerts=ALERTS)
+    Role(
+        AutoscalerSettings(origin=0, fleet=fleet, redis_url="", start=START), spec, ports, ports, link
+    ).serve()
 
 
 @settings(max_examples=100, deadline=None)
@@ -279,3 +289,28 @@ def test_the_recording_makes_them_say_something() -> None:
         (1, "alert", "standby"), (3, "alert", "mean"), (3, "alert", "full"), (3, "alert", "orphan"), (4, "alert_over", "orphan"),
     ]  # fmt: skip
     assert {"draining", "decision"} <= {name for _, name, _ in said}
+
+
+def test_a_schedule_goes_by_the_scenarios_time_also_when_the_autoscaler_is_another_process() -> None:
+    spec = AutoscalerSpec(TIMED, INTERVAL, 0, 5, cooldown=0)
+    nobody = {
+        "list": "",
+        "in_cloud": False,
+        "updating": False,
+        "requests": None,
+        "age": 0,
+        "in_flight": 0,
+        "state": "serving",
+    }
+    turns = [{"servers": [nobody] * POOL, "trouble": ""} for _ in range(8)]
+    _, kept = rehearsed(spec, turns)
+    died = START + 3 * INTERVAL + SECOND
+    first: Any = HandLink(died, [0])
+    ports = Recorded(turns, first.now, START)
+    serve(spec, ports, first)
+    second: Any = HandLink(START + 8 * INTERVAL + SECOND, [0])
+    second._now, ports._clock = died, second.now
+    serve(spec, ports, second)
+    proposals = [field("decisions", row, "proposal") for row, _ in (*first.kept, *second.kept)]
+    assert proposals == [field("decisions", row, "proposal") for row, _ in kept]
+    assert proposals == [2, 2, 3, 3, 3, 1, 1, 1]

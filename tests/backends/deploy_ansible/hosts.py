@@ -11,14 +11,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from windtunnel.backends.connection import registry_at
-from windtunnel.backends.deploy.playbooks import Player, available
+from windtunnel.backends.deploy.playbooks import Player
 
 from ..redis_fixture import free_port, redis_executable
-
-needs_ansible = pytest.mark.skipif(not available(), reason="expected ansible-core and ansible-runner")
 
 ROOT = Path(__file__).parents[3]
 DEADLINE = 60.0

@@ -58,7 +58,9 @@ class SystemdHost:
 def systemd_host(folder: Path, shared: Path) -> Iterator[SystemdHost]:
     """Boot one, whose files are in *folder*; *shared* is the same folder in there. All of it ends with the block."""
     if os.geteuid() != 0 or not SYSTEMD.exists() or not all(map(shutil.which, ("unshare", "nsenter"))):
-        pytest.skip("expected root, systemd, unshare and nsenter")
+        pytest.fail(
+            "expected root, systemd, unshare and nsenter: apt install systemd util-linux, and run this as root"
+        )
     group = f"windtunnel-test-{os.getpid()}"
     seen = {
         sys.base_prefix: "/opt/python",
@@ -86,7 +88,7 @@ def _booted(process: "subprocess.Popen[str]") -> SystemdHost:
     while time.monotonic() < deadline:
         if process.poll() is not None:
             said, _ = process.communicate()
-            pytest.skip(f"expected to be allowed to boot a systemd in namespaces: {said.strip()[-300:]}")
+            pytest.fail(f"expected to be allowed to boot a systemd in namespaces: {said.strip()[-300:]}")
         for first in psutil.Process(process.pid).children():
             if first.name() == "systemd":
                 host = SystemdHost(first.pid)

@@ -12,10 +12,8 @@ from pathlib import Path
 import pytest
 
 from ..redis_fixture import RedisServer
-from .hosts import Hosts, fetch, hosts_of, needs_ansible, until
+from .hosts import Hosts, fetch, hosts_of, until
 from .load import steady_load
-
-pytestmark = needs_ansible
 
 NOT_LOST = {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
 

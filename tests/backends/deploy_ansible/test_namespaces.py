@@ -14,14 +14,14 @@ import pytest
 import yaml
 
 from ..redis_fixture import RedisServer
-from .hosts import Hosts, hosts_of, needs_ansible, until
+from .hosts import Hosts, hosts_of, until
 from .load import steady_load
 from .test_apply import apply, running_proxy, serve
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 NETWORK = "10.231"
 
-pytestmark = [needs_ansible, pytest.mark.long]
+pytestmark = pytest.mark.long
 
 
 def run(*words: str) -> None:
@@ -85,9 +85,11 @@ def end_connections(folder: Path) -> None:
 def hosts_by_ssh(folder: Path, redis_server: RedisServer) -> Iterator[Hosts]:
     """Two app servers in namespaces."""
     if os.geteuid() != 0 or SSHD is None or shutil.which("ip") is None or shutil.which("ssh") is None:
-        pytest.skip("expected root, ip, ssh and sshd")
+        pytest.fail(
+            "expected root, ip, ssh and sshd: apt install iproute2 openssh-server, and run this as root"
+        )
     if subprocess.run(["ip", "netns", "add", name_of(0)], capture_output=True).returncode:
-        pytest.skip("expected to be allowed to make network namespaces")
+        pytest.fail("expected to be allowed to make network namespaces (CAP_SYS_ADMIN and CAP_NET_ADMIN)")
     run("ip", "netns", "delete", name_of(0))
     key = folder / "key"
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key))

@@ -31,7 +31,7 @@ from windtunnel.core.errors import UsageError
 from windtunnel.core.ports import Sample
 
 from ..redis_fixture import RedisServer
-from .hosts import needs_ansible, until
+from .hosts import until
 
 
 def test_the_inventory_of_a_registry_knows_also_those_that_a_deploy_has_in_hand(
@@ -144,7 +144,6 @@ def test_the_registrys_password_comes_from_the_environment() -> None:
         registry_url("http://10.0.0.5", known)
 
 
-@needs_ansible
 def test_a_version_is_there_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
     from windtunnel.backends.deploy.ansible.library.windtunnel_release import Releases
 
@@ -182,7 +181,6 @@ def asked(folder: Path, code: str, **more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@needs_ansible
 def test_a_program_is_known_again_and_ends_with_all_that_it_started(tmp_path: Path) -> None:
     from windtunnel.backends.deploy.ansible.library.windtunnel_process import Program
 
@@ -287,7 +285,7 @@ def test_a_role_starts_its_command_with_options_that_it_has(role: str, words: li
     assert given <= known | {"--help"}
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="expected systemd-analyze")
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["app", "proxy@"])
 def test_units_are_what_systemd_takes_and_are_hardened(tmp_path: Path, name: str) -> None:
     environment = Environment(
@@ -301,6 +299,7 @@ def test_units_are_what_systemd_takes_and_are_hardened(tmp_path: Path, name: str
         common_memory_max="infinity", common_tasks_max=512,
         common_service={"name": "it", "argv": ["/bin/echo", "a b"], "low_port": False},
     )  # fmt: skip
+    assert shutil.which("systemd-analyze"), "expected systemd-analyze: apt install systemd"
     unit = tmp_path / f"windtunnel-{name}.service"
     unit.write_text(text)
     done = subprocess.run(

@@ -10,11 +10,11 @@ from windtunnel.backends.deploy.server.build_client import BuildClient
 
 from ..deploy.support_builds import SECRET, Repo, git, pipeline
 from ..redis_fixture import RedisServer, free_port
-from .hosts import hosts_of, needs_ansible, until
+from .hosts import hosts_of, until
 from .pushed_fleet import PASSWORD, Fleet, pushed_fleet, quick
 from .test_apply import apply
 
-pytestmark = [needs_ansible, pytest.mark.long]
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture

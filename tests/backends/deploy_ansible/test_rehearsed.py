@@ -14,11 +14,11 @@ from windtunnel.backends.deploy.server.builds import Build
 
 from ..deploy.support_builds import windtunnel
 from ..redis_fixture import RedisServer
-from .hosts import FLEET, Hosts, needs_ansible, until
+from .hosts import FLEET, Hosts, until
 from .pushed_fleet import PASSWORD, Fleet, pushed_fleet
 from .test_apply import apply, begin, serve
 
-pytestmark = [needs_ansible, pytest.mark.long]
+pytestmark = pytest.mark.long
 
 ENDPOINT = {"path": "/", "cpu": {"exponential": {"mean": "20ms"}}, "response_size": "20B"}
 APP = {"workers": 8, "cores": 8, "max": 4}

@@ -7,11 +7,11 @@ import pytest
 import yaml
 
 from ..redis_fixture import RedisServer
-from .hosts import Hosts, fetch, hosts_of, needs_ansible, until
+from .hosts import Hosts, fetch, hosts_of, until
 from .load import steady_load
 from .systemd_host import LIBRARIES, PATHS, PYTHON, SystemdHost, systemd_host
 
-pytestmark = [needs_ansible, pytest.mark.long]
+pytestmark = pytest.mark.long
 
 ROOT = "/opt/windtunnel"
 

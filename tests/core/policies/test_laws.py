@@ -13,7 +13,15 @@ from windtunnel.core.policies.view import NOTHING, FleetView, Memory, Proposal, 
 from windtunnel.tests.core.policies.closed_loop import CAPACITY, ClosedLoop, metrics, proxy_load, spec
 from windtunnel.tests.core.policies.examples import EXAMPLES, Example
 
-EACH = pytest.mark.parametrize("example", EXAMPLES.values(), ids=EXAMPLES.keys())
+
+def each(examples: dict[str, Example]) -> pytest.MarkDecorator:
+    """A test for each of *examples*."""
+    return pytest.mark.parametrize("example", examples.values(), ids=examples.keys())
+
+
+EACH = each(EXAMPLES)
+MONOTONE = each({name: example for name, example in EXAMPLES.items() if example.monotone})
+SETTLING = each({name: example for name, example in EXAMPLES.items() if example.settles})
 QUICK = settings(deadline=None, derandomize=True, max_examples=60)
 FEW = settings(deadline=None, derandomize=True, max_examples=8)
 
@@ -114,12 +122,10 @@ def test_what_is_remembered_survives_the_registry(example: Example, history: His
     assert proposals(example.policy, views, through_the_registry=True) == proposals(example.policy, views)
 
 
-@EACH
+@MONOTONE
 @QUICK
 @given(history=VIEWS, factor=st.floats(1, 4))
 def test_more_load_never_gives_fewer_servers(example: Example, history: History, factor: float) -> None:
-    if not example.monotone:
-        pytest.skip("this policy does not promise it")
     less = [seen(turn, example, *shown) for turn, shown in enumerate(history)]
     more = [
         seen(turn, example, tuple(None if r is None else r * factor for r in load), booting, standby)  # type: ignore[misc]
@@ -158,7 +164,7 @@ def test_bounds_are_respected_always(
         assert minimum <= loop.size <= maximum
 
 
-@EACH
+@SETTLING
 @FEW
 @given(
     load=st.floats(0, 10 * CAPACITY),
@@ -169,8 +175,6 @@ def test_bounds_are_respected_always(
 def test_under_constant_load_it_settles_and_stays(
     example: Example, load: float, initial: int, boot: int, cooldown: int
 ) -> None:
-    if not example.settles:
-        pytest.skip("this policy does not promise it")
     scaler = spec(example.policy, interval=example.interval, cooldown=cooldown * SECOND)
     loop = ClosedLoop(scaler, initial, boot=boot * SECOND)
     loop.run(load, example.minutes - 10)

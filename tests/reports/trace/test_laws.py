@@ -17,7 +17,7 @@ from windtunnel.reports.trace.rows import Block
 from windtunnel.reports.trace.spans import Trace
 from windtunnel.reports.trace.traces import Traces
 from windtunnel.tests.reports.trace.fleets import TROUBLED, traces_of_document
-from windtunnel.tests.strategies import documents
+from windtunnel.tests.strategies.documents import documents
 
 FINE = {NAMES[outcome] for outcome in GOOD}
 

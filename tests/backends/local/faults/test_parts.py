@@ -149,7 +149,7 @@ def test_an_autoscaler_that_launches_itself_meets_the_faults_of_the_cloud() -> N
         + "  - {name: few, type: api_throttling, at: 1s, attributes: {rate: 1/m}}\n"
     )
     text = text.replace("faults: [", "faults:\n  - ", 1).replace("}]\n  - {name: few", "}\n  - {name: few")
-    faults = CloudFaults(Roomy(), compile_plan(Scenario.parse(text)).fleet.faults, LiveClock.begin())
+    faults = CloudFaults(Roomy(), compile_plan(Scenario.parse(text)).fleet, LiveClock.begin())
     assert faults.obey({"command": "cloud", "faults": ["struck", "few"]})
     assert faults.face.launch(1, "serving", "a").number == 1
     faults.take_over()

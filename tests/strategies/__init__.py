@@ -1,0 +1,1 @@
+"""What random scenarios are made of, for Hypothesis."""
