@@ -39,7 +39,7 @@ _WRITE_SECONDS = 30.0
 
 _MOST_BYTES = 64 * 1024
 _FILES = {"dashboard.js": "text/javascript", "dashboard.css": "text/css"}
-_SCRIPT = re.compile(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)[^>]*>(.*?)</script>", re.DOTALL)
+_SCRIPT = re.compile(r"<script(?![^>]*\b(?:src|type)=)[^>]*>(.*?)</script>", re.DOTALL)
 _SAFE = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
