@@ -15,6 +15,7 @@ import yaml
 from pyarrow import ArrowException
 
 from .backends.local.options import FlightOptions
+from .comparing import compare
 from .core.errors import UsageError
 from .core.model import FleetSpec
 from .reports.evidence import Evidence
@@ -151,21 +152,24 @@ def _draw(run: Run, fleet: FleetSpec, directory: Path) -> None:
 FORMATS = ("html", "png", "svg", "pdf")
 
 
-def report(directory: str | Path, format: str = "html") -> tuple[Path, ...]:
+def report(directory: str | Path, format: str = "html", beside: str | Path | None = None) -> tuple[Path, ...]:
     """Draw the report of a run's directory anew from its files, also of a partial run; the files written.
 
-    ``html`` is one page, ``report.html``; the others are a file per figure in ``figures/``. Raises RunError for a directory without
+    ``html`` is one page, ``report.html``, with a comparison if there is a run to lay *beside* it (a flight's rehearsal); the others are a file per figure in ``figures/``. Raises RunError for a directory without
     a run or with a damaged one, ScenarioError if its scenario cannot be read.
     """
     if format not in FORMATS:
         raise UsageError(f"--format: expected one of {', '.join(FORMATS)}, got {format!r}")
+    if beside is not None and format != "html":
+        raise UsageError(f"--beside: expected the format html, got {format!r}: compare draws two runs")
     folder = Path(directory)
     run = Run.open(folder)
     fleet = compile_plan(Scenario.load(folder / "scenario.yaml")).fleet
+    other = None if beside is None else compare(beside, folder)
     try:
         evidence = Evidence.of(run, fleet)
         if format == "html":
-            write_page(recorded_page(evidence), folder / "report.html")
+            write_page(recorded_page(evidence, other), folder / "report.html")
             return (folder / "report.html",)
         paths = tuple(folder / "figures" / f"{name}.{format}" for name in PICTURES)
         for name, path in zip(PICTURES, paths, strict=True):

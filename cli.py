@@ -363,9 +363,13 @@ def verify(
 def report(
     directory: Annotated[Path, typer.Argument(help="a run's directory, also one that was cut off")],
     format_: Annotated[
-        str, typer.Option("--format", help="html: one page with everything; png, svg, pdf: its figures")
+        str, typer.Option("--format", help="html: one page with everything; png, svg, pdf: figures as files")
     ] = "html",
+    beside: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="another run to lay beside it: a flight's rehearsal"),
+    ] = None,
 ) -> None:
     """Draw a run's report anew: report.html, or each of its figures as a file."""
-    for path in report_run(directory, format_):
+    for path in report_run(directory, format_, beside):
         out.print(str(path), markup=False)

@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from . import panels_events, panels_fleet, panels_proxy, panels_traffic
-from .drawing import inline_svg, look, save, sheet, time_axis
+from .drawing import look, save, sheet, time_axis
 from .evidence import Evidence
 
 Panel = Callable[[Any, Evidence], None]
@@ -79,12 +79,6 @@ def save_picture(evidence: Evidence, name: str, path: Path) -> None:
     """Draw the figure called *name* to *path* (PNG, SVG or PDF by its suffix)."""
     with look():
         save(draw(evidence, name, headline(evidence) if name == OVERVIEW else ""), path)
-
-
-def svg_picture(evidence: Evidence, name: str) -> str:
-    """The figure called *name* as an SVG element for a page."""
-    with look():
-        return inline_svg(draw(evidence, name), name)
 
 
 def headline(evidence: Evidence) -> str:

@@ -6,8 +6,8 @@ import numpy as np
 
 from .model import CLASSES, HIGH, LOW, NONE, Columns, Frame
 
-MOST_POINTS = 3600
-"""An hour is told second by second."""
+MOST_POINTS = 3660
+"""An hour, and its drain, is told second by second."""
 
 MOST_VALUES = 8_000_000
 """A frame on a page has at most so many numbers, which is some 10 MB."""

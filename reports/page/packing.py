@@ -21,7 +21,7 @@ def packed(document: Document) -> str:
     one = document["frame"]
     columns = [*one["fleet"].values()]
     for name in ("servers", "edges"):
-        columns += [values for group in one[name].values() for values in group.values()]  # type: ignore[literal-required]
+        columns += [values for group in one[name].values() for values in group.values()]
     head: dict[str, Any] = {**document, "frame": {**one, "fleet": list(one["fleet"])}}
     for name in ("servers", "edges"):
         head["frame"][name] = {key: list(group) for key, group in one[name].items()}  # type: ignore[literal-required]

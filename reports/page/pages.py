@@ -32,15 +32,13 @@ SECTIONS: tuple[tuple[str, str, Callable[[ReportData], str]], ...] = (
     ("proxy", "Proxy and dependencies", sections_parts.parts),
     ("cost", "Cost", sections_traffic.cost),
 )
-"""Anchor, title and contents, in the page's order; one without contents is left out."""
+"""Anchor, title and contents, in the page's order."""
 
 
 def recorded_page(evidence: Evidence, beside: Comparison | None = None) -> Page:
     """The page of a run, also of one that was cut off; laid *beside* another one."""
     data = ReportData(evidence, beside)
-    sections = tuple(
-        Section(anchor, title, inside) for anchor, title, draw in SECTIONS if (inside := draw(data))
-    )
+    sections = tuple(Section(anchor, title, draw(data)) for anchor, title, draw in SECTIONS)
     verdict, tone = _verdict(evidence)
     return Page(_title(evidence.fleet), verdict, tone, sections, recorded(evidence))
 

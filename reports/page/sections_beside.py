@@ -8,8 +8,12 @@ from .report_data import ReportData
 
 
 def beside(data: ReportData) -> str:
-    """The comparison; empty if there is no other run."""
-    return "" if data.beside is None else compared(data.beside)
+    """The comparison, or how to get one."""
+    if data.beside is None:
+        return paragraph(
+            "No other run is laid beside this one: windtunnel report FLIGHT --beside REHEARSAL does so."
+        )
+    return compared(data.beside)
 
 
 def compared(comparison: Comparison) -> str:

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from windtunnel import Run, replay
 from windtunnel.core.model import SECOND
+from windtunnel.reports.drawing import inline_svg, look
 from windtunnel.reports.evidence import Evidence
 from windtunnel.reports.facts import gather
-from windtunnel.reports.figure import svg_picture
+from windtunnel.reports.figure import draw
 from windtunnel.reports.lifelines import lifelines, paid_ns, populations
 from windtunnel.reports.messages import messages
 from windtunnel.reports.panels_traffic import exceedance, shortened
@@ -92,7 +93,8 @@ def test_a_thousand_lives_are_areas() -> None:
 @pytest.mark.parametrize("servers", [3, 1000])
 def test_the_figures_of_few_and_many_servers(servers: int) -> None:
     evidence = evidence_of(steady(length="4s", fleet={"app": {"initial": servers}}))
-    lives, load = svg_picture(evidence, "lives"), svg_picture(evidence, "servers")
+    with look():
+        lives, load = (inline_svg(draw(evidence, name), name) for name in ("lives", "servers"))
     many = servers == 1000
     assert ("(1,000 in all)" in lives) == many
     assert ("server 2" in load) == (not many)

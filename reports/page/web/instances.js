@@ -117,6 +117,12 @@ function heatLegend(plot, choice, point) {
     found.push(element("div", { class: "scale" }, element("span", {}, spelled(choice.unit, 0)), bar, element("span", {}, spelled(choice.unit, top))));
   }
   if (point !== null) {
+    const here = store.servers()[plot.row ?? -1];
+    if (here !== undefined) {
+      const value = store.value(...measured(store, here, choice.name), point);
+      found.push(element("div", { class: "key" }, element("strong", {}, `server ${here}`), element("b", {}, value === null ? "none" : choice.say(value))));
+    }
+    if (choice.name === "state") return found;
     found.push(element("p", { class: "soft" }, "most at the cursor:"));
     for (const [number, value] of ranking(store, choice, point, 5)) {
       found.push(element("div", { class: "key" }, element("span", {}, `server ${number}`), element("b", {}, choice.say(value))));

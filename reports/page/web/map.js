@@ -42,15 +42,16 @@ class FleetMap {
       return { rate: many / Math.max(store.end, 1), errors: many ? wrong / many : null, p95: edge.p95_ns === null ? null : edge.p95_ns / 1000 };
     }
     const last = store.at(this.view.cursor), first = store.at(Math.max(0, store.first[last] - WINDOW + 1));
-    let many = 0, wrong = 0, seconds = 0, p95 = null;
+    let many = 0, wrong = 0, seconds = 0, slow = 0, answered = 0;
     for (let point = first; point <= last; point++) {
       seconds += store.span[point];
-      many += (store.value("edges", key, "ended", point) ?? 0) * store.span[point];
+      const here = (store.value("edges", key, "ended", point) ?? 0) * store.span[point];
+      many += here;
       wrong += (store.value("edges", key, "errors", point) ?? 0) * store.span[point];
       const value = store.value("edges", key, "p95", point);
-      if (value !== null) p95 = Math.max(p95 ?? 0, value);
+      if (value !== null) { slow += value * here; answered += here; } // The mean of the seconds' own.
     }
-    return { rate: many / seconds, errors: many ? wrong / many : null, p95 };
+    return { rate: many / seconds, errors: many ? wrong / many : null, p95: answered ? slow / answered : null };
   }
   // Figures of all nodes, by id.
   figures(nodes, edges) {
@@ -142,7 +143,9 @@ class FleetMap {
     const stroke = control || edge.level === "unknown" || edge.level === "idle" ? all.grey : all[HEALTH[edge.level][0]];
     const wide = control ? 1.2 : Math.min(7, 1.2 + Math.sqrt(rate ?? 0) / 6);
     const dash = control || edge.level === "unknown" ? "3 4" : edge.level === "bad" ? "8 3" : null;
-    const along = Math.abs(a[1] - b[1]) < 4 || control ? `M${a[0]} ${a[1]}L${b[0]} ${b[1]}` : `M${a[0]} ${a[1]}C${(a[0] + b[0]) / 2} ${a[1]} ${(a[0] + b[0]) / 2} ${b[1]} ${b[0]} ${b[1]}`;
+    if (server && edge.now.rate === 0) return; // Nothing goes there.
+    const from = edge.source.startsWith("server") ? [a[0] + 112, a[1]] : control && edge.source === "proxy" ? [a[0], a[1] + 56] : a;
+    const along = Math.abs(a[1] - b[1]) < 4 || control ? `M${from[0]} ${from[1]}L${b[0]} ${b[1]}` : `M${from[0]} ${from[1]}C${(from[0] + b[0]) / 2} ${a[1]} ${(from[0] + b[0]) / 2} ${b[1]} ${b[0]} ${b[1]}`;
     svg.append(drawn("path", { d: along, stroke, "stroke-width": wide, "stroke-dasharray": dash, fill: "none", opacity: 0.8 }));
     if (control || (rate === null)) return;
     const symbol = ["warning", "bad", "down"].includes(edge.level) ? `${HEALTH[edge.level][1]} ` : "";
@@ -166,19 +169,19 @@ class FleetMap {
       onmouseenter: () => this.choose(node.id), onfocus: () => this.choose(node.id), onclick: () => this.choose(node.id) });
     group.append(drawn("title", {}, this.words(node, figure)));
     const quiet = figure.level === "idle" || figure.level === "unknown";
-    const fill = quiet ? all.card : alpha(all[colour], figure.level === "good" ? 0.75 : 0.95);
+    const fill = quiet ? all.card : all[colour];
     const ink = quiet ? all.soft : all.paper;
     if (places.grid && node.kind === "app") {
       const half = room * (0.45 + 0.47 * share);
       group.append(drawn("rect", { x: x - room, y: y - room, width: 2 * room, height: 2 * room, fill: "transparent" }));
       group.append(drawn("rect", { x: x - half, y: y - half, width: 2 * half, height: 2 * half, rx: 2, fill, stroke: figure.hit ? all.red : all.grey, "stroke-width": figure.hit ? 2.5 : 0.6 }));
-      if (figure.level !== "good") group.append(drawn("text", { x, y: y + room * 0.38, class: "symbol", "font-size": Math.max(9, room * 1.05), fill: ink }, symbol));
-      if (places.cell >= 36) group.append(drawn("text", { x, y: y + room - 2, class: "number", fill: ink, "font-size": 9 }, node.id.slice(7)));
+      if (figure.level !== "good") group.append(drawn("text", { x, y: y + room * 0.38, class: "symbol", style: `fill:${ink};font-size:${Math.max(9, room * 1.2)}px` }, symbol));
+      if (places.cell >= 36) group.append(drawn("text", { x, y: y + room - 2, class: "number", style: `fill:${ink};font-size:10px` }, node.id.slice(7)));
     } else {
       const radius = node.kind === "app" ? 11 + 11 * share : room;
       if (node.kind === "app" || node.kind === "dependency") group.append(drawn("circle", { cx: x, cy: y, r: radius, fill, stroke: figure.hit ? all.red : all.grey, "stroke-width": figure.hit ? 3 : 1 }));
       else group.append(drawn("rect", { x: x - radius, y: y - radius * 0.8, width: 2 * radius, height: 1.6 * radius, rx: 8, fill, stroke: figure.hit ? all.red : all.grey, "stroke-width": figure.hit ? 3 : 1 }));
-      group.append(drawn("text", { x, y: y + 6, class: "symbol", "font-size": 17, fill: ink }, symbol));
+      group.append(drawn("text", { x, y: y + 6, class: "symbol", style: `fill:${ink};font-size:17px` }, symbol));
       const beside = node.kind === "app";
       const label = node.version ? `${node.name} (${node.version})` : node.name;
       group.append(drawn("text", { x: beside ? x + radius + 8 : x, y: beside ? y + (figure.state && figure.state !== "serving" ? -2 : 5) : y + radius + 18, class: beside ? "name start" : "name" }, label));

@@ -1,6 +1,7 @@
 // A chart on the run's time axis: uPlot with our axes, cursor, zoom and keys, a text alternative and a table of its figures.
 
 const AXIS = 74;
+const PAPER = 500; // Pixels that fit beside the legend on a sheet of A4.
 
 class Plot {
   // spec: {anchor, title, says, unit, height, log, series(store): [{label, unit, colour, dash, values, low, high, fill, stepped}], paint(u, plot), keys(plot): point => text}
@@ -18,14 +19,15 @@ class Plot {
     this.build();
     new ResizeObserver(calmly(() => this.resize())).observe(this.body);
   }
-  get width() { return Math.max(this.body.clientWidth, 200); }
+  get height() { return this.spec.heightOf?.(this.view.store) ?? this.spec.height ?? 170; }
+  get width() { return printing ? PAPER : Math.max(this.body.clientWidth, 200); }
   build() {
     this.chart?.destroy();
     this.body.replaceChildren();
     this.series = this.spec.series(this.view.store);
     const all = colours();
     const uplot = {
-      width: this.width, height: this.spec.height ?? 170, legend: { show: false }, ms: 1e-3, padding: [8, 8, 0, 0],
+      width: this.width, height: this.height, legend: { show: false }, ms: 1e-3, padding: [8, 30, 0, 0],
       cursor: {
         y: false, points: { show: (u, place) => u.series[place].point !== false && this.shows(u, place) },
         drag: { x: true, y: false, setScale: false },
@@ -68,7 +70,7 @@ class Plot {
     for (const one of this.series) {
       const stroke = all[one.colour];
       const path = one.stepped ? uPlot.paths.stepped({ align: 0 }) : undefined;
-      found.push({ label: one.label, stroke, width: one.width ?? 1.6, dash: one.dash, fill: one.fill ? alpha(stroke, one.fill) : undefined, paths: path, spanGaps: false, points: { show: false } });
+      found.push({ label: one.label, stroke, width: one.width ?? 1.6, dash: one.dash, fill: one.fill && !(one.drawn && one !== this.series.at(-1)) ? alpha(stroke, one.fill) : undefined, paths: path, spanGaps: false, points: { show: false } });
     }
     for (const one of this.series) {
       if (one.low) for (const part of ["low", "high"]) found.push({ label: `${one.label} ${part}`, stroke: "transparent", alpha: 0, width: 0, points: { show: false }, point: false });
@@ -77,6 +79,10 @@ class Plot {
   }
   bands(all) {
     const found = [];
+    // What is stacked is filled down to the next one.
+    this.series.forEach((one, place) => {
+      if (one.drawn && place + 1 < this.series.length) found.push({ series: [place + 1, place + 2], fill: alpha(all[one.colour], one.fill) });
+    });
     let place = this.series.length + 1;
     for (const one of this.series) {
       if (!one.low) continue;
@@ -93,9 +99,10 @@ class Plot {
   }
   // New seconds came, or another stretch is shown.
   refresh() {
-    const before = this.series.length;
+    const before = this.series.map((one) => one.label).join();
     this.series = this.spec.series(this.view.store);
-    if (before !== this.series.length || this.chart.series.length !== 1 + this.data().length - 1) { this.build(); return; }
+    const now = this.series.map((one) => one.label).join();
+    if (before !== now || this.chart.series.length !== this.data().length || this.height !== this.chart.height) { this.build(); return; }
     this.chart.setData(this.data(), true);
     this.caption();
   }
@@ -110,11 +117,13 @@ class Plot {
   }
   hovered(u) {
     if (u.cursor.event) this.view.point(u.cursor.left >= 0 ? u.posToVal(u.cursor.left, "x") : null, this);
+    this.row = u.cursor.left >= 0 && this.spec.rows ? Math.floor(u.posToVal(u.cursor.top, "y")) : null; // Under the pointer.
     this.read();
   }
   // Another chart, the map or a key moved the cursor.
   follow(source) {
     if (source === this) return;
+    this.row = null;
     const u = this.chart;
     if (this.view.cursor === null) u.setCursor({ left: -10, top: -10 }, false);
     else u.setCursor({ left: u.valToPos(this.view.cursor, "x"), top: 10 }, false);
@@ -159,7 +168,7 @@ class Plot {
       }
     }
     ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
-    for (const bound of this.bounds()) {
+    for (const [place, bound] of this.bounds().entries()) {
       const y = u.valToPos(bound.value, "y", true);
       ctx.strokeStyle = all.red;
       ctx.setLineDash([6 * devicePixelRatio, 3 * devicePixelRatio]);
@@ -168,8 +177,10 @@ class Plot {
       ctx.lineTo(left + width, y);
       ctx.stroke();
       ctx.fillStyle = all.red;
-      ctx.textAlign = "right";
-      ctx.fillText(bound.label, left + width - 4, y - 3 * devicePixelRatio);
+      // Beside each other, and below the line where there is no room above it.
+      ctx.textAlign = place % 2 ? "left" : "right";
+      const below = y - top < 14 * devicePixelRatio;
+      ctx.fillText(bound.label, place % 2 ? left + 6 : left + width - 4, y + (below ? 12 : -4) * devicePixelRatio);
     }
     ctx.restore();
   }

@@ -188,6 +188,12 @@ class Store {
         const begun = this.open.get(name);
         if (begun) { begun.end = one.t / 1e9; this.open.delete(name); continue; }
       }
+      // What was said of a server ends with it.
+      if (one.name === "terminated") {
+        for (const [key, begun] of this.open) {
+          if (begun.kind === "proxy" && begun.nodes.some((node) => one.nodes.includes(node))) { begun.end = one.t / 1e9; this.open.delete(key); }
+        }
+      }
       const mark = { ...one, at: one.t / 1e9, end: one.phase === "begins" ? (one.until > 0 ? one.until / 1e9 : null) : one.t / 1e9 };
       this.marks.push(mark);
       if (one.phase === "begins") this.open.set(name, mark);
