@@ -39,10 +39,13 @@
   const form = make("form", { id: "live-form", "aria-labelledby": "live-start-title", onsubmit: start });
   const startTitle = make("h3", { id: "live-start-title" }, "Start a fault");
   const notAllowed = make("p", { class: "soft" }, "Faults can be started here if the flight was started with --allow-faults.");
+  const rows = make("tbody");
+  const head = ["server", "state", "requests/s", "in flight", "memory", "cpu"].map((name, place) => make("th", { scope: "col", class: place > 1 ? "n" : "" }, name));
+  const loads = make("div", { id: "live-loads", tabindex: "0", role: "region", "aria-labelledby": "live-loads-title" }, make("table", {}, make("thead", {}, make("tr", {}, ...head)), rows));
   const section = make("section", { id: "live", "aria-labelledby": "live-title" },
     make("h2", { id: "live-title" }, "Live"), state, clock,
     make("div", { class: "live-parts" },
-      make("div", {}, make("h3", { id: "live-news-title" }, "As it happens"), news),
+      make("div", {}, make("h3", { id: "live-news-title" }, "As it happens"), news, make("h3", { id: "live-loads-title" }, "Load per server"), loads),
       make("div", {}, make("h3", { id: "live-faults-title" }, "Faults in force"), inForce, notAllowed, startTitle, form, answer)));
   const main = document.querySelector("main") ?? document.body;
   main.prepend(section);
@@ -73,7 +76,7 @@
       const first = await response.json();
       if (first.state === "ended") return location.reload();
       told = { state: first.state, allowed: first.allowed };
-      const documentOfRun = await unpack(first.document);
+      const documentOfRun = await page.unpack(first.document);
       known = first.seconds;
       page.load(documentOfRun);
       news.replaceChildren();
@@ -82,6 +85,8 @@
       listen(first.after);
       await faults();
     } catch (error) {
+      // What cannot be fetched will be told again; anything else is a mistake of ours.
+      if (!(error instanceof TypeError)) console.error(error);
       told = { ...told, state: "lost" };
       setTimeout(begin, AGAIN);
     } finally {
@@ -117,7 +122,8 @@
     page.append({ ...frame, marks });
     if (frame.points) {
       known = frame.first + frame.points * frame.width;
-      clock.textContent = `${known} s`;
+      latest = frame;
+      later();
     }
     marks.forEach(tell);
     if (marks.some((mark) => mark.kind === "fault")) faults();
@@ -129,6 +135,36 @@
     news.append(line);
     while (news.children.length > MOST_NEWS) news.firstChild.remove();
     if (below) news.scrollTop = news.scrollHeight;
+  }
+
+  // Once a frame of the screen: while nobody looks at the page nothing is drawn.
+  let latest = null;
+  let due = false;
+  function later() {
+    if (due) return;
+    due = true;
+    requestAnimationFrame(() => { due = false; now(latest); });
+  }
+
+  function now(frame) {
+    const { store } = page;
+    const total = (name) => store.total("fleet", null, name) ?? 0;
+    const ended = ["2xx", "3xx", "4xx", "5xx", "none"].reduce((sum, one) => sum + total(`status_${one}`), 0);
+    const many = (value) => Math.round(value).toLocaleString("en");
+    clock.textContent = `${known} s of ${store.document.end} s at most; ${many(ended)} requests ended, ${many(total("errors"))} failed`;
+    const limit = store.document.limits.memory;
+    const last = (columns, name) => columns[name][columns[name].length - 1];
+    const there = Object.entries(frame.servers).filter(([, columns]) => last(columns, "state") >= 0);
+    while (rows.children.length > there.length) rows.lastChild.remove();
+    while (rows.children.length < there.length) rows.append(make("tr", {}, make("th", { scope: "row" }), make("td"), ...[1, 2, 3, 4].map(() => make("td", { class: "n" }))));
+    there.forEach(([number, columns], place) => {
+      const memory = last(columns, "memory");
+      const texts = [
+        number, store.document.states[last(columns, "state")], String(last(columns, "requests")), String(last(columns, "in_flight")),
+        limit > 0 ? `${(memory / 10).toFixed(1)}%` : `${(memory / 1024).toFixed(0)} MiB`, `${(last(columns, "cpu") / 10).toFixed(1)}%`,
+      ];
+      [...rows.children[place].children].forEach((cell, column) => { if (cell.textContent !== texts[column]) cell.textContent = texts[column]; });
+    });
   }
 
   // Faults.

@@ -130,6 +130,8 @@ window.windtunnelPage = {
   },
   // Adds a frame: the next second, or one that is there already and is replaced.
   append(frame) { parts.append(frame); },
+  // The document in a text (packing.py).
+  unpack,
   // Moves the cursor to a second; null takes it away.
   at(second) { parts.view.point(second); },
   get store() { return parts?.store ?? null; },
