@@ -1,11 +1,9 @@
 """A browser, a dashboard as a process, and flights, for the tests that look at the page."""
 
-import json
 import shutil
 import signal
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,6 +48,11 @@ def opened(browser: Any, url: str, complaints: list[str], **options: Any) -> Any
     return page
 
 
+def wait(page: Any, condition: str) -> None:
+    """Wait until the expression *condition* is true. The browser's own way to wait evaluates text on the page, which the page forbids."""
+    until(lambda: page.evaluate(condition), condition, PATIENCE)
+
+
 @contextmanager
 def ended_with(process: "subprocess.Popen[str]") -> Iterator["subprocess.Popen[str]"]:
     """Ends *process* at the end."""
@@ -65,12 +68,19 @@ def ended_with(process: "subprocess.Popen[str]") -> Iterator["subprocess.Popen[s
 
 
 @contextmanager
-def dashboard(directory: Path) -> Iterator[str]:
-    """The command, and its URL."""
-    command = [sys.executable, "-m", "windtunnel", "dashboard", str(directory), "--port", "0"]
+def dashboard_process(directory: Path, port: int = 0) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """The command: its URL, and its process."""
+    command = [sys.executable, "-m", "windtunnel", "dashboard", str(directory), "--port", str(port)]
     with ended_with(subprocess.Popen(command, stdout=subprocess.PIPE, text=True)) as process:
         assert process.stdout is not None
-        yield process.stdout.readline().split()[1]
+        yield process.stdout.readline().split()[1], process
+
+
+@contextmanager
+def dashboard(directory: Path, port: int = 0) -> Iterator[str]:
+    """The command's URL."""
+    with dashboard_process(directory, port) as (url, _):
+        yield url
 
 
 @contextmanager
@@ -85,9 +95,3 @@ def flight(folder: Path, scenario: str, *options: str) -> Iterator[Path]:
     with ended_with(process):
         until(lambda: read(directory), "the flight says where it is", PATIENCE)
         yield directory
-
-
-def asked(url: str, path: str) -> Any:
-    """What the dashboard answers, as data."""
-    with urllib.request.urlopen(url + path, timeout=60) as answer:
-        return json.loads(answer.read())

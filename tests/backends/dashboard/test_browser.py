@@ -11,7 +11,7 @@ from windtunnel import Scenario, replay
 from windtunnel.backends.live.whereabouts import read
 
 from ..app.running import until
-from .browser import PATIENCE, chromium, dashboard, flight, needs_chromium, opened
+from .browser import PATIENCE, chromium, dashboard, flight, needs_chromium, opened, wait
 
 pytestmark = [pytest.mark.long, pytest.mark.live, needs_chromium]
 
@@ -65,7 +65,7 @@ def test_a_finished_rehearsal(browser: Any, tmp_path: Path) -> None:
     complaints: list[str] = []
     with dashboard(tmp_path / "run") as url:
         page = opened(browser, url, complaints)
-        page.wait_for_function("window.windtunnelPage?.store?.length > 0")
+        wait(page, "window.windtunnelPage?.store?.length > 0")
         assert figures(page) == counted(run.summary)
         assert counted(run.summary)[1] > 0
         shown = page.locator("body").inner_text()
@@ -82,7 +82,7 @@ def test_a_flight_from_the_first_look_to_its_verdict(browser: Any, tmp_path: Pat
     complaints: list[str] = []
     with flight(tmp_path, FLOWN, "--no-figure") as directory, dashboard(directory) as url:
         page = opened(browser, url, complaints)
-        page.wait_for_function("window.windtunnelPage?.store?.length > 2", timeout=PATIENCE * 1000)
+        wait(page, "window.windtunnelPage?.store?.length > 2")
         assert page.locator("#live-state").inner_text() == "flying"
         assert page.locator("#live-loads tbody tr").count() == 3
         # A fault from the page: in force, on the timeline and in the log within two seconds of being asked for.
@@ -93,24 +93,24 @@ def test_a_flight_from_the_first_look_to_its_verdict(browser: Any, tmp_path: Pat
         page.fill("#live-attribute-latency", "100ms")
         page.fill("#live-token", "wrong")
         page.press("#live-token", "Enter")
-        page.wait_for_function("document.getElementById('live-answer').textContent.startsWith('expected')")
+        wait(page, "document.getElementById('live-answer').textContent.startsWith('expected')")
         page.fill("#live-token", token.token)
         # Another page hears of it, too; only there it counts, for this one knows what it has asked for.
         other = opened(browser, url, complaints)
-        other.wait_for_function("window.windtunnelPage?.store?.length > 2", timeout=PATIENCE * 1000)
+        wait(other, "window.windtunnelPage?.store?.length > 2")
         asked = time.monotonic()
         page.press("#live-token", "Enter")
-        other.wait_for_function("windtunnelPage.store.marks.some((mark) => mark.name === 'latency-by-hand-1')", polling=50)
+        wait(other, "windtunnelPage.store.marks.some((mark) => mark.name === 'latency-by-hand-1')")
         took = time.monotonic() - asked
         assert took < 2.0, f"it took {took:.1f} s"
-        other.wait_for_function("document.getElementById('live-news').textContent.includes('latency-by-hand-1')")
-        page.wait_for_function("document.getElementById('live-faults').textContent.includes('latency-by-hand-1')")
+        wait(other, "document.getElementById('live-news').textContent.includes('latency-by-hand-1')")
+        wait(page, "document.getElementById('live-faults').textContent.includes('latency-by-hand-1')")
         page.get_by_role("button", name="Stop latency-by-hand-1").click()
-        other.wait_for_function("document.getElementById('live-faults').textContent === 'none'")
+        wait(other, "document.getElementById('live-faults').textContent === 'none'")
         # It goes on by itself to the end, and then says what came of it.
         for one in (page, other):
             one.wait_for_selector("#identity", timeout=PATIENCE * 1000)
-            one.wait_for_function("window.windtunnelPage?.store?.length > 0")
+            wait(one, "window.windtunnelPage?.store?.length > 0")
         summary = json.loads((directory / "summary.json").read_text())
         assert figures(page) == figures(other) == counted(summary)
         assert summary["digest"] in page.locator("body").inner_text()
@@ -126,9 +126,14 @@ def test_a_page_without_a_dashboard_says_so_and_comes_back(browser: Any, tmp_pat
     with flight(tmp_path, FLOWN, "--no-figure") as directory:
         with dashboard(directory) as url:
             page = opened(browser, url, complaints)
-            page.wait_for_function("window.windtunnelPage?.store?.length > 2", timeout=PATIENCE * 1000)
-        page.wait_for_function("document.getElementById('live-state').textContent.startsWith('connection lost')", timeout=PATIENCE * 1000)
-        assert read(directory) is not None
+            wait(page, "window.windtunnelPage?.store?.length > 2")
+        wait(page, "document.getElementById('live-state').textContent.startsWith('connection lost')")
+        known = page.evaluate("windtunnelPage.store.end")
+        with dashboard(directory, int(url.rstrip("/").rpartition(":")[2])):
+            wait(page, "document.getElementById('live-state').textContent === 'flying'")
+            wait(page, f"windtunnelPage.store.end > {known + 2}")
+            # No second is missing of the time in which nobody told it anything.
+            assert page.evaluate("windtunnelPage.store.values('fleet', null, 'arrived').every((value) => value !== null)")
 
 
 def test_keyboard_and_screen_reader_basics(browser: Any, tmp_path: Path) -> None:
