@@ -15,7 +15,7 @@ from typing import Any
 from .api import replay
 from .core.confidence import Interval, judge_mean, mean_interval
 from .core.errors import UsageError
-from .parallel import frugal, in_processes
+from .parallel import collects_garbage, in_processes
 from .reports.junit import Case
 from .reports.storage import writing
 from .reports.sweep_figure import Panel, draw_sweep
@@ -116,7 +116,7 @@ def run_campaign(chosen: Sequence[Variant], seeds: int, jobs: int, done: Done | 
     ]
 
 
-@frugal
+@collects_garbage
 def _rehearse(scenario: Scenario) -> Summary:
     return replay(scenario, registry="memory", cloud="memory").summary
 

@@ -16,6 +16,7 @@ from .reports.trace.sampling import SLOWEST
 from .reports.trace.traces import Traces
 from .reports.trace.waterfall import waterfall
 from .reports.wording import plural
+from .terminal import progress
 from .terminal_trace import note_partial, print_list, print_trace, print_written
 from .tracing import (
     FILES,
@@ -24,6 +25,7 @@ from .tracing import (
     Window,
     Written,
     open_traces,
+    probe,
     sound,
     write_requests,
     write_sample,
@@ -62,18 +64,24 @@ def trace(
             min=0, max=1, metavar="SHARE", help="the share of requests, besides all failed and the slowest, in a file; default as many as make 2,000"
         ),
     ] = None,
+    probe_: Annotated[
+        bool,
+        typer.Option("--probe", help="with an ID: rerun the rehearsal up to there, and show what routing saw, each try and call, and the registry's traffic"),
+    ] = False,
     json_: Annotated[bool, typer.Option("--json", help="print the list, or the request's spans, as JSON")] = False,
 ) -> None:  # fmt: skip
     """Show where the time of a request went, and what happened meanwhile; list failed or slow ones; write traces for other programs."""
     window = None if at is None else _window(at)
     _check(id_, errors, slowest, at, format_, out, sample, json_)
+    if probe_ and (id_ is None or format_ is not None):
+        raise UsageError("expected the ID of a request with --probe, and no --format")
     traces = open_traces(directory)
     note_partial(traces)
     if format_ is not None:
         written = _write(traces, directory, id_, errors, slowest, window, format_, out, sample)
         print_written([_told(written, format_, sampled=id_ is None and not errors and slowest is None)])
     elif id_ is not None:
-        _show(traces, id_, json_)
+        _show(traces, directory if probe_ else None, id_, json_)
     else:
         _list(traces, errors, slowest, window, json_)
 
@@ -127,10 +135,17 @@ def _known(traces: Traces, text: str) -> int:
     return number
 
 
-def _show(traces: Traces, id_: str, json_: bool) -> None:
+def _show(traces: Traces, again: Path | None, id_: str, json_: bool) -> None:
+    """A request; *again*: the directory of the rehearsal that is run again for it."""
     with sound(traces):
-        found = traces.request(_known(traces, id_))
+        number = _known(traces, id_)
+        found = traces.request(number)
         control = traces.control
+        if again is not None:
+            with progress(True) as on_second:
+                seen = probe(again, traces, number, on_second)
+            found, exchanges = traces.probed(number, seen)
+            control = (*control, *exchanges)
     assert found is not None, "a known request has a trace"
     if json_:
         print(json.dumps([dataclasses.asdict(span) for span in found.spans], indent=2))

@@ -44,7 +44,7 @@ def _interrupts_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def frugal(work: Callable[[Task], Done]) -> Callable[[Task], Done]:
+def collects_garbage(work: Callable[[Task], Done]) -> Callable[[Task], Done]:
     """*work*, after which nothing of it is left in memory.
 
     What a rehearsal leaves behind are a few objects that refer to each other, and to arrays of many megabytes: too few for Python to look for them by itself.

@@ -16,7 +16,7 @@ from .api import replay
 from .core.errors import UsageError
 from .core.model import SECOND
 from .core.policies.optimum import Sizes, bridged, changes, improve, needed
-from .parallel import frugal, in_processes
+from .parallel import collects_garbage, in_processes
 from .reports.evidence import Evidence
 from .reports.policy_score import BIN, Score, score
 from .scenarios.build import compile_plan
@@ -80,7 +80,7 @@ def _check(scenario: Scenario) -> None:
         raise UsageError(f"{scenario.origin}: expected fleet.app.max, the largest fleet to look at")
 
 
-@frugal
+@collects_garbage
 def rehearse(scenario: Scenario) -> Score:
     """Rehearse *scenario* and score it."""
     with TemporaryDirectory() as folder:

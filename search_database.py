@@ -8,9 +8,6 @@ from typing import Any
 from .core.search.space import BASE, Candidate, FaultGene
 from .scenarios.search_space import SearchSpace
 
-DEFAULT = Path(".windtunnel") / "search"
-"""Beside the work, as Hypothesis does it: so it can be kept with the scenarios, and a build server can have it too."""
-
 
 class Examples:
     """The examples of one scenario, by its name, in *folder*.

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .reports.trace.listing import Found
-from .reports.trace.spans import Trace
+from .reports.trace.spans import Trace, Value
 from .reports.trace.traces import Traces
 from .reports.trace.waterfall import Line, Waterfall
 from .reports.wording import duration, moment, plural
@@ -43,6 +43,37 @@ def print_trace(trace: Trace, chart: Waterfall) -> None:
             _print_line(line, chart, label, width)
     if chart.more:
         out.print(f"and {chart.more:,} more", style="dim")
+    _print_routing(trace)
+
+
+def _print_routing(trace: Trace) -> None:
+    """What routing decisions saw, if a probe was there."""
+    notes = [note for span in trace.spans for note in span.notes if note.name == "routing"]
+    if not notes:
+        return
+    said = notes[0].attributes
+    read = said.get("windtunnel.lists_read_ns")
+    known = "" if read is None else f", by the lists read at {moment(int(str(read)))}"
+    out.print(f"\nRouting, {said['windtunnel.algorithm']}{known}:", markup=False)
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("try", "at", "taken", "could be taken", "could not"):
+        table.add_column(name, justify="right" if name in ("try", "at") else "left")
+    for note in notes:
+        said = note.attributes
+        taken = (
+            f"server {said['windtunnel.server']}"
+            if "windtunnel.server" in said
+            else said["windtunnel.outcome"]
+        )
+        table.add_row(
+            str(said["windtunnel.try"]), moment(note.time), escape(str(taken)),
+            escape(_listed(said["windtunnel.candidates"])), escape(_listed(said["windtunnel.barred"])),
+        )  # fmt: skip
+    out.print(table)
+
+
+def _listed(words: Value) -> str:
+    return ", ".join(words) if isinstance(words, Sequence) else str(words)
 
 
 def _print_line(line: Line, chart: Waterfall, label: int, width: int) -> None:

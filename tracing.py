@@ -1,16 +1,20 @@
 """Traces of runs by their directories: what the API and the command line share."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
 from pyarrow import ArrowException
 
+from .core.columns import ATTEMPTS, REQUESTS
+from .core.errors import UsageError
 from .core.model import FleetSpec
+from .core.probed import Probed
 from .reports.run import Run, RunError
 from .reports.storage import writing
 from .reports.trace.otlp import write_otlp
@@ -52,6 +56,29 @@ def traces_of(run: Run, fleet: FleetSpec) -> Traces:
     except PackageNotFoundError:
         own = ""
     return Traces(run, fleet, FLIGHT if _flown(run) else REHEARSAL, own)
+
+
+def probe(
+    directory: str | Path, traces: Traces, number: int, progress: Callable[[int, int], None] | None = None
+) -> Probed:
+    """What a probe sees of request *number* in a rerun of the rehearsal in *directory*, up to its end. Raises RunError if the rerun is not what was recorded; UsageError for flights."""
+    from .sim.probe import rerun
+
+    if traces.origin.world != REHEARSAL:
+        raise UsageError("expected a rehearsal with --probe: what a flight did cannot be done again")
+    plan = compile_plan(Scenario.load(Path(directory) / "scenario.yaml"))
+    found = rerun(plan, [number], progress)
+    block = next(traces.rows.blocks(np.array([number])))
+    recorded = (_tuples(block.requests, REQUESTS), _tuples(block.attempts, ATTEMPTS))
+    if recorded != ([found.requests.get(number)], found.attempts.get(number)):
+        raise RunError(
+            f"{directory}: request {number} went another way in the rerun: was it recorded by another version? windtunnel verify tells"
+        )
+    return found.probed
+
+
+def _tuples(columns: Any, names: Sequence[tuple[str, str]]) -> list[tuple[int, ...]]:
+    return [*zip(*(columns[name].tolist() for name, _ in names), strict=True)]
 
 
 def _flown(run: Run) -> bool:

@@ -141,30 +141,6 @@ class Ec2Cloud:
         found += [instance for name, instance in list(self._fresh.items()) if name not in listed]
         return tuple(sorted(found, key=lambda instance: (instance.number, instance.provider_id)))
 
-    def wait_running(
-        self, provider_id: str, deadline: int, pause: Callable[[float], object]
-    ) -> CloudInstance:
-        """Wait, a second at a time by *pause*, until an instance of ours runs. For whoever starts a fleet: a tick reads ``list()`` instead.
-
-        Raises CloudError: the provider's reason if the instance ended, ``Timeout`` if *deadline* (ns) passed.
-        """
-        while True:
-            items = self._patiently(
-                lambda: list(self._described({"Name": "instance-id", "Values": [provider_id]}, states=()))
-            )
-            for item in items:
-                state = item["State"]["Name"]
-                if state == "running":
-                    return self._instance(item)
-                if state != "pending":
-                    reason = item.get("StateReason", {})
-                    raise CloudError(
-                        reason.get("Code") or state, f"{provider_id} is {state}: {reason.get('Message', '')}"
-                    )
-            if self._now() >= deadline:
-                raise CloudError("Timeout", f"{provider_id} was not running in time")
-            pause(1.0)
-
     def past(self) -> Past:
         """What EC2 remembers of this run: instances that ended within about an hour, and the time that the last launch noted."""
         run = self._flight.run if self._flight else ""

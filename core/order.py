@@ -88,10 +88,6 @@ def priority(kind: int, entity: int = 0, request: int = 0, attempt_lane: int = 0
     return (kind << _KIND_SHIFT) | (entity << _ENTITY_SHIFT) | (request << _LANE_BITS) | attempt_lane
 
 
-MINOR_TRIES: Final = (1 << TRY_BITS) - 1
-"""The bits of a minor key that hold the try."""
-
-
 @decision
 def major_key(kind: int, entity: int) -> int:
     """The first half of :func:`priority` for engines that have no integers beyond 63 bits."""

@@ -15,7 +15,6 @@ from .drawing import (
     counts,
     legend,
     logarithmic,
-    look,
     nothing,
     sheet,
     time_axis,
@@ -175,9 +174,3 @@ def _shares(axis: Any, comparison: Comparison) -> None:
     axis.set_xlim(0, 108)
     axis.set_xlabel("share of requests (%)")
     legend(axis)
-
-
-def themed(comparison: Comparison, both: Both) -> Figure:
-    """The figure, drawn under the settings of all figures."""
-    with look():
-        return draw_comparison(comparison, both)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..core import draws
+from ..core.model import DependencySpec
 from ..core.order import Kind
 from ..core.outcomes import Outcome
 from ..core.ports import Sink
@@ -16,6 +17,7 @@ from .appserver import AppServer
 from .clients import Clients
 from .dependency import Dependency
 from .entities import Job
+from .forwarding import Forwarding
 from .host import Host
 from .plane import Emit, ProxySample, ServerSample
 from .proxy import Proxy
@@ -38,7 +40,7 @@ class DataPlane:
         self.lost: Callable[[int], None] = lambda number: None
         self.proxy_down: Callable[[], None] = lambda: None
         self.host = Host(fleet.host_cores, timeline)
-        self.recorder = Recorder(sink)
+        self.recorder = self.new_recorder(sink)
         self.clients = Clients(plan, timeline, self.recorder, block)
         self.proxy = Proxy(fleet, timeline, self.clients, self)
         self.clients.proxy = self.proxy
@@ -48,8 +50,22 @@ class DataPlane:
         self._pressed: dict[int, int] = {}
         self.links = self.clients.links = self.proxy.links
         self.dependencies = [
-            Dependency(number, spec, timeline) for number, spec in enumerate(fleet.dependencies)
+            self.new_dependency(number, spec, timeline) for number, spec in enumerate(fleet.dependencies)
         ]
+
+    # Its stations that a probe watches.
+
+    def new_recorder(self, sink: Sink) -> Recorder:
+        """Whoever records requests."""
+        return Recorder(sink)
+
+    def new_forwarding(self, proxy: Proxy) -> Forwarding:
+        """The proxy's back."""
+        return Forwarding(self.fleet, self.timeline, proxy, self)
+
+    def new_dependency(self, number: int, spec: DependencySpec, timeline: Timeline) -> Dependency:
+        """A dependency."""
+        return Dependency(number, spec, timeline)
 
     # What the control plane does to it.
 

@@ -14,7 +14,9 @@ from .timeline import Timeline
 class Caller(Protocol):
     """Who calls: an app server."""
 
-    alive: bool
+    @property
+    def alive(self) -> bool:
+        """Whether it is still there."""
 
     def called(self, job: Job, succeeded: bool) -> None:
         """Take the answer."""

@@ -13,7 +13,6 @@ from ..core.outcomes import Outcome
 from ..core.toxics import DOWNSTREAM
 from .clients import Clients
 from .entities import Attempt, Connection
-from .forwarding import Forwarding
 from .host import EventLoop
 from .links import Links
 from .timeline import Timeline
@@ -38,7 +37,7 @@ class Proxy:
         self.timeline = timeline
         self.clients = clients
         self.plane = plane
-        self.forwarding = Forwarding(fleet, timeline, self, plane)
+        self.forwarding = plane.new_forwarding(self)
         self.down = False
         self.descriptors = 0
         self.limit = fleet.proxy.max_connections

@@ -30,13 +30,9 @@ class Recorder:
         """A request has its outcome."""
         assert request.row in self._open, f"request {request.row} has two outcomes"
         del self._open[request.row]
-        rows = [attempt.row() for attempt in request.attempts]
-        *_, status, server, _, _ = rows[-1]
-        self._requests.append(
-            (request.row, request.source, request.index, request.endpoint, request.time,
-             now - request.time, outcome, status, len(rows), server)
-        )  # fmt: skip
-        self._attempts.extend(rows)
+        row, attempts = rows_of(request, outcome, now)
+        self._requests.append(row)
+        self._attempts.extend(attempts)
         if len(self._requests) >= BATCH:
             self.hand_over()
 
@@ -51,3 +47,13 @@ class Recorder:
     def unfinished(self) -> list[Request]:
         """Requests without an outcome, in order of rows."""
         return list(self._open.values())
+
+
+def rows_of(request: Request, outcome: int, now: int) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
+    """The row of a request that has its *outcome* now, and those of its attempts."""
+    rows = [attempt.row() for attempt in request.attempts]
+    *_, status, server, _, _ = rows[-1]
+    return (
+        request.row, request.source, request.index, request.endpoint, request.time,
+        now - request.time, outcome, status, len(rows), server,
+    ), rows  # fmt: skip

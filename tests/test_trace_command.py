@@ -1,6 +1,7 @@
 """The command ``trace`` as a user meets it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,28 @@ def test_one_request_by_number_and_by_trace_id(directory: Path) -> None:
     assert said(directory, trace) == said(directory, trace[:12].upper()) == text
 
 
+def test_a_probe_shows_what_routing_saw(directory: Path) -> None:
+    found = next(one["request"] for one in json.loads(said(directory, "--errors", "--json")) if one["server"])
+    text = said(directory, found, "--probe")
+    assert "Routing, round_robin, by the lists read at 0:" in text
+    notes = [
+        note for span in json.loads(said(directory, found, "--probe", "--json")) for note in span["notes"]
+    ]
+    assert {note["name"] for note in notes} == {"routing"}
+
+
+def test_a_rerun_that_is_not_what_was_recorded_is_refused(directory: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(directory, other)
+    path = other / "scenario.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("workers: 2", "workers: 1"))
+    assert path.read_text() != text
+    done = RUNNER.invoke(app, ["trace", str(other), "900", "--probe"])
+    assert isinstance(done.exception, RunError)
+    assert "request 900 went another way in the rerun" in str(done.exception)
+
+
 def test_files(directory: Path, tmp_path: Path) -> None:
     told = said(directory, "--format", "otlp", "--sample", 0.1, "--out", tmp_path / "some.jsonl")
     assert told.startswith(f"{tmp_path / 'some.jsonl'}: ")
@@ -67,6 +90,7 @@ def test_files(directory: Path, tmp_path: Path) -> None:
         (["x12"], "expected the number of a request or 8 to 32 hexadecimal digits of a trace id, got 'x12'"),
         (["--format", "zipkin"], "--format: expected one of otlp, perfetto, got 'zipkin'"),
         (["--out", "x.json"], "expected --format otlp or --format perfetto with --out"),
+        (["--errors", "--probe"], "expected the ID of a request with --probe, and no --format"),
         (["12", "--errors"], "expected no --errors with the ID of a request"),
         (["--at", "3m..1m"], r"--at: expected a time that ends after it begins, got '3m..1m'"),
         (["--at", "soon"], "--at: expected a time such as 3m10s or 3:10, got 'soon'"),

@@ -105,6 +105,3 @@ def own_answer(
     if connection:
         lines.append(f"Connection: {connection}")
     return "\r\n".join([*lines, "", ""]).encode() + (b"" if without_content else content)
-
-
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"

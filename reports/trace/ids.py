@@ -1,7 +1,7 @@
 """Ids of traces and spans: pure functions of the run and of what is traced, so that the same run has the same ones whoever asks.
 
 A trace id has 128 bits, of which the last 56 are its randomness in the sense of W3C Trace Context Level 2 and of OpenTelemetry's consistent
-probability sampling. Span ids of one trace differ in their last 20 bits only.
+probability sampling. Span ids of one trace differ in their last 20 bits only, but for those of what a probe saw (:mod:`.probed`), which differ in bit 40.
 """
 
 from typing import Any, NamedTuple

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from ...core.model import FleetSpec
+from ...core.probed import Probed
 from ..evidence import last_moment
 from ..lifelines import lifelines
 from ..run import Run
 from .control import Control
 from .ids import Ids, randomness, trace_key
 from .otlp import EPOCH, Origin
+from .probed import registry_traces, with_probe
 from .rebuilding import Rebuilder
 from .rows import Columns, Rows
 from .sampling import Facts, Sample, choose
@@ -63,6 +65,15 @@ class Traces:
     def request(self, number: int) -> Trace | None:
         """That of one request, by its number."""
         return next(self.requests([number]), None)
+
+    def probed(self, number: int, probed: Probed) -> tuple[Trace, tuple[Trace, ...]]:
+        """The trace of a request with what a probe saw of it; and the registry's reads and writes around it."""
+        trace = self.request(number)
+        assert trace is not None, f"request {number} was probed and is not recorded"
+        told = probed.requests[number]
+        lists = probed.table_read(told.choices[0].time) if told.choices else None
+        window = (trace.root.start, trace.root.end)
+        return with_probe(trace, told, lists), tuple(registry_traces(self._ids, probed, window))
 
     def named(self, trace: str) -> int:
         """The number of the request whose trace's id begins with these hex digits; -1: there is none. The first one of several."""

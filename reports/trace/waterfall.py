@@ -64,7 +64,7 @@ def _lines(span: Span, children: dict[str, list[Span]], depth: int) -> Iterator[
 
 
 def _label(span: Span, depth: int) -> str:
-    if span.station >= 0:
+    if span.station >= 0 or "windtunnel.call" in span.attributes:
         return span.name
     match span.service.name:
         case CLIENTS.name if depth:
@@ -73,6 +73,8 @@ def _label(span: Span, depth: int) -> str:
             return span.name
         case service if service == APP:
             return owner(span.service)
+        case service if "windtunnel.try" in span.attributes:
+            return f"{span.name} at server {span.attributes['windtunnel.server']}"
         case service:
             to = span.attributes.get("windtunnel.server") if "url.full" in span.attributes else None
             return f"{service} to server {to}" if to else service

@@ -148,26 +148,6 @@ def test_what_was_launched_a_moment_ago_counts_before_it_is_listed() -> None:
     assert cloud.list() == (made[1],)
 
 
-def test_waiting_ends_when_it_runs_or_ended_or_in_time(ec2: Any, settings: SettingsOf) -> None:
-    clock, waits = HandClock(), list[float]()
-    cloud = adapter(ec2, settings().fleet, clock.now)
-    made = cloud.launch(1, "serving", "token")
-    found = cloud.wait_running(made.provider_id, 5, waits.append)
-    assert (found.provider_id, made.state, found.state) == (made.provider_id, "pending", "running")
-    assert waits == []
-    cloud.terminate(made.provider_id)
-    with pytest.raises(CloudError, match="is terminated"):
-        cloud.wait_running(made.provider_id, 5, waits.append)
-
-    def pause(seconds: float) -> None:
-        waits.append(seconds)
-        clock.advance(1)
-
-    with pytest.raises(CloudError, match=r"Timeout: i-0123456789abcdef0 was not running"):
-        cloud.wait_running("i-0123456789abcdef0", 3, pause)
-    assert waits == [1.0, 1.0, 1.0]
-
-
 def test_throttled_calls_are_made_again_and_not_for_ever(moto_url: str, settings: SettingsOf) -> None:
     waits: list[float] = []
     notices: list[str] = []

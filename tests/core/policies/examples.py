@@ -29,11 +29,14 @@ from windtunnel.core.policies.step import StepRule
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A policy with settings; *settles* under constant load within *minutes*; *monotone*: more load never gives fewer servers."""
+    """A policy with settings; *settles* under constant load within *minutes*; *monotone*: more load never gives fewer servers;
+    *stands*: its decision stands for a while, so that this holds as long as nobody else changes the fleet meanwhile.
+    """
 
     policy: AnyPolicy
     settles: bool = True
     monotone: bool = True
+    stands: bool = False
     minutes: int = 30
     interval: int = 5 * SECOND
 
@@ -67,12 +70,14 @@ EXAMPLES: dict[str, Example] = {
     "step": Example(
         StepScaling(StepRule(HIGH, OUT), StepRule(LOW, (StepAdjustment(-1, None, 0.0),)), warmup=60 * SECOND),
         minutes=60,
+        stands=True,
     ),
     "simple": Example(
         SimpleScaling(SimpleRule(HIGH, 1, cooldown=60 * SECOND), SimpleRule(LOW, -1, cooldown=60 * SECOND)),
         minutes=60,
+        stands=True,
     ),
-    "target_tracking_aws": Example(TargetTrackingAws(60.0), minutes=120),
+    "target_tracking_aws": Example(TargetTrackingAws(60.0), minutes=120, stands=True),
     "combine in bounds": Example(
         Combine((Panic(100.0), TargetTracking(0.6, "cpu"), Scheduled((Step(0, minimum=2),))), "mean")
     ),
