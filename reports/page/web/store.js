@@ -101,11 +101,14 @@ class Store {
       for (const [group, key, columns] of this.columns(frame)) {
         for (const name of Object.keys(columns)) {
           const [, plain, part] = /^(.*?)(?:\.(low|high))?$/.exec(name);
-          const kept = this.column(group, key, plain)[part ?? "value"];
+          const column = this.column(group, key, plain);
+          const kept = column[part ?? "value"];
           if (!kept) continue;
           // Where a point is several seconds, a count is their sum.
           const sum = frame.width > 1 && part === undefined && COUNTS.has(name);
           kept.set(sum ? Float32Array.from(columns[name], (value) => (value === NONE ? NONE : value / frame.width)) : columns[name], place);
+          // A second is its own least and greatest, beside older points that stand for several.
+          if (frame.width === 1 && column.low) { column.low.set(columns[name], place); column.high.set(columns[name], place); }
         }
       }
     }
