@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ...core.faults import FAULTS
 from ..violations import described
 from .model import NONE, Mark, server_node
 
@@ -57,12 +58,17 @@ def mark(event: Mapping[str, Any], dependencies: Sequence[str] = ()) -> Mark | N
         return None
     kind, phase, tone = _KINDS.get(name, ("other", AT, NOTE))
     until = event.get("until", NONE)
-    if name == "fault" and "until" not in event:
+    if name == "fault" and "until" not in event and not _lasts(str(event.get("type"))):
         phase = AT
     return Mark(
         t=time, kind=kind, phase=phase, name=_name(name, event), text=_text(name, event), tone=_tone(name, event, tone),
         until=until if name == "fault" and isinstance(until, int) else NONE, nodes=_nodes(name, event, dependencies),
     )  # fmt: skip
+
+
+def _lasts(fault: str) -> bool:
+    """Whether a fault of this type that names no end goes on until it is ended, or to the end of the run."""
+    return fault in FAULTS and FAULTS[fault].lasts
 
 
 def marks(events: Iterable[Mapping[str, Any]], dependencies: Sequence[str] = ()) -> list[Mark]:

@@ -19,6 +19,7 @@ from windtunnel.backends.local.recording import Recording
 from windtunnel.backends.live.whereabouts import Whereabouts, written
 from windtunnel.core.columns import ATTEMPT_ROW, REQUEST_ROW
 from windtunnel.core.lifecycle import State
+from windtunnel.core.outcomes import Outcome
 from windtunnel.reports.sink import DirectorySink
 from windtunnel.reports.tables import names_of
 
@@ -87,6 +88,7 @@ class Hour:
         number = self.second * RATE + np.arange(RATE)
         requests["request"], requests["time_ns"], requests["latency_ns"], requests["status"], requests["server"] = number, time_ns, latency, 200, server
         attempts["request"], attempts["start_ns"], attempts["end_ns"], attempts["server"] = number, time_ns, time_ns + latency, server
+        requests["outcome"] = attempts["outcome"] = int(Outcome.OK)
         attempts["arrived_ns"], attempts["served_ns"] = time_ns + 500_000, time_ns + latency - 500_000
         self._recording.rows([(requests, attempts)])
         self.second += 1
@@ -140,6 +142,8 @@ def test_an_hour_of_200_servers(tmp_path: Path) -> None:
                 print(hour.second, f"{time.monotonic() - begun:.0f} s", figures[hour.second], page.evaluate("window.longest"))
         kept = page.evaluate("[windtunnelPage.store.length, windtunnelPage.store.servers().length, document.querySelectorAll('*').length]")
         assert page.evaluate("Math.round(windtunnelPage.store.total('fleet', null, 'status_2xx'))") == hour.second * RATE
+        # Also of what is least and greatest, which older points have and seconds are.
+        assert page.evaluate("windtunnelPage.store.values('servers', '1', 'requests', 'high').at(-1) !== null")
         # At its own pace: a second each second.
         page.evaluate("window.longest = 0")
         renderer = renderer_of(page)
