@@ -19,9 +19,13 @@ from .terminal import err, out
 def dashboard(
     directory: Annotated[
         Path,
-        typer.Argument(metavar="RUN", help="the directory of a run: of a flight that flies, or of one that has ended"),
+        typer.Argument(
+            metavar="RUN", help="the directory of a run: of a flight that flies, or of one that has ended"
+        ),
     ],
-    host: Annotated[str, typer.Option(help="where it listens; others than loopback let everybody there see the run")] = LOOPBACK,
+    host: Annotated[
+        str, typer.Option(help="where it listens; others than loopback let everybody there see the run")
+    ] = LOOPBACK,
     port: Annotated[int, typer.Option(min=0, max=65_535, help="port; 0: a free one")] = 8090,
 ) -> None:
     """Show a run in a browser, while it flies and afterwards: the page of report.html, fed as things happen. Until Ctrl-C."""

@@ -73,5 +73,3 @@ def _known(directory: Path, fleet: FleetSpec, margin: int) -> Document:
     document = so_far(evidence, seconds)
     shown = document["frame"]
     return Document(json.dumps(packed(document)), shown["first"] + shown["width"] * shown["points"])
-
-

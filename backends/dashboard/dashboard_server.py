@@ -100,12 +100,19 @@ class DashboardServer:
         """Against names that lead here from elsewhere, and against requests of other sites."""
         named = host_of(request.headers.get("Host", ""))
         if not self._is_ours(named):
-            raise _refused(web.HTTPForbidden, f"expected a Host field that names this machine, got {named[:80]!r}")
+            raise _refused(
+                web.HTTPForbidden, f"expected a Host field that names this machine, got {named[:80]!r}"
+            )
         origin = request.headers.get("Origin")
         if origin is not None and origin.partition("//")[2] != request.headers.get("Host"):
-            raise _refused(web.HTTPForbidden, "expected a request of the dashboard's own page, got one of another site")
+            raise _refused(
+                web.HTTPForbidden, "expected a request of the dashboard's own page, got one of another site"
+            )
         if request.method == "POST" and request.content_type != "application/json":
-            raise _refused(web.HTTPUnsupportedMediaType, f"expected Content-Type: application/json, got {request.content_type}")
+            raise _refused(
+                web.HTTPUnsupportedMediaType,
+                f"expected Content-Type: application/json, got {request.content_type}",
+            )
         try:
             response = await handler(request)
         except web.HTTPException as error:
@@ -129,7 +136,9 @@ class DashboardServer:
             if self._page is None or self._page[0] != live:
                 self._page = (live, _with_own(await asyncio.to_thread(self._show.page, live), live))
             text = self._page[1]
-        return web.Response(text=text, content_type="text/html", headers={"Content-Security-Policy": _policy(text)})
+        return web.Response(
+            text=text, content_type="text/html", headers={"Content-Security-Policy": _policy(text)}
+        )
 
     async def _get_document(self, request: web.Request) -> web.Response:
         document = await self._begin()
@@ -160,12 +169,16 @@ class DashboardServer:
     async def _events(self, request: web.Request) -> web.StreamResponse:
         if self._news.listeners >= MOST_PAGES:
             raise _refused(web.HTTPServiceUnavailable, f"expected at most {MOST_PAGES} open pages")
-        response = web.StreamResponse(headers={**_SAFE, "Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
+        response = web.StreamResponse(
+            headers={**_SAFE, "Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
+        )
         after = request.headers.get("Last-Event-ID") or request.query.get("after", "")
         listener = self._news.listen(after)
         try:
             await response.prepare(request)
-            await self._write(response, b"retry: 1000\n\n" + _event("state", json.dumps(self._following.told())))
+            await self._write(
+                response, b"retry: 1000\n\n" + _event("state", json.dumps(self._following.told()))
+            )
             while True:
                 try:
                     item = await asyncio.wait_for(listener.next(), BEAT_SECONDS)
@@ -194,16 +207,22 @@ class DashboardServer:
         if whereabouts is None or self._session is None:
             if request.method == "GET":
                 return web.json_response({"allowed": False, "in_force": [], "types": {}})
-            raise _refused(web.HTTPConflict, "expected a flight that flies: this run does not, or not any more")
+            raise _refused(
+                web.HTTPConflict, "expected a flight that flies: this run does not, or not any more"
+            )
         headers = {"Content-Type": "application/json", TOKEN_FIELD: request.headers.get(TOKEN_FIELD, "")}
         body = await request.read() if request.method == "POST" else None
         try:
             async with self._session.request(
                 request.method, f"{whereabouts.url}/v1{request.path}", data=body, headers=headers
             ) as answer:
-                return web.Response(body=await answer.read(), status=answer.status, content_type=answer.content_type)
+                return web.Response(
+                    body=await answer.read(), status=answer.status, content_type=answer.content_type
+                )
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise _refused(web.HTTPBadGateway, f"expected an answer of the flight, got none: {error}") from None
+            raise _refused(
+                web.HTTPBadGateway, f"expected an answer of the flight, got none: {error}"
+            ) from None
 
 
 def _event(kind: str, data: str) -> bytes:
@@ -214,7 +233,12 @@ def _with_own(page: str, live: bool) -> str:
     """The page with the dashboard's own style and script, which it tells whether frames will follow."""
     head = f'<meta name="windtunnel-dashboard" content="{LIVE if live else ENDED}">\n<link rel="stylesheet" href="/dashboard.css">\n'
     before, body, after = page.rpartition("</body>")
-    return before.replace("</head>", head + "</head>", 1) + '<script src="/dashboard.js" defer></script>\n' + body + after
+    return (
+        before.replace("</head>", head + "</head>", 1)
+        + '<script src="/dashboard.js" defer></script>\n'
+        + body
+        + after
+    )
 
 
 def _policy(page: str) -> str:
@@ -231,7 +255,9 @@ def _refused(kind: type[web.HTTPException], message: str) -> web.HTTPException:
     return kind(text=json.dumps({"message": message}), content_type="application/json")
 
 
-async def serve(server: DashboardServer, following: Following, port: int, told: Callable[[str], None]) -> None:
+async def serve(
+    server: DashboardServer, following: Following, port: int, told: Callable[[str], None]
+) -> None:
     """Serve until cancelled; *told* gets the URL. Raises OSError if it cannot listen."""
     await server.start(port)
     told(server.url)

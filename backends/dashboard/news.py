@@ -80,7 +80,11 @@ class News:
 
     def frames_from(self, second: int) -> list[str]:
         """The frames from *second* on that the ring has, as JSON, and all that are of marks alone."""
-        return [item.data for item in self._ring if item.kind == "frame" and (item.second < 0 or item.second >= second)]
+        return [
+            item.data
+            for item in self._ring
+            if item.kind == "frame" and (item.second < 0 or item.second >= second)
+        ]
 
     def listen(self, after: str) -> Listener[Item]:
         """A page that has heard all up to the id *after*. If that cannot be continued, it is told to begin anew."""

@@ -40,7 +40,12 @@ class PlainShow:
 
     def frame(self, told: Told, events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """See Show."""
-        return {"first": told.fields["t"] // SECOND - 1, "points": 1, "requests": len(told.requests), "marks": []}
+        return {
+            "first": told.fields["t"] // SECOND - 1,
+            "points": 1,
+            "requests": len(told.requests),
+            "marks": [],
+        }
 
     def marks(self, events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """See Show."""
@@ -85,7 +90,9 @@ async def flight(directory: Path, token: str = "") -> AsyncIterator[tuple[Broadc
 
 
 @asynccontextmanager
-async def dashboard(directory: Path, show: Any, host: str = "127.0.0.1") -> AsyncIterator[tuple[str, News, Following]]:
+async def dashboard(
+    directory: Path, show: Any, host: str = "127.0.0.1"
+) -> AsyncIterator[tuple[str, News, Following]]:
     """A dashboard of the run in *directory*: its URL, its news, whom it follows."""
     news = News()
     following = Following(directory, show, news)

@@ -133,7 +133,9 @@ def test_a_page_without_a_dashboard_says_so_and_comes_back(browser: Any, tmp_pat
             wait(page, "document.getElementById('live-state').textContent === 'flying'")
             wait(page, f"windtunnelPage.store.end > {known + 2}")
             # No second is missing of the time in which nobody told it anything.
-            assert page.evaluate("windtunnelPage.store.values('fleet', null, 'arrived').every((value) => value !== null)")
+            assert page.evaluate(
+                "windtunnelPage.store.values('fleet', null, 'arrived').every((value) => value !== null)"
+            )
 
 
 def test_keyboard_and_screen_reader_basics(browser: Any, tmp_path: Path) -> None:
@@ -154,10 +156,22 @@ def test_keyboard_and_screen_reader_basics(browser: Any, tmp_path: Path) -> None
             for _ in range(12):
                 reached.add(page.evaluate("document.activeElement.id || document.activeElement.textContent"))
                 page.keyboard.press("Tab")
-            assert {"live-news", "live-loads", "live-type", "live-role", "live-count", "live-token", "Start"} <= reached
-            roles = page.evaluate("[...document.querySelectorAll('#live [role]')].map((one) => one.getAttribute('role'))")
+            assert {
+                "live-news",
+                "live-loads",
+                "live-type",
+                "live-role",
+                "live-count",
+                "live-token",
+                "Start",
+            } <= reached
+            roles = page.evaluate(
+                "[...document.querySelectorAll('#live [role]')].map((one) => one.getAttribute('role'))"
+            )
             assert {"status", "log", "region"} <= set(roles)
-            paper, ink = page.evaluate("[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.querySelector('#live h2')).color]")
+            paper, ink = page.evaluate(
+                "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.querySelector('#live h2')).color]"
+            )
             dark = [sum(int(part) for part in colour[4:-1].split(",")) < 384 for colour in (paper, ink)]
             assert dark == ([True, False] if scheme == "dark" else [False, True])
             page.close()

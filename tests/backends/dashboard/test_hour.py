@@ -48,7 +48,11 @@ class Hour:
         self.second = 0
         self._loop = asyncio.new_event_loop()
         scenario = Scenario.parse(SCENARIO)
-        sink = DirectorySink(directory, names_of(["users"], ["/"]), {"scenario.yaml": scenario.to_yaml(), "host.json": '{"backend": "local"}'})
+        sink = DirectorySink(
+            directory,
+            names_of(["users"], ["/"]),
+            {"scenario.yaml": scenario.to_yaml(), "host.json": '{"backend": "local"}'},
+        )
         self._recording = Recording(sink)
         self._recording.follower = self._broadcast = Broadcast({"name": "hour", "allowed": False})
         self._recording.begin(0)
@@ -86,8 +90,19 @@ class Hour:
         time_ns = self.second * SECOND + np.sort(self._draws.integers(0, 900_000_000, RATE))
         server = self._draws.integers(1, SERVERS + 1, RATE)
         number = self.second * RATE + np.arange(RATE)
-        requests["request"], requests["time_ns"], requests["latency_ns"], requests["status"], requests["server"] = number, time_ns, latency, 200, server
-        attempts["request"], attempts["start_ns"], attempts["end_ns"], attempts["server"] = number, time_ns, time_ns + latency, server
+        (
+            requests["request"],
+            requests["time_ns"],
+            requests["latency_ns"],
+            requests["status"],
+            requests["server"],
+        ) = number, time_ns, latency, 200, server
+        attempts["request"], attempts["start_ns"], attempts["end_ns"], attempts["server"] = (
+            number,
+            time_ns,
+            time_ns + latency,
+            server,
+        )
         requests["outcome"] = attempts["outcome"] = int(Outcome.OK)
         attempts["arrived_ns"], attempts["served_ns"] = time_ns + 500_000, time_ns + latency - 500_000
         self._recording.rows([(requests, attempts)])
@@ -108,7 +123,9 @@ class Hour:
 
 def renderer_of(page: Any) -> psutil.Process:
     """The process that holds the page: the one that has computed most."""
-    found = [one for one in psutil.process_iter(["cmdline"]) if "--type=renderer" in (one.info["cmdline"] or [])]
+    found = [
+        one for one in psutil.process_iter(["cmdline"]) if "--type=renderer" in (one.info["cmdline"] or [])
+    ]
     mine = {child.pid for child in psutil.Process().children(recursive=True)}
     return max((one for one in found if one.pid in mine), key=lambda one: sum(one.cpu_times()[:2]))
 
@@ -139,11 +156,23 @@ def test_an_hour_of_200_servers(tmp_path: Path) -> None:
             wait(page, f"windtunnelPage.store.end >= {hour.second}")
             if hour.second in (601, 1801, 3001) or hour.second >= HOUR:
                 figures[hour.second] = measured(page, process)
-                print(hour.second, f"{time.monotonic() - begun:.0f} s", figures[hour.second], page.evaluate("window.longest"))
-        kept = page.evaluate("[windtunnelPage.store.length, windtunnelPage.store.servers().length, document.querySelectorAll('*').length]")
-        assert page.evaluate("Math.round(windtunnelPage.store.total('fleet', null, 'status_2xx'))") == hour.second * RATE
+                print(
+                    hour.second,
+                    f"{time.monotonic() - begun:.0f} s",
+                    figures[hour.second],
+                    page.evaluate("window.longest"),
+                )
+        kept = page.evaluate(
+            "[windtunnelPage.store.length, windtunnelPage.store.servers().length, document.querySelectorAll('*').length]"
+        )
+        assert (
+            page.evaluate("Math.round(windtunnelPage.store.total('fleet', null, 'status_2xx'))")
+            == hour.second * RATE
+        )
         # Also of what is least and greatest, which older points have and seconds are.
-        assert page.evaluate("windtunnelPage.store.values('servers', '1', 'requests', 'high').at(-1) !== null")
+        assert page.evaluate(
+            "windtunnelPage.store.values('servers', '1', 'requests', 'high').at(-1) !== null"
+        )
         # At its own pace: a second each second.
         page.evaluate("window.longest = 0")
         renderer = renderer_of(page)
@@ -152,7 +181,14 @@ def test_an_hour_of_200_servers(tmp_path: Path) -> None:
             hour.tell(1)
             time.sleep(1)
         share = (sum(renderer.cpu_times()[:2]) - used) / (time.monotonic() - since)
-        print("share of a core", round(share, 2), "longest task (ms)", page.evaluate("window.longest"), "kept", kept)
+        print(
+            "share of a core",
+            round(share, 2),
+            "longest task (ms)",
+            page.evaluate("window.longest"),
+            "kept",
+            kept,
+        )
         page.screenshot(path=str(tmp_path / "hour.png"), full_page=True)
         # Whoever comes now sees the whole hour.
         late = opened(browser, url, complaints)

@@ -38,7 +38,14 @@ def test_what_cannot_be_continued_begins_anew() -> None:
     news = News()
     news.tell("frame", {}, 0)
     before = news.last
-    for strange in ("", "x", f"{News().last}", news.last + "9", news.last + "x", f"{before.partition('-')[0]}--1"):
+    for strange in (
+        "",
+        "x",
+        f"{News().last}",
+        news.last + "9",
+        news.last + "x",
+        f"{before.partition('-')[0]}--1",
+    ):
         assert heard(news, strange) == [("document", -1)], strange
     for number in range(1, KEPT + 1):
         news.tell("frame", {}, number)

@@ -21,7 +21,9 @@ def run(course: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(course, 2 * PATIENCE))
 
 
-def test_a_flight_is_told_second_by_second_and_the_page_is_loaded_anew_when_it_has_ended(tmp_path: Path) -> None:
+def test_a_flight_is_told_second_by_second_and_the_page_is_loaded_anew_when_it_has_ended(
+    tmp_path: Path,
+) -> None:
     async def course() -> None:
         show = PlainShow()
         async with aiohttp.ClientSession() as session, dashboard(tmp_path, show) as (url, news, following):
@@ -68,6 +70,7 @@ def test_a_document_is_made_anew_only_if_the_ring_does_not_reach_back_to_it(tmp_
         async with (
             aiohttp.ClientSession() as session, flight(tmp_path) as (broadcast, _), dashboard(tmp_path, show) as (url, news, following),
         ):  # fmt: skip
+
             async def begin() -> dict[str, Any]:
                 async with session.get(f"{url}/document") as answer:
                     found: dict[str, Any] = await answer.json()
@@ -106,7 +109,11 @@ def test_what_a_page_of_another_site_asks_for_is_refused(tmp_path: Path) -> None
                     assert answer.status == 200, host
             async with session.get(url) as answer:
                 policy = answer.headers["Content-Security-Policy"]
-                assert "default-src 'none'" in policy and "connect-src 'self'" in policy and "frame-ancestors 'none'" in policy
+                assert (
+                    "default-src 'none'" in policy
+                    and "connect-src 'self'" in policy
+                    and "frame-ancestors 'none'" in policy
+                )
                 assert "'unsafe-inline'" not in policy.partition("script-src")[2].partition(";")[0]
                 assert "'sha256-" in policy
                 assert "Access-Control-Allow-Origin" not in answer.headers
@@ -124,7 +131,9 @@ def test_what_a_page_of_another_site_asks_for_is_refused(tmp_path: Path) -> None
                 async with session.post(f"{url}/faults", data=wanted, headers=headers) as answer:
                     assert answer.status == status, headers
                     assert (await answer.json())["message"].startswith("expected")
-            async with session.post(f"{url}/faults?token={TOKEN}", data=wanted, headers={"Content-Type": "application/json"}) as answer:
+            async with session.post(
+                f"{url}/faults?token={TOKEN}", data=wanted, headers={"Content-Type": "application/json"}
+            ) as answer:
                 assert answer.status == 401
             assert faults.asked == []
             async with session.post(f"{url}/faults", data=wanted, headers={**ours, "Origin": url}) as answer:
@@ -138,12 +147,20 @@ def test_what_a_page_of_another_site_asks_for_is_refused(tmp_path: Path) -> None
 
 def test_no_fault_without_leave(tmp_path: Path) -> None:
     async def course() -> None:
-        async with aiohttp.ClientSession() as session, dashboard(tmp_path, PlainShow()) as (url, _, following):
+        async with (
+            aiohttp.ClientSession() as session,
+            dashboard(tmp_path, PlainShow()) as (url, _, following),
+        ):
             async with session.post(f"{url}/faults", json={"type": "kill"}) as answer:
-                assert (answer.status, (await answer.json())["message"]) == (409, "expected a flight that flies: this run does not, or not any more")
+                assert (answer.status, (await answer.json())["message"]) == (
+                    409,
+                    "expected a flight that flies: this run does not, or not any more",
+                )
             async with flight(tmp_path) as (_, faults):
                 await wait_for(lambda: following.state == LIVE)
-                async with session.post(f"{url}/faults", json={"type": "kill"}, headers={"windtunnel-token": ""}) as answer:
+                async with session.post(
+                    f"{url}/faults", json={"type": "kill"}, headers={"windtunnel-token": ""}
+                ) as answer:
                     assert answer.status == 403
                     assert "--allow-faults" in (await answer.json())["message"]
                 async with session.get(f"{url}/faults") as answer:
@@ -156,7 +173,10 @@ def test_no_fault_without_leave(tmp_path: Path) -> None:
 def test_a_word_that_a_killed_flight_left_misleads_nobody(tmp_path: Path) -> None:
     async def course() -> None:
         (tmp_path / NAME).write_text('{"url": "http://127.0.0.1:1", "token": ""}')
-        async with aiohttp.ClientSession() as session, dashboard(tmp_path, PlainShow()) as (url, news, following):
+        async with (
+            aiohttp.ClientSession() as session,
+            dashboard(tmp_path, PlainShow()) as (url, news, following),
+        ):
             async with session.get(f"{url}/events", params={"after": news.last}) as stream:
                 told = events(stream)
                 assert (await anext(told))[1:] == ("state", {"state": GROWING, "allowed": False})
