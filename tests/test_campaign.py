@@ -12,7 +12,7 @@ import pytest
 from windtunnel import Scenario, ScenarioError, replay
 from windtunnel.campaign import run_campaign, split_values, variants
 from windtunnel.core.errors import UsageError
-from windtunnel.tests.test_cli import windtunnel
+from windtunnel.tests.command_line import windtunnel
 
 SHORT = "duration=21s"
 

@@ -1,7 +1,6 @@
 """The command line as a user meets it."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -10,37 +9,30 @@ from pathlib import Path
 
 import pytest
 from windtunnel import Run
+from windtunnel.tests.command_line import windtunnel, windtunnel_process
 from windtunnel.tests.scenarios.test_files import GOOD
-
-
-def windtunnel(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "windtunnel", *arguments],
-        capture_output=True, text=True, cwd=folder, timeout=120, env={**os.environ, "COLUMNS": "200"},
-    )  # fmt: skip
-
 
 TWINS = ("--registry", "memory", "--cloud", "memory")
 
 
 def test_replay_then_verify(tmp_path: Path) -> None:
-    done = windtunnel(
+    done = windtunnel_process(
         "replay", "total-outage", "--seed", "3", *TWINS, "--set", "duration=22s", folder=tmp_path
     )
     assert done.returncode == 0, done.stderr
     for text in ("total-outage", "passed", "well-before", "no_server", "p99", "instance-hours", "digest",
                  "windtunnel replay total-outage --set duration=22s --seed 3", "runs/total-outage-3"):  # fmt: skip
         assert text in done.stdout
-    verified = windtunnel("verify", "runs/total-outage-3", folder=tmp_path)
+    verified = windtunnel_process("verify", "runs/total-outage-3", folder=tmp_path)
     assert verified.returncode == 0, verified.stderr
     assert verified.stdout.startswith("identical on kernel: ")
-    again = windtunnel(
+    again = windtunnel_process(
         "replay", "total-outage", "--seed", "3", *TWINS, "--set", "duration=22s", folder=tmp_path
     )
     assert "runs/total-outage-3.2" in again.stdout
     log = tmp_path / "runs" / "total-outage-3" / "events.jsonl"
     log.write_text(log.read_text().replace('"lost":', '"lots":', 1))
-    differs = windtunnel("verify", "runs/total-outage-3", folder=tmp_path)
+    differs = windtunnel_process("verify", "runs/total-outage-3", folder=tmp_path)
     assert differs.returncode == 5
     assert differs.stdout.startswith("differs, first in event ")
 

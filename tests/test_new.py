@@ -7,8 +7,8 @@ import pytest
 import yaml
 from windtunnel import Run, Scenario
 from windtunnel.scenarios.references import warnings
+from windtunnel.tests.command_line import windtunnel
 from windtunnel.tests.scenarios.test_files import GOOD
-from windtunnel.tests.test_cli import windtunnel
 
 ROOT = Path(__file__).parents[1]
 

@@ -19,7 +19,7 @@ from windtunnel.core.search.space import Candidate
 from windtunnel.reproducing import reproduce, standalone, write_reproducer
 from windtunnel.search_database import Examples
 from windtunnel.searching import Progress, Searched, _judge_all, _prepare, search_scenario
-from windtunnel.tests.test_cli import windtunnel
+from windtunnel.tests.command_line import windtunnel
 
 SLOWED = """
 scenario: slowed

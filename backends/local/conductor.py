@@ -217,8 +217,7 @@ class Conductor:
 
     async def _cruise(self, redis_url: str) -> int:
         """Until every request has its outcome: a sample each second. The end, in ns of the scenario."""
-        fleet = self.fleet
-        working = [self._striking]
+        fleet, working = self.fleet, [self._striking]
         if fleet.deploys:
             self._deploys = FlightDeploys(fleet, self.clock, self.start, self._parts(redis_url))
             working.append(asyncio.create_task(self._deploys.run()))

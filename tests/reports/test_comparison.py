@@ -33,9 +33,9 @@ from windtunnel.reports.comparison_words import as_data, decision_lines, paired_
 from windtunnel.reports.evidence import Evidence
 from windtunnel.reports.tables import Table, names_of
 from windtunnel.scenarios.build import compile_plan
+from windtunnel.tests.command_line import windtunnel
 from windtunnel.tests.support import run as run_document
 from windtunnel.tests.support import scenario, steady
-from windtunnel.tests.test_cli import windtunnel
 
 MS = 10**6
 LENGTH = 40

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from windtunnel.campaign import cases_of_campaign, run_campaign, variants
 from windtunnel.reports.junit import Case, cases_of_run, junit, write_junit
+from windtunnel.tests.command_line import windtunnel
 from windtunnel.tests.scenarios.test_files import GOOD
 from windtunnel.tests.support import run, steady
-from windtunnel.tests.test_cli import TWINS, windtunnel
+from windtunnel.tests.test_cli import TWINS
 
 SLOS = [
     {"name": 'a <&> "b"', "indicator": "latency_p99", "below": "1ms"},

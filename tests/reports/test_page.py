@@ -18,9 +18,9 @@ from windtunnel.reports.page.pages import SECTIONS, live_page, recorded_page
 from windtunnel.reports.panels_events import shown
 from windtunnel.reports.violations import fault_spans
 from windtunnel.scenarios.build import compile_plan
+from windtunnel.tests.command_line import windtunnel
 from windtunnel.tests.support import TWINS, scenario, steady
 from windtunnel.tests.support import run as run_document
-from windtunnel.tests.test_cli import windtunnel
 
 VOID = {"meta", "img", "br", "link", "hr", "input"}
 HOSTILE = "<script>alert(1)</script>&\"'$x^2$ _"

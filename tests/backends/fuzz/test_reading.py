@@ -20,6 +20,7 @@ from windtunnel.scenarios.fuzz.wire import CLOSE, RESET, Step, Wire, addressed, 
 from .faulty import OK, serving
 
 GET = Wire("known", (Step(b"GET / HTTP/1.1\r\nhost: {authority}\r\n\r\n"),), ("GET",), 1, True)
+TWO = Wire("known", (Step(2 * GET.data),), ("GET", "GET"), 2, True)
 HOSTILE = Wire("hostile/chunks", (Step(b"x"),), ("POST",))
 REQUEST = Request("known", "GET", "/")
 
@@ -104,6 +105,10 @@ def kind(wire: Wire, request: Request | None, ours: Exchange, direct: Exchange |
         (GET, REQUEST, seen(answer(404)), seen(answer(500)), "app server: status 500"),
         (HOSTILE, None, seen(answer(200)), seen(answer(200) + answer(404)), "disagreement on framing"),
         (HOSTILE, None, seen(answer(400)), seen(answer(200) + answer(404)), None),
+        (TWO, REQUEST, seen(answer(200), CLOSED), None, "closed"),
+        (TWO, REQUEST, seen(answer(408), CLOSED), None, None),
+        (TWO, REQUEST, seen(answer(505), CLOSED), None, "status 505"),
+        (TWO, REQUEST, seen(answer(404), CLOSED), None, "closed"),
         (GET, REQUEST, seen(OK + OK), None, "surplus answer"),
         (GET, REQUEST, seen(OK + b"x"), None, "surplus bytes"),
     ],

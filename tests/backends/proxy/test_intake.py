@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from windtunnel.backends.fuzz.exchange import fire
 from windtunnel.backends.load.targets import Target
 from windtunnel.core.http.intake import ANSWERED, OPEN, PASSED, REFUSED, Message, read_wire
+from windtunnel.core.http.statuses import REFUSALS
 from windtunnel.scenarios.fuzz.strategies import hostile
 from windtunnel.scenarios.fuzz.wire import Step, Wire, addressed
 
@@ -64,6 +65,7 @@ def check_holds(target: Target, wire: Wire) -> None:
     pieces = addressed([(step.data, step.pause) for step in wire.steps], target.authority.encode())
     said = [verdict(pieces), verdict([(b"".join(data for data, _ in pieces), 0.0)])]
     assume(len(said[0]) <= 60)
+    assert all(one.status in REFUSALS for all_said in said for one in all_said if one.became == REFUSED)
     expected = {statuses(one) for one in said}
     most = max(expected, key=len)
     methods = tuple(one.method.decode("latin-1") for one in said[0])

@@ -162,6 +162,27 @@ def test_an_autoscaler_that_launches_itself_meets_the_faults_of_the_cloud() -> N
     assert faults.face.launch(2, "serving", "b").number == 2
 
 
+def test_it_knows_the_occurrences_of_faults_that_wait() -> None:
+    text = FLEET + fault("capacity_error").replace("at: 1s", "while: at_minimum")
+    faults = CloudFaults(Roomy(), compile_plan(Scenario.parse(text)).fleet, LiveClock.begin())
+    faults.obey({"command": "cloud", "faults": ["struck#2"]})
+    faults.take_over()
+    with pytest.raises(CloudError, match="InsufficientInstanceCapacity"):
+        faults.face.launch(2, "serving", "b")
+    faults.obey({"command": "cloud", "faults": []})
+    faults.take_over()
+    assert faults.face.launch(2, "serving", "b").number == 2
+
+
+@pytest.mark.parametrize("name", ["pause", "autoscaler_crash", *sorted(OWN_REGISTRY)])
+def test_what_waits_is_refused_where_what_it_waits_to_do_is(name: str) -> None:
+    plan = compile_plan(Scenario.parse(FLEET + fault(name).replace("at: 1s", "while: at_minimum")))
+    check_faults(plan)
+    if name in OWN_REGISTRY:
+        with pytest.raises(UsageError, match=f"fault struck: {name} needs a registry"):
+            check_faults(plan, given_registry=True)
+
+
 @pytest.mark.parametrize("name", TYPES)
 def test_on_ec2_what_needs_processes_of_this_machine_is_refused(name: str) -> None:
     plan = compile_plan(Scenario.parse(FLEET + fault(name)))
