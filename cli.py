@@ -53,6 +53,7 @@ from .cli_flight import register as register_roles
 from .cli_fuzz import register as register_fuzz
 from .cli_import import register as register_import
 from .cli_policies import register as register_policies
+from .cli_profile import register as register_profile
 from .cli_search import register as register_search
 from .cli_shared import (
     BACKEND,
@@ -333,6 +334,7 @@ register_calibrate(app)
 register_explain(app)
 register_trace(app)
 register_dashboard(app)
+register_profile(app)
 register_backtest(app)
 register_import(app)
 register_builds(app)

@@ -6,6 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from .reports.run import Run
 from .reports.trace.listing import Found
 from .reports.trace.spans import Trace, Value
 from .reports.trace.traces import Traces
@@ -128,7 +129,12 @@ def print_list(found: Found, what: str) -> None:
 
 def note_partial(traces: Traces) -> None:
     """Say so if the run was cut off."""
-    if traces.run.partial:
+    note_cut_off(traces.run)
+
+
+def note_cut_off(run: Run) -> None:
+    """Say so if it was."""
+    if run.partial:
         err.print("note: the run was cut off; this is up to the last part that it wrote", markup=False)
 
 

@@ -1,4 +1,4 @@
-"""Figures of a run that advice is drawn from."""
+"""Figures of a run that hints are drawn from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -51,6 +51,8 @@ class Facts:
     """Share of the serving servers' cores that were used in the seconds in which the slowest requests were planned."""
     begun: int = 0
     sent: int = 0
+    tries: int = 0
+    """Upstream tries of all attempts."""
     storm: Peak = Peak()
     """Attempts per request planned, in the bin with most of them."""
     rush: Peak = Peak()
@@ -81,10 +83,25 @@ class Facts:
     generator: Mapping[str, float] = field(default_factory=dict)
     """How late a flight's load generator was (ns, and a share); empty for a rehearsal."""
 
+    @property
+    def backlog_full(self) -> bool:
+        """Whether the accept queue was as long as the backlog in some second."""
+        return 0 <= self.fleet.proxy.backlog <= self.accept_queue.value
+
     def pooled(self) -> int:
         """The greatest pool of connections of any source, or NONE."""
         pools = [s.client.connections for s in self.fleet.sources if s.client.mode == POOL]
         return max(pools, default=NONE)
+
+
+def proxy_loop(evidence: Evidence) -> Any:
+    """Per row of the metrics the share of the event loop that was used, if the row is the proxy's.
+
+    A flight measures the proxy's CPU time; in a rehearsal each request costs the same.
+    """
+    metrics = evidence.metrics
+    modelled = metrics["requests"] * evidence.fleet.proxy.cpu_per_request
+    return np.where(metrics["cpu_ns"] > 0, metrics["cpu_ns"], modelled) / SECOND
 
 
 def gather(evidence: Evidence) -> Facts:
@@ -95,15 +112,6 @@ def gather(evidence: Evidence) -> Facts:
     slow = slowest(evidence)
     width = max(evidence.seconds // 60, 1) * SECOND
     proxy = metrics["server"] == 0
-    # A flight measures the proxy's CPU time; in a rehearsal each request costs the same.
-    spent = (
-        np.where(
-            metrics["cpu_ns"] > 0,
-            metrics["cpu_ns"],
-            metrics["requests"] * evidence.fleet.proxy.cpu_per_request,
-        )
-        / SECOND
-    )
     rush, storm = _rates(evidence, width)
     downs = evidence.happened("proxy_down", "proxy_up")
     return Facts(
@@ -116,6 +124,7 @@ def gather(evidence: Evidence) -> Facts:
         cores=_cores(evidence, slow) if slow else None,
         begun=len(requests["request"]),
         sent=len(evidence.starts),
+        tries=int(evidence.attempts("tries").sum()),
         rush=rush,
         storm=storm,
         bin=width,
@@ -130,7 +139,7 @@ def gather(evidence: Evidence) -> Facts:
         accept_queue=_peak(evidence, metrics["queued"], proxy),
         descriptors=_peak(evidence, metrics["descriptors"], proxy),
         proxy_memory=_peak(evidence, metrics["memory"], proxy),
-        proxy_busy=_peak(evidence, spent, proxy),
+        proxy_busy=_peak(evidence, proxy_loop(evidence), proxy),
         proxy_down=tuple(
             (event["t"], next((e["t"] for e in downs[place:] if e["event"] == "proxy_up"), -1))
             for place, event in enumerate(downs)
@@ -184,7 +193,8 @@ def _busy(evidence: Evidence, slow: Breakdown) -> float | None:
     able = serving > 0
     if not able.any():
         return None
-    return float((working[able] / (serving[able] * evidence.fleet.app.workers)).mean())
+    # Those that drain work too, and serve no more.
+    return min(float((working[able] / (serving[able] * evidence.fleet.app.workers)).mean()), 1.0)
 
 
 def _at(moments: Any, starts: Any, stops: Any) -> Any:

@@ -1,11 +1,12 @@
-"""Errors, warnings and advice in words."""
+"""Errors, warnings and hints in words."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from .advice import advice
 from .evidence import Evidence
 from .facts import Facts
+from .profiler.hints.hint import Hint
+from .profiler.hints.rules import hints
 from .stations import STATIONS, Breakdown
 from .violations import Finding, Window, described, fault_spans, preceding
 from .wording import duration, listed, measured, moment, plural, share
@@ -29,15 +30,17 @@ MOST_WINDOWS = 4
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A sentence or two, and lines that belong to it; *level* is error, warning, note or advice."""
+    """A sentence or two, and lines that belong to it; *level* is error, warning, note or hint."""
 
     level: str
     text: str
     lines: tuple[str, ...] = ()
 
 
-def messages(evidence: Evidence, findings: list[Finding], facts: Facts) -> Iterator[Message]:
-    """Errors first, then warnings, where the time of the slowest requests went, and advice."""
+def messages(
+    evidence: Evidence, findings: list[Finding], facts: Facts, found: Sequence[Hint] | None = None
+) -> Iterator[Message]:
+    """Errors first, then warnings, where the time of the slowest requests went, and hints (*found*, if somebody has them already)."""
     for finding in findings:
         if not finding.verdict.held:
             yield _violated(evidence, finding)
@@ -58,8 +61,8 @@ def messages(evidence: Evidence, findings: list[Finding], facts: Facts) -> Itera
         yield Message("warning", f"The registry was unreachable {many}, first from {moment(time)}.")
     if facts.slow is not None and facts.slow.total > 0:
         yield Message("note", _slowest(facts.slow))
-    for text in advice(facts):
-        yield Message("advice", text)
+    for hint in hints(evidence, facts) if found is None else found:
+        yield Message("hint", hint.text, (hint.told,) if hint.evidence else ())
 
 
 def _late(late: float, generator: Mapping[str, float]) -> str:

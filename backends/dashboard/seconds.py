@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...core.columns import ATTEMPT_ROW, REQUEST_ROW, Rows
+from ...core.columns import ATTEMPT_ROW, REQUEST_ROW
 from ...core.model import SECOND
 from ..live.telling import Told
 

@@ -90,7 +90,6 @@ class Conductor:
         self._api_url = ""
         self._stop = Watch(Condition.parse(options.stop_when)) if options.stop_when else None
         self.faults: FlightFaults | None = None
-        self._faults: FlightFaults
         self._deploys: FlightDeploys | None = None
         self._striking: asyncio.Task[None]
 
@@ -208,8 +207,7 @@ class Conductor:
         self._proxy.keep(fleet.proxy.restart_after, self._proxy_ended, self._proxy_back)
         # They do not wait for the autoscaler, which may be late on a busy machine.
         self.faults = self._faults = FlightFaults(self._fault_parts(redis_url))
-        striking = self._faults.run(self._seconds_until, self.options.allow_faults)
-        self._striking = asyncio.create_task(striking)
+        self._striking = asyncio.create_task(self._faults.run(self._seconds_until, self.options.allow_faults))
         self._cleanup.callback(self._striking.cancel)
         if self._scaler is not None:
             await self._scaler.start()

@@ -9,23 +9,19 @@ from ...core.columns import ATTEMPT_ROW, METRIC_ROW, REQUEST_ROW
 from ...core.model import SECOND, FleetSpec
 from ...core.outcomes import NAMES
 from ..evidence import Evidence
+from ..profiler.mapping import Maps
 from ..tables import codes, numbers
-from ..trace.traces import Versions
 from .frames import Seconds, frame
 from .merging import columns_of, merged, width_for
 from .model import FORMAT, STATES, Document, Frame, Objective
-from .topology import edges, nodes, with_totals
+from .topology import drawn, edges, nodes, with_totals
 
 
 def recorded(evidence: Evidence) -> Document:
     """That of a run which has ended, also of one that was cut off: all its seconds, fewer points if they are many."""
     fleet, whole = evidence.fleet, whole_frame(evidence)
-    servers = sorted(int(number) for number in whole["servers"])
-    version = Versions(evidence.events)
-    named = {number: version(number, evidence.end) for number in servers}
     base = _document(fleet, evidence.seconds, False)
-    base["nodes"] = nodes(fleet, servers, named)
-    base["edges"] = with_totals(edges(fleet, servers), whole)
+    base["nodes"], base["edges"] = drawn(Maps(evidence).at(0, evidence.end))
     base["frame"] = whole
     return base
 

@@ -8,7 +8,11 @@ from ..comparison import Comparison
 from ..evidence import Evidence
 from ..facts import Facts, gather
 from ..messages import Message, messages
+from ..profiler.diagnosis import diagnose
+from ..profiler.hints.hint import Hint
+from ..profiler.hints.rules import hints
 from ..profiler.recovery import Recovery, recoveries
+from ..profiler.signatures import Diagnosis
 from ..stations import Wait, dependency_waits
 from ..violations import Finding, findings
 
@@ -27,13 +31,23 @@ class ReportData:
 
     @cached_property
     def facts(self) -> Facts:
-        """The figures that advice is drawn from."""
+        """The figures that hints are drawn from."""
         return gather(self.evidence)
 
     @cached_property
     def messages(self) -> list[Message]:
-        """Errors, warnings and advice."""
-        return list(messages(self.evidence, self.findings, self.facts))
+        """Errors, warnings and hints."""
+        return list(messages(self.evidence, self.findings, self.facts, self.hints))
+
+    @cached_property
+    def hints(self) -> tuple[Hint, ...]:
+        """Where to look."""
+        return hints(self.evidence, self.facts)
+
+    @cached_property
+    def diagnosis(self) -> Diagnosis:
+        """Failures by signature, with their origins."""
+        return diagnose(self.evidence)
 
     @cached_property
     def recoveries(self) -> Sequence[Recovery]:

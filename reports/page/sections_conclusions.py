@@ -1,53 +1,81 @@
 """Sections of what the profiler concludes: errors with their origins, what each fault did, hints."""
 
-import numpy as np
-
-from ...core.outcomes import GOOD, NAMES
+from ..profiler.origins import FAULT, Origin
 from ..profiler.recovery import WINDOW, Recovery
-from ..wording import duration, listed, moment, share
+from ..profiler.signatures import Failures
+from ..wording import duration, listed, moment, plural, share
 from .markup import folding, paragraph
 from .report_data import ReportData
 from .sections_traffic import shown
 
+MOST_ROWS = 100
+"""So many origins and signatures are listed, those with most failures."""
+
 
 def errors(data: ReportData) -> str:
-    """Failed requests by outcome and endpoint."""
-    requests, fleet = data.evidence.requests, data.evidence.fleet
-    wrong = ~np.isin(requests["outcome"], list(GOOD))
-    if not wrong.any():
-        return paragraph("No request failed.")
-    outcome, endpoint = requests["outcome"][wrong], requests["endpoint"][wrong]
-    ended = requests["time_ns"][wrong] + requests["latency_ns"][wrong]
-    found = []
-    for kind, path in np.unique(np.stack([outcome, endpoint]), axis=1).T.tolist():
-        times = ended[(outcome == kind) & (endpoint == path)]
-        route = fleet.endpoints[path].path if path >= 0 else ""
-        found.append((len(times), NAMES[kind].replace("_", " "), route, int(times.min()), int(times.max())))
-    rows = [
-        (name, route, f"{many:,}", share(many / len(outcome)), moment(first), moment(last))
-        for many, name, route, first, last in sorted(found, key=lambda one: (-one[0], one[1:]))
-    ]
-    header = ("outcome", "route", "requests", "share", "first", "last")
-    return folding("kinds of failures", header, rows, (2, 3))
+    """Failed requests by origin, and by signature."""
+    found = data.diagnosis
+    if not found.count:
+        return paragraph(f"None of {plural(found.requests, 'request')} failed.")
+    text = paragraph(
+        f"{found.count:,} of {plural(found.requests, 'request')} failed ({share(found.count / found.requests)}). Where that comes from:"
+    )
+    origins = [
+        (one.origin.text, f"{one.count:,}", share(one.count / found.count), moment(one.first), moment(one.last))
+        for one in found.origins[:MOST_ROWS]
+    ]  # fmt: skip
+    text += folding("origins", ("origin", "requests", "share", "first", "last"), origins, (1, 2))
+    rows = [_signature(one) for one in found.failures[:MOST_ROWS]]
+    header = ("outcome", "what went wrong first", "where", "route", "requests", "of all", "first", "last", "origins", "why", "for example")  # fmt: skip
+    text += "<h3>By signature</h3>\n" + folding("signatures", header, rows, (4, 5))
+    return text + paragraph(
+        "windtunnel profile . tells more of each; windtunnel trace . N shows the request N."
+    )
+
+
+def _signature(one: Failures) -> tuple[str, ...]:
+    said = one.signature
+    where = f"{said.where} (version {said.version})" if said.version else said.where
+    origins = ", ".join(
+        f"{_named(each.origin)} {each.count:,} ({each.confidence})" for each in one.origins[:4]
+    )
+    why = "; ".join(one.origins[0].evidence[:1]) if one.origins else ""
+    return (
+        said.outcome.replace("_", " "), said.cause, where, said.route, f"{one.count:,}", share(one.share), moment(one.first), moment(one.last),
+        origins, why, f"request {one.examples[0]}" if one.examples else "",
+    )  # fmt: skip
+
+
+def _named(origin: Origin) -> str:
+    return origin.kind if origin.name == origin.kind else f"{origin.kind} {origin.name}"
 
 
 def recoveries(data: ReportData) -> str:
     """Recovery time and blast radius of each fault."""
     if not data.recoveries:
         return paragraph("No fault struck.")
+    totals = {
+        (one.origin.name, one.origin.start): one.count
+        for one in data.diagnosis.origins
+        if one.origin.kind == FAULT
+    }
+
+    def owed(one: Recovery) -> str:
+        return f"{totals.get((one.name, one.start), 0):,}"
+
     rows = [
-        (one.name, one.type, moment(one.start), moment(one.end) if one.end > one.start else "", _violated(one), _took(one), *_blast(one), listed(one.others, 3))
+        (one.name, one.type, moment(one.start), moment(one.end) if one.end > one.start else "", _violated(one), _took(one), owed(one), *_blast(one), listed(one.others, 3))
         for one in data.recoveries
     ]  # fmt: skip
     header = (
-        "fault", "type", "from", "to", "violated", "recovered after", "requests hit", "servers hit", "endpoints hit", "beside",
+        "fault", "type", "from", "to", "violated", "recovered after", "its failures", "requests hit", "servers hit", "endpoints hit", "beside",
     )  # fmt: skip
     told = (
-        f"An objective holds if the requests planned in the next {WINDOW} s hold it. Recovery is from the end of a fault until all that it violated holds again. Hit: failed, or "
+        f"An objective holds if the requests planned in the next {WINDOW} s hold it. Recovery is from the end of a fault until all that it violated holds again. Its failures: the failed requests whose origin it is, whenever they failed. Hit: failed, or "
         "later than a latency objective allows, beyond what the time before the fault lets expect; of the requests planned from its beginning to the recovery. Beside: other faults "
         "in force meanwhile, which may have had a part in it."
     )
-    return folding("faults", header, rows) + paragraph(told)
+    return folding("faults", header, rows, (6,)) + paragraph(told)
 
 
 def _violated(one: Recovery) -> str:

@@ -15,7 +15,7 @@ from ..wording import duration, measured, share
 from .markup import folded, paragraph, table
 from .report_data import ReportData
 
-MARKS = {"error": "✗ Error", "warning": "! Warning", "note": "· Time", "advice": "→ Advice"}
+MARKS = {"error": "✗ Error", "warning": "! Warning", "note": "· Time", "hint": "→ Hint"}
 
 
 def thresholds(fleet: FleetSpec) -> str:
@@ -26,7 +26,7 @@ def thresholds(fleet: FleetSpec) -> str:
 
 
 def verdict(data: ReportData) -> str:
-    """Each objective, and errors, warnings and advice in words."""
+    """Each objective, and errors, warnings and hints in words."""
     partial = data.evidence.run.partial
     rows = [
         (

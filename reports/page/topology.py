@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ...core.model import FleetSpec
+from ..profiler.map import Map
 from .model import NONE, Edge, Frame, Node, server_node
 
 Ends = tuple[str, str]
@@ -51,6 +52,19 @@ def with_totals(found: Sequence[Edge], one: Frame) -> list[Edge]:
         share = errors / ended if ended else None
         told.append(Edge(**{**edge, "rate": ended / seconds, "errors": share}))
     return told
+
+
+def drawn(chart: Map) -> tuple[list[Node], list[Edge]]:
+    """The profiler's map of the whole run."""
+    found = [
+        Node(id=one.id, kind=one.kind, name=one.name, version=one.version, rate=one.rate, errors=one.errors, p95_ns=one.p95_ns, health=one.health, why=one.why)
+        for one in chart.nodes
+    ]  # fmt: skip
+    joined = [
+        Edge(source=one.source, target=one.target, rate=one.rate, errors=one.errors, p95_ns=one.p95_ns, health=one.health, why=one.why)
+        for one in chart.edges
+    ]  # fmt: skip
+    return found, joined
 
 
 def _sum(values: Any) -> int:

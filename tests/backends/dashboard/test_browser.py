@@ -10,7 +10,6 @@ import pytest
 from windtunnel import Scenario, replay
 from windtunnel.backends.live.whereabouts import read
 
-from ..app.running import until
 from .browser import PATIENCE, chromium, dashboard, flight, needs_chromium, opened, wait
 
 pytestmark = [pytest.mark.long, pytest.mark.live, needs_chromium]
@@ -144,7 +143,7 @@ def test_keyboard_and_screen_reader_basics(browser: Any, tmp_path: Path) -> None
         for scheme in ("light", "dark"):
             page = opened(browser, url, complaints, color_scheme=scheme)
             page.wait_for_selector("#live-form button", timeout=PATIENCE * 1000)
-            until(lambda: page.locator("#live-loads tbody tr").count() == 3, "servers are shown", PATIENCE)
+            wait(page, "document.querySelectorAll('#live-loads tbody tr').length === 3")
             # Every field has a name that is spoken, and is reached by the keyboard alone.
             nameless = page.evaluate(
                 """[...document.querySelectorAll('#live input, #live select, #live button')].filter((one) => one.offsetParent)

@@ -59,7 +59,8 @@ def test_the_ring_is_bounded_by_number_and_by_bytes() -> None:
     for number in range(5 * KEPT):
         news.tell("frame", {"n": "x" * 1000}, number)
     assert len(news.frames_from(0)) == KEPT
-    assert news.reaches(4 * KEPT) and not news.reaches(4 * KEPT - 1)
+    assert news.reaches(4 * KEPT)
+    assert not news.reaches(4 * KEPT - 1)
     for number in range(40):
         news.tell("frame", {"n": "x" * (MOST_BYTES // 20)}, number)
     assert len(news.frames_from(0)) < 20
