@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from .backends.dashboard.registry_watch import MEMORY
 from .backends.dashboard.showing import Document
 from .backends.live.telling import Told
 from .core.model import SECOND, FleetSpec
@@ -20,6 +22,16 @@ from .scenarios.build import compile_plan
 from .scenarios.scenario import Scenario
 
 _TRIES = 3
+
+
+_UNKNOWN = f"""
+scenario: fleet
+duration: 1h
+fleet: {{app: {{cores: 1, workers: 1, memory: {{total: {MEMORY}B, base: 0B, per_request: 0B}}}}}}
+endpoints: [{{path: /}}]
+traffic: []
+"""
+"""Of a fleet that is known by its registry alone: nothing, but that shares of memory and cores are whole."""
 
 
 class RunShow:
@@ -61,6 +73,52 @@ class RunShow:
     def marks(self, events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """See Show."""
         return [dict(one) for one in marks(events, self._names)]
+
+
+class RegistryShow:
+    """Implements backends.dashboard.showing.Show for a fleet that is known by its registry alone; *where*: what it is called."""
+
+    def __init__(self, where: str) -> None:
+        self._fleet = compile_plan(Scenario.parse(_UNKNOWN)).fleet
+        self._where = where
+
+    def page(self, live: bool) -> str:
+        """See Show."""
+        page = live_page(self._fleet)
+        told = "by its registry: what servers say of themselves; requests are not seen"
+        sections = tuple(one for one in page.sections if one.anchor != "verdict")
+        return render(
+            replace(page, title=f"fleet at {self._where}", verdict=told, sections=sections), embedded=False
+        )
+
+    def document(self, live: bool, margin: int) -> Document:
+        """See Show. Nothing is kept of it but what the frames have."""
+        return Document(json.dumps(packed({**begun(self._fleet), "name": self._where, "end": 0})), 0)
+
+    def frame(self, told: Told, events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """See Show. What no request tells is not known, and not nothing."""
+        found = as_json(
+            frame(
+                self._fleet,
+                Seconds(told.metrics, told.requests, told.attempts, events),
+                int(told.fields["t"]) // SECOND - 1,
+                1,
+            )
+        )
+        fleet = {
+            name: values
+            for name, values in found["fleet"].items()
+            if not name.startswith("status_") and name != "errors"
+        }
+        return {**found, "fleet": fleet, "edges": {}}
+
+    def marks(self, events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """See Show; with the address, by which the fleet knows its servers."""
+        told = []
+        for event in events:
+            where = f": {event['address']}" if "address" in event else ""
+            told += [{**one, "text": one["text"] + where} for one in marks([event])]
+        return told
 
 
 def _known(directory: Path, fleet: FleetSpec, margin: int) -> Document:

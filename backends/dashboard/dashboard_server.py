@@ -16,14 +16,15 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, Protocol
 
 import aiohttp
 from aiohttp import web
 
 from ..live.addresses import url
 from ..live.hosts import host_of, is_address, is_loopback_name
-from ..live.whereabouts import TOKEN_FIELD
-from .following import ENDED, LIVE, Following
+from ..live.whereabouts import TOKEN_FIELD, Whereabouts
+from .following import ENDED, LIVE
 from .news import Item, News
 from .showing import Document, Show
 
@@ -52,10 +53,32 @@ _SAFE = {
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+class Followed(Protocol):
+    """What is shown. *state*: following's; *whereabouts*: of the flight, if there is one to ask for faults; *grown* changes whenever the run's files do."""
+
+    @property
+    def state(self) -> str:
+        """See above."""
+
+    @property
+    def whereabouts(self) -> Whereabouts | None:
+        """See above."""
+
+    @property
+    def grown(self) -> Any:
+        """See above."""
+
+    def told(self) -> dict[str, Any]:
+        """What pages are told of the state."""
+
+    async def run(self) -> None:
+        """Follow it to its end, and tell."""
+
+
 class DashboardServer:
     """Serves the run that *following* follows, as *show* shows it. *host*: where it listens."""
 
-    def __init__(self, following: Following, show: Show, news: News, host: str) -> None:
+    def __init__(self, following: Followed, show: Show, news: News, host: str) -> None:
         self.url = ""
         self._following = following
         self._show = show
@@ -255,9 +278,7 @@ def _refused(kind: type[web.HTTPException], message: str) -> web.HTTPException:
     return kind(text=json.dumps({"message": message}), content_type="application/json")
 
 
-async def serve(
-    server: DashboardServer, following: Following, port: int, told: Callable[[str], None]
-) -> None:
+async def serve(server: DashboardServer, following: Followed, port: int, told: Callable[[str], None]) -> None:
     """Serve until cancelled; *told* gets the URL. Raises OSError if it cannot listen."""
     await server.start(port)
     told(server.url)

@@ -100,7 +100,7 @@ class Following:
             case "event":
                 event = told.fields["event"]
                 if marks := self._show.marks([event]):
-                    self._news.tell("frame", {**_NOTHING, "marks": marks})
+                    self._news.tell("frame", {**NOTHING, "marks": marks})
             case "second":
                 whole = self._seconds.whole(told)
                 frame = self._show.frame(whole, ())
@@ -109,7 +109,7 @@ class Following:
                 self._news.tell("document", {})
 
 
-_NOTHING = {"first": 0, "width": 1, "points": 0, "fleet": {}, "servers": {}, "edges": {}}
+NOTHING = {"first": 0, "width": 1, "points": 0, "fleet": {}, "servers": {}, "edges": {}}
 """A frame of no second, for marks that are told before their second is over."""
 
 

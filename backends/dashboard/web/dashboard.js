@@ -42,21 +42,23 @@
   const rows = make("tbody");
   const head = ["server", "state", "requests/s", "in flight", "memory", "cpu"].map((name, place) => make("th", { scope: "col", class: place > 1 ? "n" : "" }, name));
   const loads = make("div", { id: "live-loads", tabindex: "0", role: "region", "aria-labelledby": "live-loads-title" }, make("table", {}, make("thead", {}, make("tr", {}, ...head)), rows));
+  const force = make("div", {}, make("h3", { id: "live-faults-title" }, "Faults in force"), inForce);
   const section = make("section", { id: "live", "aria-labelledby": "live-title" },
     make("h2", { id: "live-title" }, "Live"), state, clock,
     make("div", { class: "live-parts" },
       make("div", {}, make("h3", { id: "live-news-title" }, "As it happens"), news, make("h3", { id: "live-loads-title" }, "Load per server"), loads),
-      make("div", {}, make("h3", { id: "live-faults-title" }, "Faults in force"), inForce, notAllowed, startTitle, form, answer)));
+      make("div", {}, force, notAllowed, startTitle, form, answer)));
   const main = document.querySelector("main") ?? document.body;
   main.prepend(section);
 
   function say() {
-    const [text, tone] = words[told.state] ?? [told.state, "note"];
+    const [text, tone] = told.flight === false && told.state === "live" ? ["watched", "good"] : words[told.state] ?? [told.state, "note"];
     if (state.textContent !== text) state.textContent = text;
     state.className = tone;
     const able = Boolean(told.allowed);
     form.hidden = startTitle.hidden = !able;
-    notAllowed.hidden = able || told.state !== "live";
+    notAllowed.hidden = able || told.state !== "live" || told.flight === false;
+    force.hidden = told.flight === false;
   }
 
   const seconds = (ns) => `${(ns / 1e9).toFixed(1)} s`;
@@ -75,7 +77,7 @@
       if (!response.ok) throw new Error((await response.json()).message);
       const first = await response.json();
       if (first.state === "ended") return location.reload();
-      told = { state: first.state, allowed: first.allowed };
+      told = { state: first.state, allowed: first.allowed, flight: first.flight };
       const documentOfRun = await page.unpack(first.document);
       known = first.seconds;
       page.load(documentOfRun);
@@ -151,7 +153,9 @@
     const total = (name) => store.total("fleet", null, name) ?? 0;
     const ended = ["2xx", "3xx", "4xx", "5xx", "none"].reduce((sum, one) => sum + total(`status_${one}`), 0);
     const many = (value) => Math.round(value).toLocaleString("en");
-    clock.textContent = `${known} s of ${store.document.end} s at most; ${many(ended)} requests ended, ${many(total("errors"))} failed`;
+    const end = store.document.end;
+    // A fleet that is known by its registry alone has no end, and nobody sees its requests.
+    clock.textContent = end ? `${known} s of ${end} s at most; ${many(ended)} requests ended, ${many(total("errors"))} failed` : `${known} s`;
     const limit = store.document.limits.memory;
     const last = (columns, name) => columns[name][columns[name].length - 1];
     const there = Object.entries(frame.servers).filter(([, columns]) => last(columns, "state") >= 0);
