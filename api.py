@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ def replay(
     """Replay *scenario* and return the run: rehearsed (``backend="sim"``) or flown (``"local"``, with the options of *flight*).
 
     *out* is a new or empty directory for it (none: kept in memory). *registry* and *cloud* override what stands for Redis and EC2 in a rehearsal.
-    *profile*: a file with what was measured of the machine that the rehearsal is to stand for. *trace*: write a sample of its traces into *out* too (docs/traces.md).
+    *profile*: a file with what was measured of the machine that the rehearsal is to stand for. *trace*: write a sample of its traces into *out* too, and have the roles of a flight name them in their logs (docs/traces.md).
     Raises ScenarioError for a bad scenario, FileExistsError for a directory that is in use, StorageError for a full disk, UsageError for what cannot be flown,
     BackendFailure if something that a flight needs fails.
     """
@@ -77,7 +77,11 @@ def replay(
     scenario = _settled(scenario, seed, profile, backend)
     document = scenario.document.fleet
     world = world_of(
-        backend, engine, registry or document.registry.backend, cloud or document.cloud.backend, flight
+        backend,
+        engine,
+        registry or document.registry.backend,
+        cloud or document.cloud.backend,
+        flight if backend == REHEARSAL else replace(flight or FlightOptions(), traced=trace),
     )
     world.prepare()
     plan = compile_plan(scenario)

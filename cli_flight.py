@@ -81,6 +81,14 @@ AllowFaultsOption = Annotated[
         help="of a flight: faults may be started and stopped meanwhile, as by `windtunnel dashboard`, with the token that is printed",
     ),
 ]
+NetworkOption = Annotated[
+    str | None,
+    typer.Option(
+        "--network",
+        metavar="WHERE",
+        help="of a flight: loopback (default), or namespaces: app servers and proxy in network namespaces of this machine, whose links tc disturbs (root)",
+    ),
+]
 DryRunOption = Annotated[
     bool,
     typer.Option(
@@ -103,6 +111,7 @@ class FlightWords:
     max_hours: float | None
     stop_when: str | None
     allow_faults: bool
+    network: str | None
     dry_run: bool
 
     def check(self, backend: str) -> None:
@@ -118,8 +127,8 @@ class FlightWords:
         return FlightOptions(
             demand=self.demand or "sleep", proxy=self.proxy or "", redis_url=self.redis_url or "",
             load_processes=self.load_processes or 1, hold=self.hold, allowed=tuple(self.allow_target or ()),
-            max_instances=self.max_instances, max_hours=self.max_hours, stop_when=self.stop_when or "", allow_faults=self.allow_faults,
-            notice=_notice,
+            max_instances=self.max_instances, max_hours=self.max_hours, stop_when=self.stop_when or "",
+            allow_faults=self.allow_faults, network=self.network or "loopback", notice=_notice,
         )  # fmt: skip
 
 

@@ -28,14 +28,18 @@ class Reach:
         self._troubles = troubles or Troubles()
         self._local = threading.local()
         self._ended = threading.Event()
+        self.replica = ""
+        """URL of the replica that is to be read instead of the registry; empty: none."""
 
     def obey(self, command: object) -> bool:
-        """Whether *command* is about the way to the registry: ``registry`` (down, latency in ns), ``cut`` (cut)."""
+        """Whether *command* is about the way to the registry: ``registry`` (down, latency in ns), ``cut`` (cut), ``stale`` (url of a replica, or nothing)."""
         match command:
             case {"command": "registry", "down": bool(down), "latency": int(latency)}:
                 self._troubles.registry_down, self._troubles.registry_latency = int(down), latency
             case {"command": "cut", "cut": bool(cut)}:
                 self._troubles.cut[self._who] = int(cut)
+            case {"command": "stale", "url": str(url)}:
+                self.replica = url
             case _:
                 return False
         return True

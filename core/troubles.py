@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from .draws import CAPACITY, TOXIC_BOOT, draw, uniform
 from .fault_family import slowness
-from .model import SECOND, FaultSpec
+from .model import NONE, SECOND, FaultSpec
 from .ports import Cloud, CloudError, CloudInstance, RegistryError
 from .throttle import TokenBucket
 
@@ -69,6 +69,11 @@ class Troubles:
             raise RegistryError("ConnectionError: connection refused")
         if self.cut.get(who) or self.registry_latency >= REGISTRY_TIMEOUT:
             raise RegistryError("TimeoutError: no answer within 1s")
+
+    def replica_lag(self, reader: str) -> int:
+        """How far behind (ns) what *reader* (``proxy``, ``autoscaler``) reads from the registry is: the most that any fault says; NONE: it reads the registry itself."""
+        lags = (int(one.number("lag")) for one in self.stale if one.word("reader") in (reader, "both"))
+        return max(lags, default=NONE)
 
     def writes_samples(self, server: int) -> bool:
         """Whether the monitors of *server* write anything, and reach the registry if it is there."""

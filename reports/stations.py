@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core.outcomes import Outcome
+from ..core.trace import schema
 from .evidence import Evidence
 
 STATIONS = (
@@ -21,7 +22,9 @@ STATIONS = (
 )
 """What the latency of a request consists of, in order."""
 
-EARLIER, CONNECTION, PROXY, UPSTREAM, QUEUE, CPU, WAITS, ANSWER = range(len(STATIONS))
+EARLIER, CONNECTION, PROXY, UPSTREAM, QUEUE, CPU, WAITS, ANSWER = (
+    schema.EARLIER, schema.CONNECTION, schema.IN_PROXY, schema.UPSTREAM, schema.QUEUE, schema.CPU, schema.WAITS, schema.ANSWER,
+)  # fmt: skip
 
 _MOMENTS = ("proxy_ns", "routed_ns", "arrived_ns", "started_ns", "cpu_done_ns", "served_ns")
 
@@ -70,7 +73,7 @@ def _part(evidence: Evidence, low: float, high: float) -> Breakdown | None:
     if not len(able):
         return None
     # Ties by number, so that the choice depends on nothing else.
-    order = able[np.lexsort((able, requests["latency_ns"][able]))]
+    order = able[np.argsort(requests["latency_ns"][able], kind="stable")]
     first = min(int(low * len(order)), len(order) - 1)
     chosen = np.sort(order[first : max(int(np.ceil(high * len(order))), first + 1)])
     times, arrived = breakdown(evidence, chosen)

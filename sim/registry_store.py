@@ -5,15 +5,15 @@ scenario needs this, the adapters speak to the store itself.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import redis
 
 from ..backends.registry import RedisRegistry
-from ..core.model import FleetSpec
-from ..core.ports import ProxyLoad, Registry, Sample, Servers
-from ..core.tallies import Tallies
+from ..backends.stale_reads import StaleReads
+from ..core.model import NONE, FleetSpec
+from ..core.ports import Registry
 from ..core.troubles import Troubles
 from .memory_redis import MemoryRedis
 
@@ -94,12 +94,11 @@ class RegistryStore:
         """The registry for *reader*, who may have to read from a replica; *apart* as in RedisRegistry."""
         if not self._replicas:
             return RedisRegistry(self.client, self._prefix, apart=apart)
-        return _StaleReads(self.client, self._prefix, apart, lambda: self._replica(reader))
+        return StaleReads(self.client, self._prefix, lambda: self._replica(reader), apart=apart)
 
     def _replica(self, reader: str) -> RedisRegistry | None:
-        stale = self._troubles.stale
-        lags = [int(one.number("lag")) for one in stale if one.word("reader") in (reader, "both")]
-        return self._replicas[max(lags)].registry() if lags else None
+        lag = self._troubles.replica_lag(reader)
+        return None if lag == NONE else self._replicas[lag].registry()
 
     def flush(self) -> None:
         """Everything is forgotten, which needs no room on a disk; the replicas hear of it."""
@@ -178,43 +177,3 @@ class _Pipeline:
         for command in gathered:
             self._registry.hear(*command)
         return answer
-
-
-class _StaleReads(RedisRegistry):
-    """A registry whose lists and samples come from a replica while there is one to be read."""
-
-    def __init__(
-        self, client: Any, prefix: str, apart: str, replica: Callable[[], RedisRegistry | None]
-    ) -> None:
-        super().__init__(client, prefix, apart=apart)
-        self._replica = replica
-
-    def servers(self) -> Servers:
-        """See core.ports.Registry."""
-        stale = self._replica()
-        return super().servers() if stale is None else stale.servers()
-
-    def read_samples(self, addresses: Sequence[str]) -> dict[str, Sample]:
-        """See core.ports.Registry."""
-        stale = self._replica()
-        return super().read_samples(addresses) if stale is None else stale.read_samples(addresses)
-
-    def read_proxy_load(self) -> ProxyLoad | None:
-        """See core.ports.Registry."""
-        stale = self._replica()
-        return super().read_proxy_load() if stale is None else stale.read_proxy_load()
-
-    def updating(self) -> tuple[str, ...]:
-        """See core.ports.Registry."""
-        stale = self._replica()
-        return super().updating() if stale is None else stale.updating()
-
-    def canary_share(self) -> tuple[int, int] | None:
-        """See core.ports.Registry."""
-        stale = self._replica()
-        return super().canary_share() if stale is None else stale.canary_share()
-
-    def read_tallies(self) -> Tallies | None:
-        """See core.ports.Registry."""
-        stale = self._replica()
-        return super().read_tallies() if stale is None else stale.read_tallies()

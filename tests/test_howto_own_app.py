@@ -35,7 +35,7 @@ def test_its_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     flown = Run.open(folder / "flight")
     assert flown.passed
     assert flown.summary["outcomes"] == {"ok": flown.summary["planned"]}
-    assert "the shop listens on" in (folder / "flight" / "logs" / "app-2.log").read_text()
+    assert "the shop listens on" in (folder / "flight" / "logs" / "app-2.jsonl").read_text()
 
 
 def test_it_shows_what_the_example_holds() -> None:

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "core": set(),
     "scenarios": {"core"},
     "backends": {"core", "scenarios"},
-    "sim": {"core", "scenarios", "backends.registry", "backends.cloud"},
+    "sim": {"core", "scenarios", "backends.registry", "backends.stale_reads", "backends.cloud"},
     "reports": {"core"},
 }
 THIRD_PARTY_OF_CORE = {"numpy", "numba"}

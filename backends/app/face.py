@@ -9,6 +9,7 @@ from ..live.headers import APP, CAUSE, REQUEST, TRY, write_numbers
 from .answer import Answer
 from .job import Demands, Job, read_try
 from .server import AppServer
+from .traced import ServerSpans
 from .web import read_body
 
 HEALTH = "/health"
@@ -19,9 +20,10 @@ QUEUE_FULL = int(Outcome.QUEUE_FULL)
 class AppFace:
     """Serves *server* over HTTP. `/health` is answered without a worker, unless the plan asks for that path."""
 
-    def __init__(self, server: AppServer, demands: Demands) -> None:
+    def __init__(self, server: AppServer, demands: Demands, spans: ServerSpans | None = None) -> None:
         self._server = server
         self._demands = demands
+        self._spans = spans
         self._bodies = {endpoint.size: bytes(endpoint.size) for endpoint in demands.endpoints}
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -39,6 +41,10 @@ class AppFace:
         if job.outcome == 0:
             job.waiter = asyncio.get_running_loop().create_future()
             await job.waiter
+        if self._spans is not None:
+            context = self._spans.begin(headers)
+            if context.sampled:
+                self._spans.ended(context, job, request.method, target, request.host)
         return self._answer(job)
 
     def _answer(self, job: Job) -> Answer:

@@ -2,12 +2,13 @@
 
 Commands: ``drain``, ``promote`` and ``register`` (role; whoever sends them has edited the registry's lists), and what faults do to it, as sim.plane has it: ``disturb`` (factor,
 share, status), ``leak`` and ``press`` (bytes), ``crash_loop`` (on, lives, restart in ns), ``registry`` and ``cut`` (backends.reach), ``monitors``, ``hog`` and ``clock``
-(backends.app.monitors). Status: ``up``, and ``second`` each second.
+(backends.app.monitors), ``disk`` (backends.app.disk). Status: ``up``, and ``second`` each second.
 """
 
 import asyncio
 import os
 import signal
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 
@@ -19,11 +20,13 @@ from ..connection import registry_at
 from ..live.addresses import url
 from ..live.role import Command, RoleLink
 from ..live.settings import AppSettings
+from ..live.watched import watched_registry
 from ..reach import Reach
 from . import sidecar
 from .ballast import Ballast
 from .burning import BurnExecutor
 from .calls import DependencyCalls
+from .disk import Disk
 from .executors import Executor, SleepExecutor
 from .face import AppFace
 from .job import Demands
@@ -33,6 +36,7 @@ from .observation import Beat, Observation, Rates, memory_share
 from .remedy import Remedy
 from .server import AppServer
 from .timers import Timers
+from .traced import ServerSpans
 from .web import Listener, allow_descriptors, fail_on_errors, new_loop, run_on
 
 
@@ -72,11 +76,15 @@ class _AppRole:
         self._version = fleet.version(settings.version)
         self._reach = Reach(settings.number)
         self._monitors = Monitors()
+        self._disk = Disk(link)
+        self._membership: Membership | None = None
+        self._waiting: list[Command] = []
         self._server = AppServer(
             fleet.app_of(settings.version), link.clock, self._executor, self._timers, self._calls,
             self._ballast.aim, self._out_of_memory, self._version,
         )  # fmt: skip
-        face = AppFace(self._server, Demands(fleet, settings.number))
+        spans = ServerSpans(link.tracing, settings.number) if link.tracing is not None else None
+        face = AppFace(self._server, Demands(fleet, settings.number), spans)
         self._listener = Listener(loop, face.handle)
         self._processes = [psutil.Process(), *(psutil.Process(pid) for pid in self._executor.pids)]
         self._rates = Rates(0, self._executor.used())
@@ -97,18 +105,22 @@ class _AppRole:
         link, settings = self._link, self._settings
         fail_on_errors(self._loop, link, self._failed)
         link.at_stop(lambda: run_on(self._loop, self._stopped.set))
+        link.subscribe(lambda command: run_on(self._loop, self._hear, command))
         if not await self._ready():
             return
         port = self._port = await self._listener.open(settings.host, settings.port)
         registry = registry_at(settings.redis_url, settings.fleet.key_prefix, self._reach)
+        registry = watched_registry(registry, settings.redis_url, link.tracing)
         membership = Membership(settings, url(settings.host, port), link, registry)
         self._ballast.measured(self._rss())
         self._ballast.aim(self._server.memory)
         if self._version.crash_after >= 0:
             self._timers.at(link.clock.now() + self._version.crash_after, self._crash, None)
         link.at_stop(self._reach.end)
-        link.subscribe(lambda command: run_on(self._loop, self._obey, membership, command))
-        await asyncio.sleep(0)
+        self._membership = membership
+        waiting, self._waiting = self._waiting, []
+        for command in waiting:
+            self._obey(membership, command)
         await self._loop.run_in_executor(None, membership.join)
         link.status("up", {"number": settings.number, "address": membership.address})
         beat = Beat(link, self._observe, partial(self._seen, membership), self._failed)
@@ -132,17 +144,31 @@ class _AppRole:
         if waiting > 0:
             reached = asyncio.Event()
             self._timers.at(self._settings.ready_at, lambda _: reached.set(), None)
-            tasks = [asyncio.create_task(reached.wait()), asyncio.create_task(self._stopped.wait())]
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                task.cancel()
+            await self._unless_stopped(reached.wait())
+        await self._unless_stopped(self._disk.until_writable())
         return not self._stopped.is_set()
+
+    async def _unless_stopped(self, waiting: Coroutine[Any, Any, Any]) -> None:
+        """Wait for *waiting*, or for the end of the role."""
+        tasks = [asyncio.create_task(waiting), asyncio.create_task(self._stopped.wait())]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
 
     def _close(self) -> None:
         self._calls.close()
         self._executor.close()
         self._timers.close()
         self._ballast.close()
+
+    def _hear(self, command: Command) -> None:
+        """A command; most of them wait until there is somebody to obey."""
+        if self._disk.obey(command):
+            return
+        if self._membership is None:
+            self._waiting.append(command)
+        else:
+            self._obey(self._membership, command)
 
     def _obey(self, membership: Membership, command: Command) -> None:
         if membership.obey(command) or self._reach.obey(command) or self._monitors.obey(command):
@@ -187,6 +213,7 @@ class _AppRole:
         lost = self._server.stop()
         self._link.emit("restarting", {"server": number, "lost": lost})
         await asyncio.sleep(away / 1e9)
+        await self._disk.until_writable()
         self._server.start()
         try:
             await self._listener.open(self._settings.host, self._port)

@@ -22,12 +22,14 @@ from ..connection import registry_at
 from ..live.addresses import url
 from ..live.role import Command, RoleLink
 from ..live.settings import AppSettings
+from ..live.watched import watched_registry
 from ..reach import Reach
 from . import keeper
 from .custom import ProgramMetrics
 from .membership import Membership
 from .monitors import Monitors
 from .observation import Beat, Observation, Rates, memory_share
+from .program_log import read_line
 from .remedy import Remedy
 
 GRACE = 4.0
@@ -79,6 +81,7 @@ def _accepts(host: str, port: int) -> bool:
 def _serve(settings: AppSettings, link: RoleLink, program: "Program") -> None:
     reach, monitors = Reach(settings.number), Monitors()
     registry = registry_at(settings.redis_url, settings.fleet.key_prefix, reach)
+    registry = watched_registry(registry, settings.redis_url, link.tracing)
     membership = Membership(settings, url(settings.host, settings.port), link, registry)
 
     def obey(command: Command) -> None:
@@ -151,8 +154,8 @@ class Program:
     def _log_output(self) -> None:
         assert self._keeper.stdout is not None
         while line := self._keeper.stdout.readline(LONGEST_LINE):
-            text = line.decode(errors="replace").rstrip()
-            self._link.log("info", text, {"from": "application"})
+            level, message, fields = read_line(line.decode(errors="replace").rstrip())
+            self._link.log(level, message, {"from": "application", **fields})
 
     def check(self) -> None:
         """Raises Exited, and says so to the conductor, if the program has ended."""

@@ -16,12 +16,14 @@ from ...core.ports import Cloud, CloudInstance, Registry, RegistryError
 from ...core.records import rows_of
 from ...core.scaling import ScalingDriver
 from ...core.scaling_decision import NO_LEASE, UNREACHABLE, Decision
-from ..connection import redis_client
+from ...core.trace.turns import turn_said
+from ..connection import redis_client, registry_by
 from ..live.role import Command, RoleLink
 from ..live.settings import AutoscalerSettings
+from ..live.tracing import Work
+from ..live.watched import watched_cloud, watched_registry
 from ..local.cloud_client import LocalCloud
 from ..reach import Reach
-from ..registry import RedisRegistry
 from .cloud_faults import CloudFaults
 from .clouds import cloud_of
 from .halts import DECIDED, LAUNCHED, Halts
@@ -34,7 +36,9 @@ def run(settings: AutoscalerSettings, link: RoleLink) -> None:
     if settings.fleet.autoscaler is None:
         raise UsageError("expected a scenario with an autoscaler, got one without")
     client, reach = redis_client(settings.redis_url), Reach("autoscaler")
-    registry = RedisRegistry(client, settings.fleet.key_prefix, reach.exchange, settings.apart)
+    registry = watched_registry(
+        registry_by(client, settings.fleet.key_prefix, reach, settings.apart), settings.redis_url, link.tracing
+    )  # fmt: skip
     cloud = cloud_of(settings, link)
     faults, halts = CloudFaults(cloud, settings.fleet, link.clock), Halts(link)
     role = Role(settings, settings.fleet.autoscaler, registry, cloud, link, faults, halts)
@@ -75,7 +79,8 @@ class Role:
         self._faults = faults or CloudFaults(cloud, fleet, link.clock)
         self._halts = halts or Halts(link)
         # The conductor's own cloud refuses by itself.
-        self._cloud = cloud if self._local is not None else self._faults.face
+        self._cloud = watched_cloud(cloud if self._local is not None else self._faults.face, link.tracing)
+        self._work: Work | None = None
         self._link = link
         self._dry_run = settings.dry_run or spec.dry_run
         self._pace = Pace(settings.start + settings.offset, spec.interval)
@@ -126,6 +131,12 @@ class Role:
         return False
 
     def _take(self, turn: int, now: int) -> Decision:
+        if self._link.tracing is None:
+            return self._turn(turn, now)
+        with self._link.tracing.work() as self._work:
+            return self._turn(turn, now)
+
+    def _turn(self, turn: int, now: int) -> Decision:
         self._faults.take_over()
         if self._pace.backs_off(turn):
             return self._driver.unreachable(now, "not asked again yet")
@@ -178,7 +189,8 @@ class Role:
     def terminate(self, number: int, provider_id: str, reason: str) -> None:
         """See core.scaling_world.World."""
         if self._local is not None:
-            self._local.terminate(provider_id, reason)
+            local = watched_cloud(self._local, self._link.tracing)
+            local.terminate(provider_id, reason)
         else:
             self._cloud.terminate(provider_id)
             self._link.emit("terminated", {"server": number, "reason": reason})
@@ -196,4 +208,6 @@ class Role:
             return
         # Whatever our clock shows, the record has the run's time.
         row, seen = rows_of(self._now, decision, self._dry_run)
+        if self._work is not None:
+            self._work.says(*turn_said(row, seen))
         self._link.status("decided", {"decision": row, "observations": seen})

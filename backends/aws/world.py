@@ -65,8 +65,10 @@ def check_flight(plan: Plan, scenario: Scenario, options: FlightOptions) -> AwsS
     settings = flight_settings(scenario, options, run=run_name(scenario), epoch=0, registry=options.redis_url)
     if options.proxy:
         raise UsageError("--proxy: expected --backend attach; a flight on EC2 starts a proxy of its own")
+    if options.network != "loopback":
+        raise UsageError("--network: expected --backend local; instances on EC2 have links of their own")
     check_receivers(plan.fleet.alerts, options.allowed)
-    check_faults(plan, elsewhere=not settings.bridged)
+    check_faults(plan, elsewhere=not settings.bridged, given_registry=bool(options.redis_url))
     first = plan.fleet.app.initial + plan.fleet.app.canaries + plan.fleet.app.standby
     if settings.max_instances is not None and first > settings.max_instances:
         raise UsageError(

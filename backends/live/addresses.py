@@ -1,4 +1,4 @@
-"""Where instances of a local fleet listen: each on a loopback address of its own, all on the flight's port.
+"""Where instances of a local fleet listen: each on an address of its own, of loopback or of its network namespace, all on the flight's port.
 
 Linux answers on all of 127.0.0.0/8; elsewhere only 127.0.0.1 exists, and instances differ by port instead.
 """
@@ -7,23 +7,26 @@ import sys
 from dataclasses import dataclass
 
 LOOPBACK = "127.0.0.1"
+NETWORK = "127.1"
+"""The first two numbers of instances' addresses, unless they are in namespaces."""
 OWN_ADDRESSES = sys.platform == "linux"
 _MOST = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The addresses of one flight: *port* is common to all instances, each with an address of its *own*; or they share one, at the ports that follow it."""
+    """The addresses of one flight: *port* is common to all instances, each with an address of its *own* in *network*; or they share one, at the ports that follow it."""
 
     port: int
     own: bool = OWN_ADDRESSES
+    network: str = NETWORK
 
     def endpoint(self, number: int) -> tuple[str, int]:
         """Host and port of instance *number* (from 1)."""
         if not 0 < number < _MOST:
             raise ValueError(f"expected an instance number from 1 to {_MOST - 1}, got {number}")
         if self.own:
-            return f"127.1.{number >> 8}.{number & 255}", self.port
+            return f"{self.network}.{number >> 8}.{number & 255}", self.port
         if self.port + number >= _MOST:
             raise ValueError(f"expected a port below {_MOST}, got {self.port + number} for instance {number}")
         return LOOPBACK, self.port + number
@@ -39,7 +42,7 @@ class Addresses:
         if not self.own:
             return port - self.port if host == LOOPBACK and 0 < port - self.port < _MOST else 0
         parts = host.split(".")
-        if port != self.port or len(parts) != 4 or parts[:2] != ["127", "1"]:
+        if port != self.port or len(parts) != 4 or parts[:2] != self.network.split("."):
             return 0
         if not (parts[2].isdigit() and parts[3].isdigit()):
             return 0

@@ -21,7 +21,9 @@ from types import FrameType
 from typing import Any
 
 from ...core.errors import UsageError
+from ...core.trace.spans import APP, AUTOSCALER, CLIENTS, PROXY, Service
 from .clock import LiveClock
+from .logs import log_by
 from .settings import (
     AppSettings,
     AutoscalerSettings,
@@ -30,6 +32,7 @@ from .settings import (
     ProxySettings,
     Settings,
 )
+from .tracing import Tracing, begin_tracing
 
 ROLES: dict[str, tuple[str, type[Settings]]] = {
     "proxy": ("windtunnel.backends.proxy.main", ProxySettings),
@@ -49,11 +52,15 @@ class RoleLink:
     def __init__(self, name: str, clock: LiveClock) -> None:
         self.name = name
         self.clock = clock
+        self.tracing: Tracing | None = None
         self.stopping = threading.Event()
+        self.loses_log = False
+        """Whether what is logged is lost, for want of room."""
         self._lock = threading.Lock()
         self._commands: list[Command] = []
         self._listener: Callable[[Command], None] | None = None
         self._at_stop: list[Callable[[], None]] = []
+        self._log_to: Callable[[Mapping[str, Any]], None] = lambda line: None
 
     # Out.
 
@@ -66,7 +73,9 @@ class RoleLink:
         self._write({"t": self.clock.now(), "status": name, **(fields or {})})
 
     def log(self, level: str, message: str, fields: Mapping[str, Any] | None = None) -> None:
-        """A line for people: *level* is debug, info, warning or error."""
+        """A line for people: *level* is debug, info, warning or error. *fields* ``trace_id`` and ``span_id`` say which span it belongs to."""
+        if self.loses_log:
+            return
         line = {
             "t": self.clock.now(),
             "role": self.name,
@@ -77,6 +86,11 @@ class RoleLink:
         with self._lock:
             sys.stderr.write(json.dumps(line, default=str) + "\n")
             sys.stderr.flush()
+        self._log_to(line)
+
+    def log_to(self, listener: Callable[[Mapping[str, Any]], None]) -> None:
+        """*listener* is told each line of the log from now on."""
+        self._log_to = listener
 
     def _write(self, line: Mapping[str, Any]) -> None:
         text = json.dumps(line, separators=(",", ":")) + "\n"
@@ -136,7 +150,24 @@ def run_role(name: str, settings: Settings, owned: bool) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN if owned else ended)
     if owned:
         threading.Thread(target=_listen, args=(link,), daemon=True).start()
-    import_module(ROLES[name][0]).run(settings, link)
+    log_by(link)
+    if (service := service_of(name, settings)) is not None:
+        link.tracing = begin_tracing(service, settings, link)
+    try:
+        import_module(ROLES[name][0]).run(settings, link)
+    finally:
+        if link.tracing is not None:
+            link.tracing.end()
+
+
+def service_of(name: str, settings: Settings) -> Service | None:
+    """Who the role is in traces; None of one that records nothing."""
+    match settings:
+        case AppSettings(number=number, version=version, release=release):
+            return Service(APP, str(number), release or settings.fleet.version(version).name)
+        case AutoscalerSettings(by=by):
+            return Service(AUTOSCALER.name, by)
+    return {"proxy": PROXY, "load": CLIENTS}.get(name)
 
 
 def _listen(link: RoleLink) -> None:

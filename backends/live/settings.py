@@ -9,31 +9,37 @@ from pydantic import BaseModel, ConfigDict
 
 from ...core.model import FleetSpec
 from ..aws.settings import AwsSettings
-from .addresses import OWN_ADDRESSES
+from .addresses import LOOPBACK, NETWORK, OWN_ADDRESSES
 
 
 class Settings(BaseModel):
-    """Common to all roles. *origin*: see LiveClock. *redis_url*: where the registry is."""
+    """Common to all roles. *origin*: see LiveClock. *redis_url*: where the registry is. *traced*: the role passes traces on, and names them in its log, also where the environment
+    names no endpoint to export them to. *fingerprint*: the scenario's hash, from which ids of traces follow.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     origin: int
     fleet: FleetSpec
     redis_url: str
+    traced: bool = False
+    fingerprint: str = ""
 
 
 class ProxySettings(Settings):
-    """The proxy listens on host and port, its control API on *admin_port* (0: a free one; -1: none).
+    """The proxy listens on host and port, its control API on *admin_port* (0: a free one; -1: none) of *admin_host*.
 
-    *instance_port*, *own_addresses*: see Addresses; by them the proxy knows our instances' numbers, or by *numbers*, by address. Other servers get numbers of its own above 2**16.
+    *instance_port*, *own_addresses*, *instance_network*: see Addresses; by them the proxy knows our instances' numbers, or by *numbers*, by address. Other servers get numbers of its own above 2**16.
     *handover*: a Unix socket by which it takes the listening socket of a proxy that runs already, and gives its own to the one that comes after it; empty: none.
     """
 
     host: str = "127.0.0.1"
     port: int = 0
     admin_port: int = -1
+    admin_host: str = LOOPBACK
     instance_port: int = 0
     own_addresses: bool = OWN_ADDRESSES
+    instance_network: str = NETWORK
     numbers: dict[str, int] = {}
     handover: str = ""
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from ...core.network import link_delay
 from ...scenarios.plan import Plan
+from ..live.tracing import Tracing
 from .attempt import Attempt
 from .channel import Channel
 from .client_link import ClientLink
@@ -17,6 +18,7 @@ from .reactor import Reactor
 from .share import OpenRow, Share
 from .source import Source
 from .targets import Target
+from .traced import ClientSpans, TracedHeads
 from .waiting import FOREVER
 
 _MOST_ROWS = 64
@@ -28,14 +30,17 @@ class Clients:
 
     def __init__(
         self, plan: Plan, share: Share, open_rows: Iterator[OpenRow], target: Target, rows: FrameWriter,
-        say: Callable[[str, str, dict[str, Any]], None],
+        say: Callable[[str, str, dict[str, Any]], None], tracing: Tracing | None = None,
     ) -> None:  # fmt: skip
         self.plan = plan
         self.share = share
         self.target = target
         self.rows = rows
         self.reactor = Reactor()
+        self.spans = ClientSpans(tracing, plan, target.authority) if tracing is not None else None
         self.heads = Heads(plan.fleet, target.authority)
+        if self.spans is not None:
+            self.heads = TracedHeads(plan, target.authority, self.spans)
         self.figures = Figures()
         self.evicting = reset_means_evicted(plan.fleet.proxy)
         self.flat = plan.fleet.client_link.latency == 0 and plan.fleet.client_link.jitter == 0
@@ -58,6 +63,8 @@ class Clients:
     def begin(self, live_start: int, zero: int) -> None:
         """The scenario's zero is *live_start* on the live clock, *zero* on CLOCK_MONOTONIC."""
         self.live_start = live_start
+        if self.spans is not None:
+            self.spans.begin(live_start)
         self.reactor.zero = zero
         self._row = next(self._rows, None)
         self.reactor.steady = self._fire

@@ -11,7 +11,7 @@ from ..live.headers import REQUEST
 
 _SAFE = "/:@!$&'()*+,;=~-._%?"
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
-_OURS = frozenset({"content-length", "transfer-encoding", "expect", "te", "trailer", "upgrade", REQUEST})
+OURS = frozenset({"content-length", "transfer-encoding", "expect", "te", "trailer", "upgrade", REQUEST})
 """Headers that say how a message is framed, or which one it is, are never taken from a header set."""
 
 _FILLER = memoryview(bytes(1 << 20))
@@ -36,6 +36,8 @@ def _unmatched(matcher: PathMatcher) -> str:
 
 class Heads:
     """Encodes the requests of every source for the host *authority*."""
+
+    ours = OURS
 
     def __init__(self, fleet: FleetSpec, authority: str) -> None:
         self._fleet = fleet
@@ -79,7 +81,7 @@ class Heads:
             f"{spec.method} {self._paths[endpoint]} HTTP/1.1",
             f"host: {host}",
         ]
-        lines += [f"{name}: {value}" for lower, (name, value) in given.items() if lower not in _OURS]
+        lines += [f"{name}: {value}" for lower, (name, value) in given.items() if lower not in self.ours]
         before = "\r\n".join([*lines, f"{REQUEST}: {source}-"])
         return before.encode(), b"\r\n\r\n"
 

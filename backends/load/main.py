@@ -40,7 +40,9 @@ def run(settings: LoadSettings, link: RoleLink) -> None:
     share = Share(settings.part, settings.parts)
     open_rows = OpenRows(plan, share)
     _raise_descriptor_limit()
-    clients = Clients(plan, share, iter(open_rows), target, FrameWriter(settings.rows), link.log)
+    clients = Clients(
+        plan, share, iter(open_rows), target, FrameWriter(settings.rows), link.log, link.tracing
+    )
     flight = _Flight(plan, clients, link)
     link.subscribe(flight.command)
     link.at_stop(flight.stop)

@@ -248,6 +248,8 @@ class Source:
             attempt.row, attempt.number, attempt.start, *times, answered, now, outcome, attempt.status,
             attempt.server, tries, -1 if channel is None else channel.id,
         )  # fmt: skip
+        if self.world.spans is not None:
+            self.world.spans.attempt(self, attempt, outcome, now, times[0])
 
     def _done(self, attempt: Attempt, outcome: int, now: int) -> None:
         world = self.world
@@ -258,6 +260,8 @@ class Source:
             attempt.status, attempt.number, attempt.server,
         )  # fmt: skip
         world.rows.add(row, attempt.earlier)
+        if world.spans is not None:
+            world.spans.request(self, attempt, outcome, now)
         world.figures.completed += 1
         world.figures.failed += outcome not in _GOOD
         world.figures.latency.add(latency)

@@ -31,6 +31,7 @@ from .options import Figures, FlightOptions
 from .process import Line, RoleProcess
 from .recording import Recording
 from .roles import Lasting, RoleFactory
+from .trace_news import TraceNews
 
 _SETTLE_NS = 2 * SECOND
 _OVERTIME = 15 * SECOND
@@ -60,6 +61,7 @@ class Attached:
         self._reachable = True
         self._completed = 0
         self._instance_ns = 0
+        self._traces = TraceNews(options.notice)
 
     async def fly(self, scenario: Path, fds: tuple[int, ...]) -> tuple[int, int, Mapping[str, float]]:
         """Fly the plan of the *scenario* file; its end, the instance time seen (ns) and the generator's lateness. Raises BackendFailure, RegistryError."""
@@ -70,7 +72,9 @@ class Attached:
         target = split(options.proxy)
         await _knock(options.proxy, target)
         async with AsyncExitStack() as cleanup:
-            factory = RoleFactory(self._fleet, self.clock.origin, self._redis_url, self._hear, self._logs)
+            factory = RoleFactory(
+                self._fleet, self.clock.origin, self._redis_url, self._hear, self._logs, None, self._plan.fingerprint, options.traced
+            )  # fmt: skip
             await self._load.start(
                 factory, cleanup, scenario, fds, target, options.allowed, options.load_processes
             )
@@ -94,6 +98,7 @@ class Attached:
             self.recording.close(end)
             await self._load.read_all()
         self.recording.end(end)
+        self._traces.end()
         return end, self._instance_ns, self._load.lateness(EPOCH + self.start)
 
     def _registry(self) -> RedisRegistry | None:
@@ -192,6 +197,7 @@ class Attached:
         return sample.time is None or self.clock.now() - sample.time < _OLD
 
     def _hear(self, process: RoleProcess, line: Line) -> None:
+        self._traces.heard(line)
         if process.role == "load":
             self._load.heard(process, line)
         elif process.role == "autoscaler" and line.get("status") == "decided":

@@ -22,7 +22,7 @@ from ...core.ports import Sink
 from ...core.troubles import TroubledCloud
 from ...scenarios.plan import Plan
 from ..connection import registry_at
-from ..live.addresses import LOOPBACK, Addresses
+from ..live.addresses import Addresses
 from ..live.clock import EPOCH, LiveClock
 from ..reach import Reach
 from .control_api import ControlApi
@@ -30,18 +30,20 @@ from .deploys import BUILDER, FlightDeploys, Parts
 from .faults.parts import Parts as FaultParts
 from .faults.schedule import FlightFaults
 from .faults.standing import Standing
+from .flight_registry import FlightRegistry
 from .guardian import Guardian
 from .instances import Emit, Instance, Instances, Start
 from .loading import LoadGenerators
 from .local_cloud import CloudFace, LocalInstances
+from .network.choosing import addresses_of, places_of
 from .observed import metric_rows
 from .options import Figures, FlightOptions
-from .ports import port_row
 from .process import Line, RoleProcess
 from .recording import Recording
-from .redis_server import RedisServer, check_empty, free_port, sweep
+from .redis_server import free_port
 from .roles import END_SECONDS, Lasting, RoleFactory
 from .stopping import Condition, Watch
+from .trace_news import TraceNews
 
 _SETTLE_NS = SECOND
 _AUTOSCALER_NS = 2 * SECOND
@@ -68,7 +70,8 @@ class Conductor:
         self._sink = sink
         self._logs = logs
         self._cleanup = AsyncExitStack()
-        self._addresses = Addresses(free_port()) if plan.program is None else Addresses(port_row(), own=False)
+        self._places = places_of(options.network)
+        self._addresses = addresses_of(plan, self._places)
         self._instances = provide(
             self.fleet, self.clock, self._addresses, self._start_app, self.recording.event
         )
@@ -80,14 +83,21 @@ class Conductor:
         self._factory: RoleFactory
         self._proxy: Lasting
         self._scaler: Lasting | None = None
-        self._redis: RedisServer | None = None
+        self._registry = FlightRegistry(
+            self.fleet,
+            options.redis_url,
+            self._guardian,
+            self._instances.addresses,
+            self.clock.now,
+            self._places.host,
+        )
         self._load = LoadGenerators(self.recording)
         self._caches: RoleProcess | None = None
         self._dependencies: dict[str, str] = {}
         self._proxy_admin = ""
         self._proxy_second: Line = {}
-        self._decision = ""
-        self._api_url = ""
+        self._decision = self._api_url = ""
+        self._traces = TraceNews(options.notice)
         self._stop = Watch(Condition.parse(options.stop_when)) if options.stop_when else None
         self.faults: FlightFaults | None = None
         self._deploys: FlightDeploys | None = None
@@ -102,18 +112,20 @@ class Conductor:
         """
         async with self._cleanup:
             self._cleanup.callback(self._guardian.end)
-            redis_url = await self._registry()
+            await self._places.begin(self._cleanup, self._guardian)
+            redis_url = await self._registry.start(self._cleanup)
             self._factory = RoleFactory(
                 self.fleet, self.clock.origin, redis_url, self._hear, self._logs, self._plan.program,
-                self._standing.greet,
+                self._plan.fingerprint, self.options.traced, self._standing.greet, self._places,
             )  # fmt: skip
             api = await self._control()
             port = await self._first_fleet(redis_url)
             await self._load.start(
-                self._factory, self._cleanup, scenario, fds, (LOOPBACK, port), self.options.allowed,
+                self._factory, self._cleanup, scenario, fds, (self._places.proxy, port),
+                (*self.options.allowed, *self._places.allowed),
                 self.options.load_processes,
             )  # fmt: skip
-            await self._take_off(api, redis_url)
+            await self._take_off(api)
             if self.options.announce is not None:
                 self.options.announce(self._told(redis_url, api))
             end = await self._cruise(redis_url)
@@ -122,6 +134,7 @@ class Conductor:
             if self.options.hold:
                 await self._hold()
         self.recording.end(end)
+        self._traces.end()
         return (
             end,
             self._instances.paid_ns(self.start, self.start + end),
@@ -137,23 +150,6 @@ class Conductor:
         except asyncio.CancelledError:
             task.uncancel()
 
-    async def _registry(self) -> str:
-        if self.options.redis_url:
-            url = self.options.redis_url
-            await asyncio.to_thread(check_empty, url, self.fleet.key_prefix)
-            self._guardian.watch_registry(url, self.fleet.key_prefix)
-            self._cleanup.push_async_callback(self._sweep, url)
-            return url
-        server = self._redis = RedisServer()
-        self._cleanup.push_async_callback(server.end)
-        await server.start()
-        return server.url
-
-    async def _sweep(self, url: str) -> None:
-        """Leave a registry of the user's as it was."""
-        await asyncio.to_thread(sweep, url, self.fleet.key_prefix, self._instances.addresses())
-        self._guardian.swept()
-
     async def _control(self) -> ControlApi:
         api = ControlApi(self._face, self._cloud, lambda: self._told("", api), self._status)
         self._cleanup.push_async_callback(api.end)
@@ -166,13 +162,13 @@ class Conductor:
             self._caches, self._dependencies = await self._factory.dependencies(self.options.demand)
             self._cleanup.push_async_callback(self._caches.end, END_SECONDS)
         port, admin_port = free_port(), free_port()
-        self._proxy_admin = f"http://{LOOPBACK}:{admin_port}"
+        self._proxy_admin = f"http://{self._places.proxy_admin}:{admin_port}"
         hands_over = any(deploy.handover for deploy in self.fleet.deploys)
         handover = f"@windtunnel-{os.getpid()}-{self.clock.origin}" if hands_over else ""
         self._proxy = Lasting(
             lambda: self._factory.process("proxy"),
             lambda: self._factory.proxy(
-                LOOPBACK, port, admin_port, self._addresses, dict(self._instances.numbers), handover
+                self._places.proxy, port, admin_port, self._addresses, dict(self._instances.numbers), handover
             ),
         )
         self._cleanup.push_async_callback(self._instances.end)
@@ -184,11 +180,12 @@ class Conductor:
         await self._proxy.start()
         return port
 
-    async def _take_off(self, api: ControlApi, redis_url: str) -> None:
+    async def _take_off(self, api: ControlApi) -> None:
         """Set the scenario's zero, and begin."""
         wait = _SETTLE_NS if self.fleet.autoscaler is None else _AUTOSCALER_NS
         self.start = ((self.clock.now() + wait) // SECOND + 1) * SECOND
         self.recording.begin(self.start)
+        self._registry.replicas.begin(self.start)
         fleet = self.fleet
         self._cloud.zero, self._api_url = self.start, api.url
         self._sink.event(0, "run", {"scenario": fleet.name, "scenario_hash": self._plan.fingerprint, "seed": fleet.seed,
@@ -206,7 +203,7 @@ class Conductor:
             self._cleanup.push_async_callback(self._scaler.end)
         self._proxy.keep(fleet.proxy.restart_after, self._proxy_ended, self._proxy_back)
         # They do not wait for the autoscaler, which may be late on a busy machine.
-        self.faults = self._faults = FlightFaults(self._fault_parts(redis_url))
+        self.faults = self._faults = FlightFaults(self._fault_parts())
         self._striking = asyncio.create_task(self._faults.run(self._seconds_until, self.options.allow_faults))
         self._cleanup.callback(self._striking.cancel)
         if self._scaler is not None:
@@ -231,6 +228,7 @@ class Conductor:
                 self._look_whether_to_stop()
                 self._load.check()
                 self._instances.check()
+                self._places.check()
                 now = self.clock.now() - self.start
                 if now >= fleet.duration and self._load.done:
                     return second * SECOND
@@ -255,20 +253,13 @@ class Conductor:
             self._stop = None
             self._faults.stop()
 
-    def _fault_parts(self, redis_url: str) -> FaultParts:
+    def _fault_parts(self) -> FaultParts:
         """What faults act upon."""
-        instances, prefix = self._instances, self.fleet.key_prefix
-
-        def flush() -> None:
-            if self._redis is not None:
-                self._redis.flush()
-            else:
-                sweep(redis_url, prefix, instances.addresses())
-
+        instances, registry = self._instances, self._registry
         return FaultParts(
             self.fleet, self.start, instances, self._standing, instances.troubles, self._cloud, self._proxy,
-            self._strike_proxy, self._scaler, flush, self._guardian, self._emit, self._redis, self._face.reasons, self._second,
-            lambda: self._deploys is not None and self._deploys.under_way,
+            self._strike_proxy, self._scaler, registry.flush, self._guardian, self._emit, registry.server, registry.replicas, self._places,
+            self._face.reasons, self._second, lambda: self._deploys is not None and self._deploys.under_way,
         )  # fmt: skip
 
     def _second(self, by: str, apart: str, offset: int) -> Lasting:
@@ -287,7 +278,7 @@ class Conductor:
         fleet, instances = self.fleet, self._instances
         assert isinstance(instances, LocalInstances), "deploys are of a local fleet"
         return Parts(
-            registry_at(redis_url, fleet.key_prefix, Reach(BUILDER, instances.troubles)), instances, self._cloud, self._proxy, self._scaler, self._redis,
+            registry_at(redis_url, fleet.key_prefix, Reach(BUILDER, instances.troubles)), instances, self._cloud, self._proxy, self._scaler, self._registry.server,
             self._replace_proxy, self._emit, f"{fleet.name}-{fleet.seed}-{self.clock.origin}-deploy",
             0 if self._plan.program is None else END_SECONDS,
         )  # fmt: skip
@@ -315,6 +306,7 @@ class Conductor:
             if news is not None:
                 self.recording.event(line["t"], line["event"], news)
             return
+        self._traces.heard(line)
         if process.role == "load":
             self._load.heard(process, line)
         elif process is self._proxy.process and line.get("status") == "second":
@@ -336,6 +328,7 @@ class Conductor:
         instance = self._instances.by_number[number]
         instance.process = process
         self._guardian.knows(instance.address)
+        await self._places.add_server(number)
         await process.start(
             self._factory.app(
                 number, role, self._addresses.endpoint(number), ready_at, self.options.demand,

@@ -2,7 +2,7 @@
 
 Run as a script it is the guardian itself, a process in a session of its own that neither a signal to the conductor's group nor the conductor's death ends. Its input is a pipe
 from the conductor: ``hold PID BEGAN`` and ``release PID`` lines, ``sweep`` with the registry (JSON), ``address`` with a server that will write there, and ``swept``. Input that ends, however that came about, means SIGCONT to whatever is held still,
-and, when the roles have had a moment to end, a sweep of the registry that was not swept. A process is known by its number and when it began, so that no other one is met that
+and, when the roles have had a moment to end, a sweep of the registry that was not swept, and an end of network namespaces (``network``). A process is known by its number and when it began, so that no other one is met that
 has got its number since.
 """
 
@@ -65,6 +65,14 @@ class Guardian:
         """It was."""
         self._say("swept")
 
+    def watch_network(self, conductor: int) -> None:
+        """Namespaces and devices of the flight of this *conductor* (its process number) are to be removed, if there are any."""
+        self._say(f"network {conductor}")
+
+    def cleared(self) -> None:
+        """They were."""
+        self._say("cleared")
+
     def _say(self, line: str) -> None:
         if self._process is None:
             self._process = subprocess.Popen(
@@ -95,7 +103,8 @@ def main() -> None:
     for number in _DEAF_TO:
         signal.signal(number, signal.SIG_IGN)
     held: dict[int, str] = {}
-    registry, addresses = "", []
+    registry, network = "", ""
+    addresses = []
     for line in sys.stdin:
         match line.split():
             case ["hold", pid, since]:
@@ -106,14 +115,23 @@ def main() -> None:
                 addresses.append(address)
             case ["sweep", *_]:
                 registry = line.partition(" ")[2]
+            case ["network", conductor]:
+                network = conductor
+            case ["cleared"]:
+                network = ""
             case ["swept"]:
                 registry = ""
     for pid, since in held.items():
         if since == began(pid):
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGCONT)
-    if registry:
+    if registry or network:
         time.sleep(_ROLES_END)
+    if network:
+        subprocess.run(
+            [sys.executable, "-m", "windtunnel.backends.local.network.clearing", network], check=False
+        )
+    if registry:
         # What it needs to know of Redis is not for a script without packages. There may be a password: it goes by the input.
         command = [sys.executable, "-m", "windtunnel.backends.local.sweeping"]
         told = json.dumps({**json.loads(registry), "addresses": addresses})

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...core.errors import UsageError
+from ..live.otel_environment import Environment
 from .stopping import Condition
 
 DEMANDS = ("sleep", "burn")
+NETWORKS = ("loopback", "namespaces")
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
@@ -31,7 +33,9 @@ class FlightOptions:
 
     *demand*: ``sleep`` for the CPU time of a request or ``burn`` it. *proxy*: address of a fleet's proxy to attach to. *redis_url*: a registry that is there already, else one is started. *hold*: keep the
     fleet up after the plan until interrupted. *allowed*: hosts besides loopback that load, and news of alerts, may go to. *max_instances* and *max_hours* limit what a flight on EC2 may launch (at a time, and
-    instance-hours in all). *stop_when*: a condition (backends.local.stopping) that ends the faults before their time. *allow_faults*: whoever knows the flight's token may start and stop faults. *announce* is told every address once the fleet is up, *watch* gets the figures of each second, *notice* what one must know.
+    instance-hours in all). *stop_when*: a condition (backends.local.stopping) that ends the faults before their time. *allow_faults*: whoever knows the flight's token may start and stop faults. *network*: ``loopback``, or ``namespaces`` for links and addresses of
+    their own (backends.local.network). *traced*: roles pass traces on and name them in their logs, also
+    where the environment names no endpoint to export them to. *announce* is told every address once the fleet is up, *watch* gets the figures of each second, *notice* what one must know.
     """
 
     demand: str = "sleep"
@@ -44,15 +48,20 @@ class FlightOptions:
     max_hours: float | None = None
     stop_when: str = ""
     allow_faults: bool = False
+    network: str = "loopback"
+    traced: bool = False
     announce: Callable[[Mapping[str, Any]], None] | None = None
     watch: Callable[[Figures], None] | None = None
     notice: Callable[[str], None] = lambda text: None
 
     def __post_init__(self) -> None:
+        Environment.read()
         if self.stop_when:
             Condition.parse(self.stop_when)
         if self.demand not in DEMANDS:
             raise UsageError(f"expected --demand {' or '.join(DEMANDS)}, got {self.demand!r}")
+        if self.network not in NETWORKS:
+            raise UsageError(f"expected --network {' or '.join(NETWORKS)}, got {self.network!r}")
         if self.redis_url and not self.redis_url.startswith(REDIS_SCHEMES):
             # Not all of it is shown: there may be a password in it.
             start = self.redis_url.partition("@")[2] or self.redis_url

@@ -9,11 +9,12 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from ...core.errors import BackendFailure
 from ..live.children import die_with_parent
 from ..live.settings import Settings
+from .role_log import RoleLog, as_line
 
 Line = Mapping[str, Any]
 
@@ -25,12 +26,12 @@ _LAST_WORDS_SECONDS = 1.0
 class RoleProcess:
     """One role. *on_line* gets each of its events and status lines; *log* its diagnostics, of which the last lines are kept for errors.
 
-    *greet* is called when it has been started and been given its settings: what is sent then comes before all else.
+    *before*: what stands before its command. *greet* is called when it has been started and been given its settings: what is sent then comes before all else.
     """
 
     def __init__(
         self, role: str, label: str, on_line: Callable[["RoleProcess", Line], None], log: Path | None = None,
-        greet: Callable[["RoleProcess"], None] = lambda process: None,
+        greet: Callable[["RoleProcess"], None] = lambda process: None, before: Sequence[str] = (),
     ) -> None:  # fmt: skip
         self.role = role
         self.label = label
@@ -38,6 +39,7 @@ class RoleProcess:
         self.last_words: deque[str] = deque(maxlen=_KEPT_LINES)
         self._on_line = on_line
         self._greet = greet
+        self._before = before
         self._log = log
         self._process: asyncio.subprocess.Process | None = None
         self._started = asyncio.Event()
@@ -47,7 +49,7 @@ class RoleProcess:
     async def start(self, settings: Settings, fds: Sequence[int] = ()) -> None:
         """Start the process with *settings*; it inherits *fds*. It is not up yet."""
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "windtunnel.backends.live.role", self.role,
+            *self._before, sys.executable, "-m", "windtunnel.backends.live.role", self.role,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             start_new_session=True, preexec_fn=die_with_parent, pass_fds=tuple(fds), limit=_LONGEST_LINE,
         )  # fmt: skip
@@ -141,7 +143,7 @@ class RoleProcess:
             try:
                 line = json.loads(text)
             except ValueError:
-                self._note(text)
+                self.last_words.append(text.decode(errors="replace").rstrip())
                 continue
             if line.get("status") == "up":
                 self.up = line
@@ -151,22 +153,13 @@ class RoleProcess:
     async def _read_log(self) -> None:
         assert self._process is not None
         assert self._process.stderr is not None
-        file: BinaryIO | None = None if self._log is None else self._log.open("ab")
+        log = None if self._log is None else RoleLog(self._log)
         try:
             async for text in self._process.stderr:
-                self._note(text)
-                if file is not None:
-                    file.write(text)
-                    file.flush()
+                line = as_line(text, self.role)
+                self.last_words.append(str(line["message"]))
+                if log is not None:
+                    log.write(line)
         finally:
-            if file is not None:
-                file.close()
-
-    def _note(self, text: bytes) -> None:
-        """Keep a diagnostic for errors: of a line of JSON its message."""
-        words = text.decode(errors="replace").rstrip()
-        with suppress(ValueError):
-            line = json.loads(words)
-            if isinstance(line, dict) and "message" in line:
-                words = str(line["message"])
-        self.last_words.append(words)
+            if log is not None:
+                log.close()

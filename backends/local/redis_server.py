@@ -33,6 +33,9 @@ _START_SECONDS = 15.0
 _CLOSED = "restoring"
 """The password while the data of before is put back: no secret, but more than clients send."""
 
+_TOO_MANY = 1_000_000
+"""More replicas than any registry has."""
+
 T = TypeVar("T")
 
 
@@ -58,12 +61,19 @@ def free_port(host: str = LOOPBACK) -> int:
 
 
 class RedisServer:
-    """A redis-server of our own: on loopback, in memory only, without a file, dying with the conductor."""
+    """A redis-server of our own: on loopback (and at *host*, where everybody else finds it), in memory only, without a file, dying with the conductor. *words*: more of its options."""
 
-    def __init__(self) -> None:
+    def __init__(self, *words: str, host: str = LOOPBACK) -> None:
         self.url = ""
+        self.host = host
+        self._words = words
         self._port = 0
         self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._port
 
     async def start(self) -> None:
         """Start it and wait until it answers. Raises BackendFailure."""
@@ -93,7 +103,13 @@ class RedisServer:
         Without a file it would never find out about its disk; it refuses for the want of a replica instead (NOREPLICAS).
         """
         with _raw_client(self._port) as client:
-            _guarded(lambda: client.config_set("min-replicas-to-write", int(refuse)))
+            _guarded(lambda: client.config_set("min-replicas-to-write", _TOO_MANY if refuse else 0))
+
+    def follows(self) -> bool:
+        """Whether it is a replica that has been filled. Blocks; raises RegistryError."""
+        with _raw_client(self._port) as client:
+            found = _guarded(lambda: client.info("replication"))
+        return bool(found.get("master_link_status") == "up")
 
     def flush(self) -> None:
         """Forget everything. Blocks; raises RegistryError."""
@@ -125,11 +141,12 @@ class RedisServer:
     async def _start(self, password: str = "") -> None:
         port = self._port
         self._process = await asyncio.create_subprocess_exec(
-            find_server(), "--bind", LOOPBACK, "--port", str(port), "--save", "", "--appendonly", "no", "--dir", "/",
-            "--daemonize", "no", "--requirepass", password, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+            find_server(), "--bind", *dict.fromkeys((LOOPBACK, self.host)), "--port", str(port), "--save", "", "--appendonly", "no", "--dir", "/",
+            "--daemonize", "no", "--requirepass", password, "--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0",
+            "--protected-mode", "yes" if self.host == LOOPBACK else "no", *self._words, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_parent,
         )  # fmt: skip
-        self.url = f"redis://{LOOPBACK}:{port}/0"
+        self.url = f"redis://{self.host}:{port}/0"
         client = _raw_client(port, password)
         try:
             async with asyncio.timeout(_START_SECONDS):

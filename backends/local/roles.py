@@ -21,6 +21,7 @@ from ..live.settings import (
     ProxySettings,
     Settings,
 )
+from .network.places import Places
 from .process import Line, RoleProcess
 
 OnLine = Callable[[RoleProcess, Line], None]
@@ -139,14 +140,22 @@ async def _leave(process: RoleProcess) -> None:
 
 
 class RoleFactory:
-    """Makes the roles of one flight with what they have in common. *program* runs in place of app servers. *greet* is called with each process that has been started."""
+    """Makes the roles of one flight with what they have in common. *program* runs in place of app servers. *greet* is called with each process that has been started. *places*: where they run."""
 
     def __init__(
         self, fleet: FleetSpec, origin: int, redis_url: str, on_line: OnLine, logs: Path | None,
-        program: Program | None = None, greet: Callable[[RoleProcess], None] = lambda process: None,
+        program: Program | None = None, fingerprint: str = "", traced: bool = False, greet: Callable[[RoleProcess], None] = lambda process: None,
+        places: Places | None = None,
     ) -> None:  # fmt: skip
         self._greet = greet
-        self._common = {"fleet": fleet, "origin": origin, "redis_url": redis_url}
+        self._places = places or Places()
+        self._common = {
+            "fleet": fleet,
+            "origin": origin,
+            "redis_url": redis_url,
+            "fingerprint": fingerprint,
+            "traced": traced,
+        }
         self._on_line = on_line
         self._logs = logs
         self._program: dict[str, Any] = {}
@@ -156,8 +165,8 @@ class RoleFactory:
     def process(self, role: str, label: str = "") -> RoleProcess:
         """A process for *role*, not started."""
         label = label or role
-        log = None if self._logs is None else self._logs / f"{label}.log"
-        return RoleProcess(role, label, self._on_line, log, self._greet)
+        log = None if self._logs is None else self._logs / f"{label}.jsonl"
+        return RoleProcess(role, label, self._on_line, log, self._greet, self._places.command(role, label))
 
     def proxy(
         self, host: str, port: int, admin_port: int, instances: Addresses, numbers: dict[str, int],
@@ -165,7 +174,8 @@ class RoleFactory:
     ) -> ProxySettings:  # fmt: skip
         """Settings of the proxy."""
         return ProxySettings(
-            host=host, port=port, admin_port=admin_port, instance_port=instances.port, own_addresses=instances.own,
+            host=host, port=port, admin_port=admin_port, admin_host=self._places.proxy_admin,
+            instance_port=instances.port, own_addresses=instances.own, instance_network=instances.network,
             numbers=numbers, handover=handover, **self._common,
         )  # fmt: skip
 
@@ -193,7 +203,7 @@ class RoleFactory:
     async def dependencies(self, demand: str) -> tuple[RoleProcess, dict[str, str]]:
         """The dependencies, started, and where each listens."""
         process = self.process("dependencies")
-        await process.start(DependencySettings(demand=demand, **self._common))
+        await process.start(DependencySettings(demand=demand, host=self._places.host, **self._common))
         up = await process.wait_up(UP_SECONDS)
         return process, dict(up["addresses"])
 

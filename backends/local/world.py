@@ -28,6 +28,7 @@ from .faults.by_hand import FaultsByHand
 from .faults.flying import check_faults
 from .faults.schedule import FlightFaults
 from .live_api import LiveApi, new_token
+from .network.checks import check_network
 from .options import FlightOptions
 from .preflight import check_machine, check_program, check_remedy
 from .recording import Recording
@@ -98,6 +99,8 @@ class LocalFlight(Flight):
         check_program(plan, self._options.demand)
         check_remedy(plan)
         check_machine(plan, self._options.demand)
+        if self._options.network == "namespaces":
+            check_network(plan, bool(self._options.redis_url))
 
     def flying(self, scenario: Scenario) -> "Maker":
         """See Flight."""
@@ -120,6 +123,10 @@ class AttachedFlight(Flight):
         if plan.fleet.alerts and not self._options.redis_url:
             raise UsageError(
                 "--backend attach: expected --redis-url for a scenario with alerts: they are judged on samples"
+            )
+        if self._options.network != "loopback":
+            raise UsageError(
+                "--network: expected --backend local; this fleet is where it is, and keeps its links"
             )
         if self._options.stop_when:
             raise UsageError("--stop-when: expected a flight with faults; --backend attach strikes nothing")

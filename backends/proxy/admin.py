@@ -1,7 +1,8 @@
-"""The proxy's control API, on the loopback address: figures and servers as JSON."""
+"""The proxy's control API, on the loopback address, or that of its machine: figures and servers as JSON."""
 
 from aiohttp import web
 
+from ..live.addresses import LOOPBACK
 from .proxy import Proxy
 
 
@@ -17,8 +18,8 @@ class Admin:
         await self._runner.cleanup()
 
 
-async def start_admin(proxy: Proxy, port: int) -> Admin:
-    """Serve the control API of *proxy* on *port* (0: a free one)."""
+async def start_admin(proxy: Proxy, port: int, host: str = LOOPBACK) -> Admin:
+    """Serve the control API of *proxy* on *port* (0: a free one) of *host*."""
 
     async def stats(request: web.Request) -> web.Response:
         return web.json_response(
@@ -46,7 +47,7 @@ async def start_admin(proxy: Proxy, port: int) -> Admin:
     app.router.add_get("/health", healthy)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port)
+    site = web.TCPSite(runner, host, port)
     await site.start()
-    host, port = runner.addresses[0][:2]
-    return Admin(runner, f"http://{host}:{port}")
+    where, port = runner.addresses[0][:2]
+    return Admin(runner, f"http://{where}:{port}")

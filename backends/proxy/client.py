@@ -143,7 +143,7 @@ class ClientConnection(asyncio.Protocol):
         try:
             if data.startswith(b"\r\n"):
                 data = after_empty_lines(data)
-            arrived = next_request(data, self._partial)
+            arrived = self._arrive(data, self._partial)
         except Malformed as error:
             self._refuse(error)
             return
@@ -163,7 +163,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _begin(self, head: RequestHead, named: bytes) -> None:
         self.proxy.busy(self.row)
-        exchange = self._exchange = Exchange(self, head, named)
+        exchange = self._exchange = self._exchange_of(head, named)
         if not exchange.received:
             self._content = content_reader(head.length, head.chunked)
             self._due.set(CONTENT_TIMEOUT)
@@ -171,6 +171,11 @@ class ClientConnection(asyncio.Protocol):
         if self._content is not None and self._exchange is exchange and self._buffer:
             data, self._buffer = self._buffer, b""
             self._read_content(exchange, data)
+
+    _arrive = staticmethod(next_request)
+
+    def _exchange_of(self, head: RequestHead, named: bytes) -> Exchange:
+        return Exchange(self, head, named)
 
     def _read_content(self, exchange: Exchange, data: bytes) -> None:
         content = self._content

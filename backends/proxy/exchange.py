@@ -170,10 +170,12 @@ class Exchange:
         else:
             self.failure_heard(UPSTREAM_RESET if self._resent else CONNECT_FAILED)
 
+    _write = staticmethod(request_bytes)
+
     def _attach(self, upstream: "Upstream") -> None:
         """Send what there is of the request over *upstream*."""
         self.upstream = upstream
-        data = request_bytes(self.head, self.client.address)
+        data = self._write(self.head, self.client.address)
         if self._named:
             data = b"".join((data[:-2], _PLANNED, self._named, b"\r\n\r\n"))
         if self.tries > 1 and self.planned:

@@ -5,6 +5,7 @@ from asyncio import StreamReader, StreamWriter
 
 from ...core.http.fields import HEAD_LIMIT, Malformed
 from ...core.http.heads import read_response
+from ...core.trace.schema import health_check
 from .messages import NAME
 from .proxy import Proxy, seconds
 from .servers import Server
@@ -31,6 +32,7 @@ async def check_forever(proxy: Proxy) -> None:
 
 async def _check(proxy: Proxy, server: Server, places: asyncio.Semaphore, path: str, timeout: int) -> None:
     async with places:
+        begun = proxy.clock.now()
         try:
             async with asyncio.timeout(seconds(timeout)):
                 if proxy.disturbed.on:
@@ -38,6 +40,9 @@ async def _check(proxy: Proxy, server: Server, places: asyncio.Semaphore, path: 
                 passed = await _ask(server, path)
         except (OSError, TimeoutError, Malformed, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             passed = False
+    if proxy.tracing is not None:
+        said = health_check(path, server.host, server.port, server.number, passed)
+        proxy.tracing.alone(said, begun, proxy.clock.now())
     proxy.servers.checked(server.number, passed)
 
 

@@ -10,6 +10,7 @@ import sys
 from ...core import admission
 from .client import ClientConnection
 from .proxy import Proxy
+from .traced import TracedClient
 
 BACKLOG = 128
 """The accept queue unless the scenario gives one."""
@@ -29,6 +30,7 @@ class Listener:
         self._loop = proxy.loop
         self._open = True
         self._accepting = False
+        self._client = ClientConnection if proxy.tracing is None else TracedClient
         if inherited is not None:
             self._socket = inherited
             self._socket.setblocking(False)
@@ -123,7 +125,7 @@ class Listener:
             verdict = proxy.verdict()
         if verdict == admission.ACCEPT:
             accepted.setblocking(False)
-            connection = ClientConnection(proxy, address)
+            connection = self._client(proxy, address)
             proxy.spawn(self._connect(accepted, connection))
             return
         with contextlib.suppress(OSError):

@@ -17,6 +17,7 @@ from ..connection import registry_at
 from ..live.addresses import url
 from ..live.role import RoleLink
 from ..live.settings import ProxySettings
+from ..live.watched import watched_registry
 from ..reach import Reach
 from .admin import Admin, start_admin
 from .handover import Handover
@@ -54,6 +55,7 @@ def run(settings: ProxySettings, link: RoleLink, registry: Registry | None = Non
     reach = Reach("proxy")
     if registry is None:
         registry = registry_at(settings.redis_url, settings.fleet.key_prefix, reach)
+    registry = watched_registry(registry, settings.redis_url, link.tracing)
     # A new connection may find its descriptor before those of the connections that it displaced are closed, and idle upstream ones are not counted.
     most = settings.fleet.proxy.max_connections
     descriptors = raise_descriptor_limit(NONE if most < 0 else 2 * most + 2 * SPARE_DESCRIPTORS)
@@ -79,8 +81,9 @@ async def _serve(
     ended = asyncio.Event()
     proxy = Proxy(
         settings.fleet, loop, link.clock, link.emit, lambda text: link.log("warning", text),
-        settings.instance_port, descriptors, settings.own_addresses,
+        settings.instance_port, descriptors, settings.own_addresses, settings.instance_network,
     )  # fmt: skip
+    proxy.tracing = link.tracing
     crashes: list[bool] = []
     loaded = asyncio.Event()
 
@@ -160,7 +163,7 @@ class _Place:
 
     async def _open_admin(self) -> None:
         if self._settings.admin_port >= 0:
-            self.admin = await start_admin(self._proxy, self._settings.admin_port)
+            self.admin = await start_admin(self._proxy, self._settings.admin_port, self._settings.admin_host)
 
     def offer(self, listener: Listener, ended: Callable[[], None]) -> None:
         """Let the next one have it; then *ended* is called."""

@@ -20,13 +20,22 @@ def request_bytes(head: RequestHead, client: bytes) -> bytes:
     """The head of a request as it goes to an app server. *client* is the address that it came from."""
     if head.written and head.written_for == client:
         return head.written
-    head.written = _request_bytes(head, client)
+    head.written = _request_bytes(head, client, head.trace)
     head.written_for = client
     return head.written
 
 
-def _request_bytes(head: RequestHead, client: bytes) -> bytes:
-    lines = [head.start, b"Host: " + head.host, *head.plain]
+def bare_request_bytes(head: RequestHead, client: bytes) -> bytes:
+    """The same without the lines of Trace Context that it came with."""
+    if head.bare and head.bare_for == client:
+        return head.bare
+    head.bare = _request_bytes(head, client, [])
+    head.bare_for = client
+    return head.bare
+
+
+def _request_bytes(head: RequestHead, client: bytes, trace: list[bytes]) -> bytes:
+    lines = [head.start, b"Host: " + head.host, *head.plain, *trace]
     if head.length >= 0:
         lines.append(b"Content-Length: %d" % head.length)
     elif head.chunked:

@@ -13,13 +13,14 @@ from ...core import admission, draws, routing
 from ...core.model import SECOND, FleetSpec
 from ...core.ports import Clock
 from ...core.ports import Servers as Listed
-from ..live.addresses import OWN_ADDRESSES
+from ..live.addresses import NETWORK, OWN_ADDRESSES
 from .delays import Delays
 from .disturbed import Disturbed
 from .rows import add_row, empty_idle_list
 from .servers import Emit, Servers
 
 if TYPE_CHECKING:
+    from ..live.tracing import Tracing
     from .client import ClientConnection
     from .exchange import Exchange
 
@@ -67,6 +68,7 @@ class Proxy:
         "spec",
         "stopping",
         "tasks",
+        "tracing",
         "unserved",
         "upstream_timeout",
         "warn",
@@ -76,7 +78,7 @@ class Proxy:
     def __init__(
         self, fleet: FleetSpec, loop: AbstractEventLoop, clock: Clock, emit: Emit,
         warn: Callable[[str], None], instance_port: int = 0, descriptors: int = -1,
-        own_addresses: bool = OWN_ADDRESSES,
+        own_addresses: bool = OWN_ADDRESSES, network: str = NETWORK,
     ) -> None:  # fmt: skip
         self.fleet = fleet
         self.spec = fleet.proxy
@@ -84,7 +86,7 @@ class Proxy:
         self.clock = clock
         self.emit = emit
         self.warn = warn
-        self.servers = Servers(fleet, instance_port, clock, loop, emit, warn, own_addresses)
+        self.servers = Servers(fleet, instance_port, clock, loop, emit, warn, own_addresses, network)
         self.foreign_stream = draws.key(fleet.seed, "foreign requests")
         self.foreign = 0
         self.sequence = 0
@@ -98,6 +100,7 @@ class Proxy:
         self.stopping = False
         self.has_room: Callable[[], None] = lambda: None
         self.went_down: Callable[[], None] = lambda: None
+        self.tracing: Tracing | None = None
         self.tasks: set[asyncio.Task[Any]] = set()
         self.keepalive_timeout = seconds(self.spec.keepalive_timeout)
         self.upstream_timeout = seconds(self.spec.upstream_timeout)

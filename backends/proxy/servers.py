@@ -10,7 +10,7 @@ from ...core.ports import Clock
 from ...core.ports import Servers as Listed
 from ...core.table import CANARY, SERVING
 from ...core.tallies import count_try, no_counters
-from ..live.addresses import OWN_ADDRESSES, Addresses, split, url
+from ..live.addresses import NETWORK, OWN_ADDRESSES, Addresses, split, url
 from .rows import as_array, as_lists
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Servers:
 
     def __init__(
         self, fleet: FleetSpec, instance_port: int, clock: Clock, timers: Timers, emit: Emit,
-        warn: Callable[[str], None], own_addresses: bool = OWN_ADDRESSES,
+        warn: Callable[[str], None], own_addresses: bool = OWN_ADDRESSES, network: str = NETWORK,
     ) -> None:  # fmt: skip
         self.spec = fleet.proxy
         self.emit = emit
@@ -103,7 +103,7 @@ class Servers:
         self.last = [0, 0]
         self.counters: list[int] = no_counters().tolist()
         self._weight = fleet.app.weight
-        self._instances = Addresses(instance_port, own_addresses) if instance_port else None
+        self._instances = Addresses(instance_port, own_addresses, network) if instance_port else None
         self._foreign: dict[str, int] = {}
         self._told: dict[str, int] = {}
         self._unparsable: set[str] = set()

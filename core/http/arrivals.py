@@ -40,6 +40,8 @@ def next_request(data: bytes, searched: int) -> Arrival | None:
     content = head.chunked or head.length > 0
     if head.method == b"TRACE" and (content or head.length == 0):
         raise Malformed("TRACE with content")
-    if not (content or named or head.planned or head.max_forwards == 0) and end + 4 == len(data):
+    if not (content or named or head.planned or head.trace or head.max_forwards == 0) and end + 4 == len(
+        data
+    ):
         remember(_alone, data, head)
     return Arrival(head, named, data[end + 4 :])

@@ -41,6 +41,7 @@ class Kind(IntEnum):
     APP = 12
     CAUSE = 13
     MAX_FORWARDS = 14
+    TRACE = 15
 
 
 _KINDS = {
@@ -65,6 +66,8 @@ _KINDS = {
     b"windtunnel-app": Kind.APP,
     b"windtunnel-cause": Kind.CAUSE,
     b"max-forwards": Kind.MAX_FORWARDS,
+    b"traceparent": Kind.TRACE,
+    b"tracestate": Kind.TRACE,
 }
 FRAMING_NAMES = {b"host", b"content-length", b"transfer-encoding"}
 _NOT_IN_TRAILERS = {
@@ -72,7 +75,7 @@ _NOT_IN_TRAILERS = {
     Kind.FORWARDED_FOR, Kind.OURS, Kind.PLANNED, Kind.APP, Kind.CAUSE, Kind.MAX_FORWARDS,
 }  # fmt: skip
 
-_UNIQUE = {b"windtunnel-request", b"windtunnel-app"}
+_UNIQUE = {b"windtunnel-request", b"windtunnel-app", b"traceparent"}
 """Fields that no two messages share."""
 
 is_token = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch

@@ -45,6 +45,7 @@ _NUMBERS_LENGTH = 120
 _digits = re.compile(rb"[0-9]{1,%d}" % LENGTH_DIGITS).fullmatch
 _empty_lines = re.compile(rb"(?:\r\n)+").match
 _NOT_NOMINATED = {b"host", b"content-length"}
+_TRACE = int(Kind.TRACE)
 _bare_line_end = re.compile(rb"\r(?!\n)(?!\Z)|(?<!\r)\n").search
 
 
@@ -59,12 +60,12 @@ class Start(NamedTuple):
 
 
 class RequestHead:
-    """A request's head, shared by all requests that send the same. *plain* are the lines that are passed on as they are; *length* -1: no content
-    unless *chunked*; *written* is the head as it was passed on last, for the client *written_for*; *simple*: 1.1, no HEAD, no content, and the
-    connection stays."""
+    """A request's head, shared by all requests that send the same. *plain* are the lines that are passed on as they are; *length* -1: no content unless *chunked*; *trace* are its lines of
+    W3C Trace Context, passed on unless there are others in their place; *written* is the head as it was passed on last, for the client *written_for*, *bare* the same without *trace*;
+    *simple*: 1.1, no HEAD, no content, and the connection stays."""
 
-    __slots__ = ("chunked", "closing", "expect", "forwarded_for", "host", "keep_alive", "length", "max_forwards",
-                 "method", "minor", "plain", "planned", "simple", "start", "target", "trailers", "upgrade",
+    __slots__ = ("bare", "bare_for", "chunked", "closing", "expect", "forwarded_for", "host", "keep_alive", "length", "max_forwards",
+                 "method", "minor", "plain", "planned", "simple", "start", "target", "trace", "trailers", "upgrade",
                  "upgrading", "written", "written_for")  # fmt: skip
 
     def __init__(self, start: Start) -> None:
@@ -73,12 +74,12 @@ class RequestHead:
         self.minor = start.minor
         self.start = start.line
         self.plain: list[bytes] = []
+        self.trace: list[bytes] = []
         self.host = b""
         self.length = -1
         self.chunked = False
         self.keep_alive = start.minor == 1
-        self.closing = False
-        self.expect = False
+        self.closing = self.expect = False
         self.upgrade = b""
         self.upgrading = False
         self.planned = b""
@@ -86,8 +87,7 @@ class RequestHead:
         self.max_forwards = -1
         self.trailers = False
         self.simple = False
-        self.written = b""
-        self.written_for = b""
+        self.written = self.written_for = self.bare = self.bare_for = b""
 
 
 class ResponseHead:
@@ -179,7 +179,7 @@ def read_request(block: bytes) -> RequestHead:
     if seen is not None:
         return seen
     head = _read_request(block)
-    if not head.planned:
+    if not (head.planned or head.trace):
         remember(_requests, block, head)
     return head
 
@@ -190,7 +190,7 @@ def _read_request(block: bytes) -> RequestHead:
     head = RequestHead(start)
     if len(lines) > LINES_LIMIT:
         raise Malformed("too many header lines", statuses.FIELDS_TOO_LARGE)
-    for field in _sort(lines, head.plain):
+    for field in _sort(lines, head.plain, head.trace):
         _REQUEST_READERS[field.kind](head, field)
     _settle(head)
     authority = start.authority
@@ -232,7 +232,7 @@ def _read_response(block: bytes) -> ResponseHead:
         raise Malformed("no HTTP/1 status line, or too many header lines")
     head = ResponseHead(match[1][0] - 48, int(match[2]), match[3] or b"")
     plain = head.plain
-    for field in _sort(lines, plain):
+    for field in _sort(lines, plain, plain):
         reader = _RESPONSE_READERS.get(field.kind)
         if reader is not None:
             reader(head, field)
@@ -247,16 +247,18 @@ def _read_response(block: bytes) -> ResponseHead:
     return head
 
 
-def _sort(lines: list[bytes], plain: list[bytes]) -> list[Field]:
-    """The fields in *lines* (the first is no header) that mean something to an intermediary; the others are added to *plain*. Raises Malformed."""
+def _sort(lines: list[bytes], plain: list[bytes], trace: list[bytes]) -> list[Field]:
+    """The fields in *lines* (the first is no header) that mean something to an intermediary; those of Trace Context are added to *trace*, the others to *plain*. Raises Malformed."""
     known = known_fields.get
     special = []
     for line in lines[1:]:
         field = known(line) or read_field(line)
-        if field[0]:
-            special.append(field)
-        else:
+        if not field[0]:
             plain.append(field[1])
+        elif field[0] == _TRACE:
+            trace.append(field[1])
+        else:
+            special.append(field)
     return special
 
 
@@ -333,7 +335,8 @@ def _read_connection(head: RequestHead | ResponseHead, field: Field) -> None:
         else:
             nominated.add(option)
     if nominated:
-        head.plain[:] = [line for line in head.plain if line.partition(b":")[0].lower() not in nominated]
+        for lines in (head.plain, head.trace if isinstance(head, RequestHead) else []):
+            lines[:] = [line for line in lines if line.partition(b":")[0].lower() not in nominated]
 
 
 def _read_upgrade(head: RequestHead | ResponseHead, field: Field) -> None:

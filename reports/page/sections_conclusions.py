@@ -1,10 +1,12 @@
 """Sections of what the profiler concludes: errors with their origins, what each fault did, hints."""
 
+from ..messages import Message
+from ..profiler.hints.hint import Hint
 from ..profiler.origins import FAULT, Origin
 from ..profiler.recovery import WINDOW, Recovery
 from ..profiler.signatures import Failures
 from ..wording import duration, listed, moment, plural, share
-from .markup import folding, paragraph
+from .markup import folded, folding, paragraph
 from .report_data import ReportData
 from .sections_traffic import shown
 
@@ -26,10 +28,21 @@ def errors(data: ReportData) -> str:
     ]  # fmt: skip
     text += folding("origins", ("origin", "requests", "share", "first", "last"), origins, (1, 2))
     rows = [_signature(one) for one in found.failures[:MOST_ROWS]]
-    header = ("outcome", "what went wrong first", "where", "route", "requests", "of all", "first", "last", "origins", "why", "for example")  # fmt: skip
-    text += "<h3>By signature</h3>\n" + folding("signatures", header, rows, (4, 5))
+    header = (
+        "outcome",
+        "what went wrong first",
+        "where",
+        "route",
+        "requests",
+        "of all",
+        "first",
+        "last",
+        "origins",
+        "example",
+    )
+    text += "<h3>By signature</h3>\n" + folding("signatures", header, rows, (4, 5, 9))
     return text + paragraph(
-        "windtunnel profile . tells more of each; windtunnel trace . N shows the request N."
+        "windtunnel profile . tells why, and more of each; windtunnel trace . N shows the request N, such as the example."
     )
 
 
@@ -39,10 +52,9 @@ def _signature(one: Failures) -> tuple[str, ...]:
     origins = ", ".join(
         f"{_named(each.origin)} {each.count:,} ({each.confidence})" for each in one.origins[:4]
     )
-    why = "; ".join(one.origins[0].evidence[:1]) if one.origins else ""
     return (
         said.outcome.replace("_", " "), said.cause, where, said.route, f"{one.count:,}", share(one.share), moment(one.first), moment(one.last),
-        origins, why, f"request {one.examples[0]}" if one.examples else "",
+        origins, str(one.examples[0]) if one.examples else "",
     )  # fmt: skip
 
 
@@ -107,7 +119,24 @@ def _blast(one: Recovery) -> tuple[str, str, str]:
     return requests, servers, endpoints
 
 
+MOST_ALIKE = 3
+"""Of hints that one rule gives, so many are shown at once; the others are folded."""
+
+
 def hints(data: ReportData) -> str:
-    """Where the time went, and advice."""
-    told = [message for message in data.messages if message.level not in ("error", "warning")]
-    return "".join(map(shown, told)) or paragraph("None.")
+    """Where the time went, and hints with their evidence, those of a rule together: the rule with the most severe one first."""
+    text = "".join(shown(message) for message in data.messages if message.level == "note")
+    rules: dict[str, list[Hint]] = {}
+    for hint in data.hints:
+        rules.setdefault(hint.kind, []).append(hint)
+    for alike in rules.values():
+        text += "".join(map(_hint, alike[:MOST_ALIKE]))
+        more = alike[MOST_ALIKE:]
+        if more:
+            text += folded(f"{plural(len(more), 'more hint')} like this", "".join(map(_hint, more)))
+    return text or paragraph("None.")
+
+
+def _hint(hint: Hint) -> str:
+    told = (hint.told,) if hint.evidence else ()
+    return shown(Message("hint", f"({hint.severity}, {hint.subject}) {hint.text}", told))

@@ -55,15 +55,18 @@ def with_totals(found: Sequence[Edge], one: Frame) -> list[Edge]:
 
 
 def drawn(chart: Map) -> tuple[list[Node], list[Edge]]:
-    """The profiler's map of the whole run."""
+    """The profiler's map of the whole run; from the clients to the proxy it says what the clients got, not each of their attempts, as frames do."""
     found = [
         Node(id=one.id, kind=one.kind, name=one.name, version=one.version, rate=one.rate, errors=one.errors, p95_ns=one.p95_ns, health=one.health, why=one.why)
         for one in chart.nodes
     ]  # fmt: skip
-    joined = [
-        Edge(source=one.source, target=one.target, rate=one.rate, errors=one.errors, p95_ns=one.p95_ns, health=one.health, why=one.why)
-        for one in chart.edges
-    ]  # fmt: skip
+    known = {one.id: one for one in chart.nodes}
+    joined = []
+    for edge in chart.edges:
+        told = known["clients"] if (edge.source, edge.target) == ("clients", "proxy") else edge
+        joined.append(
+            Edge(source=edge.source, target=edge.target, rate=told.rate, errors=told.errors, p95_ns=told.p95_ns, health=told.health, why=told.why)
+        )  # fmt: skip
     return found, joined
 
 

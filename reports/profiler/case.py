@@ -84,9 +84,9 @@ class Case:
         return self.failed.outcome.astype(np.int64) * 16 + self.failed.station
 
     def times_of(self, kind: int) -> Any:
-        """When attempts that failed in this way began, in order; of those that are not settled as another's."""
+        """When attempts failed in this way, in order; of those that are not settled as another's."""
         chosen = (self.kinds == kind) & self.open
-        return np.sort(self.failed.begin[chosen])
+        return np.sort(self.failed.end[chosen])
 
     # Since when a failure's station had no moment of rest.
 

@@ -21,7 +21,7 @@ WAITED = (Outcome.CLIENT_TIMEOUT, Outcome.UPSTREAM_TIMEOUT, Outcome.UNFINISHED)
 @dataclass(frozen=True)
 class Failed:
     """Columns of one length, a row for each failed request, in order of number. *station* (``reports.stations``) is where the deciding attempt failed or lost its time, which it entered at *since* and
-    left, or was cut at, at *until*; *begin* and *end* of that attempt; *reached* (rows by moment) what it reached; *server* 0: none; *early*: when the request was planned; *worked*: whether CPU was spent on it."""
+    left, or was cut at, at *until*; *begin* and *end* of that attempt; *reached* (rows by moment) what it reached; *server* 0: none; *early*: when the request was planned; *worked*: whether CPU was spent on it; *longest*: the station that took most of its time, from *longest_since* to *longest_until*."""
 
     request: Any
     source: Any
@@ -39,6 +39,9 @@ class Failed:
     reached: Any
     status: Any
     worked: Any
+    longest: Any
+    longest_since: Any
+    longest_until: Any
 
     def __len__(self) -> int:
         """How many failed."""
@@ -73,7 +76,9 @@ def failed(evidence: Evidence) -> Failed:
     fill(moments)
     moments[AT_PROXY:END] = np.minimum(moments[AT_PROXY:END], end)
     outcome = requests["outcome"][rows]
-    station = _stations(np.diff(moments, axis=0), reached, outcome)
+    lengths = np.diff(moments, axis=0)
+    longest = np.argmax(lengths, axis=0)
+    station = np.where(np.isin(outcome, WAITED), longest, _furthest(reached))
     across = np.arange(len(rows))
     return Failed(
         request=wanted,
@@ -92,13 +97,15 @@ def failed(evidence: Evidence) -> Failed:
         reached=reached,
         status=column("status", 0),
         worked=moments[CPU_DONE] > moments[STARTED],
+        longest=np.asarray(ORDER)[longest],
+        longest_since=moments[longest, across],
+        longest_until=moments[longest + 1, across],
     )
 
 
-def _stations(lengths: Any, reached: Any, outcome: Any) -> Any:
-    """Places in ORDER: where most of the time was lost, or else the furthest that was reached."""
-    furthest = np.zeros(lengths.shape[1], dtype=np.int64)
+def _furthest(reached: Any) -> Any:
+    """Places in ORDER: the furthest that was reached."""
+    furthest = np.zeros(reached.shape[1], dtype=np.int64)
     for place in range(1, len(ORDER)):
         furthest = np.where(reached[place], place, furthest)
-    longest = np.argmax(lengths, axis=0)
-    return np.where(np.isin(outcome, WAITED), longest, furthest)
+    return furthest

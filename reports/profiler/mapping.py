@@ -52,6 +52,18 @@ class _Slice:
     def of(self, chosen: Any) -> "_Slice":
         return _Slice({name: column[chosen] for name, column in self.columns.items()}, self.seconds)
 
+    def at_server(self, server: int) -> "_Slice":
+        """Those that were last sent to this server."""
+        order, numbers = self._by_server
+        low, high = np.searchsorted(numbers, np.array((server, server + 1), dtype=numbers.dtype))
+        return self.of(order[low:high])
+
+    @cached_property
+    def _by_server(self) -> tuple[Any, Any]:
+        """The rows in order of their servers, and these: a fleet of hundreds is not looked through for each of them."""
+        order = np.argsort(self["server"], kind="stable")
+        return order, self["server"][order]
+
     def __getitem__(self, name: str) -> Any:
         return self.columns[name]
 
@@ -206,7 +218,7 @@ class Maps:
         self, seen: _Slice, slos: list[SloSpec], server: int, state: str, start: int, end: int
     ) -> Iterator[tuple[Node | None, Edge | None]]:
         name = f"server-{server}"
-        sent = seen.of(seen["server"] == server)
+        sent = seen.at_server(server)
         lost = np.isin(sent["outcome"], _AT_SERVER)
         there = sent.of(sent["arrived"] >= 0)
         bad = np.isin(there["outcome"], _AT_SERVER)

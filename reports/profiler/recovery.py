@@ -11,13 +11,14 @@ of them in the seconds before (as many, BEFORE at most) lets expect. A server or
 standard deviations).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from ...core.faults import FAULTS
 from ...core.model import SECOND, SloSpec
 from ...core.outcomes import GOOD, Outcome
 from ...core.slo import percentile_of
@@ -87,9 +88,14 @@ def recoveries(evidence: Evidence) -> tuple[Recovery, ...]:
     seconds = _Seconds(evidence)
     lasting = {(name, start): stop for name, start, stop in fault_spans(evidence.events, evidence.end)}
     struck = [
-        (str(event.get("name", "")), str(event.get("type", "")), int(event["t"]), lasting.get((str(event.get("name", "")), event["t"]), int(event["t"])))
+        (
+            str(event.get("name", "")),
+            str(event.get("type", "")),
+            int(event["t"]),
+            _over(event, lasting, evidence.end),
+        )
         for event in evidence.happened("fault")
-    ][:MOST]  # fmt: skip
+    ][:MOST]
     found = []
     for name, type_, start, end in struck:
         violated, before = seconds.violated(start, end)
@@ -119,6 +125,15 @@ def _in_time(evidence: Evidence) -> dict[str, Any]:
         return rows
     order = np.argsort(time, kind="stable")
     return {name: column[order] for name, column in rows.items()}
+
+
+def _over(event: Mapping[str, Any], lasting: Mapping[tuple[str, int], int], end: int) -> int:
+    """When a fault was over: with its event, or, of a type that lasts, at the end of the run (*end*) if none was told."""
+    time, type_ = int(event["t"]), str(event.get("type", ""))
+    known = lasting.get((str(event.get("name", "")), time))
+    if known is not None:
+        return known
+    return end if type_ in FAULTS and FAULTS[type_].lasts else time
 
 
 class _Seconds:

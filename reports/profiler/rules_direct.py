@@ -164,6 +164,20 @@ def station_was_slow(case: Case) -> None:
             case.claim(here, one.origin, "station was slow", LIKELY, f"time was lost at {where or 'what it hits'} from {moment(one.start)} on; {one.origin.text}")  # fmt: skip
 
 
+def came_in_a_burst(case: Case) -> None:
+    """A request for which there was no room when it came, after it had been held up on its way for a quarter of a second or longer by a fault at that place, with many others."""
+    rows = case.failed
+    held = rows.longest_until - rows.longest_since
+    turned = np.isin(rows.outcome, (Outcome.QUEUE_FULL, Outcome.SHED)) & (held >= SECOND // 4)
+    for one in case.suspects:
+        stations = [station for station in _reach(one) if station in (CONNECTION, PROXY, UPSTREAM)]
+        here = turned & case.open & np.isin(rows.longest, stations)
+        here &= (rows.longest_until >= one.start) & (rows.longest_since <= one.end)
+        here &= _potential(case, one) >= held // 4
+        if here.any() and can_be_felt(case, one):
+            case.claim(here, one.origin, "came in a burst", LIKELY, f"it was held up on its way, and came with all the others; {one.origin.text}")  # fmt: skip
+
+
 def _reach(one: Suspect) -> tuple[int, ...]:
     """The stations that a suspect makes slow."""
     if one.link == SERVER_SIDE:
@@ -199,4 +213,11 @@ def _potential(case: Case, one: Suspect) -> int:
             return UNBOUNDED
 
 
-RULES = (server_was_gone, proxy_was_down, link_closed, server_answered_wrong, station_was_slow)
+RULES = (
+    server_was_gone,
+    proxy_was_down,
+    link_closed,
+    server_answered_wrong,
+    station_was_slow,
+    came_in_a_burst,
+)

@@ -242,10 +242,21 @@ def followed(case: Case) -> None:
     for one in sorted(case.suspects, key=lambda one: (-one.start, one.place)):
         if one.origin not in known:
             continue
-        here = rows[(case.failed.end[rows] >= one.start) & (since <= one.end + 2 * SECOND) & case.open[rows]]
+        over = max(one.end, _last_claim(case, one.origin)) + 2 * SECOND
+        here = rows[(case.failed.end[rows] >= one.start) & (since <= over) & case.open[rows]]
         for row, group in _kinds(case, here):
             if not case.came_before(one, row):
                 case.claim(group, one.origin, "followed", POSSIBLE, f"such failures came since then and hardly before; {one.origin.text}")  # fmt: skip
+
+
+def _last_claim(case: Case, origin: Origin) -> int:
+    """When the last request failed that goes back to *origin* for certain, or likely."""
+    if origin not in case.origins:
+        return -1
+    place = case.origins.index(origin)
+    strong = [number for number, (_, confidence) in enumerate(case.rules) if confidence != POSSIBLE]
+    its = (case.origin_of == place) & np.isin(case.rule_of, strong)
+    return int(case.failed.end[its].max(initial=-1))
 
 
 def _kinds(case: Case, rows: Any) -> Iterator[tuple[int, Any]]:

@@ -10,8 +10,9 @@ from typing import Any
 
 from ...core.model import SECOND
 from ...core.rollout.outcome import ENDS
+from ...core.trace.ids import Ids
+from ...core.trace.turns import NAME as TURN_NAME
 from ..lifelines import DEATHS, Lifeline
-from .ids import Ids
 from .pairs import PAIRS, POINTS, Pair
 from .spans import (
     APP,
@@ -99,7 +100,7 @@ class Control:
     # The autoscaler.
 
     def _turn(self, number: int, turn: Turn) -> Span:
-        span = self._span(TURN, number, "turn of the autoscaler", AUTOSCALER, turn.time, turn.time, turn.fields)  # fmt: skip
+        span = self._span(TURN, number, TURN_NAME, AUTOSCALER, turn.time, turn.time, turn.fields)  # fmt: skip
         span.notes = turn.notes
         if turn.wrong:
             span.error, span.attributes["error.type"] = turn.wrong, turn.wrong

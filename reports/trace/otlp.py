@@ -8,13 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TextIO
 
+from ...core.trace.schema import CONVENTIONS, SCOPE, resource_attributes
 from .spans import Link, Note, Service, Span, Trace, Value
 
 EPOCH = 1_577_836_800 * 1_000_000_000
 """2020-01-01T00:00:00Z in Unix time (ns): the zero of virtual time in files, which want a time of day. Flights say when theirs was."""
-
-SCHEMA = "https://opentelemetry.io/schemas/1.37.0"
-SCOPE = "windtunnel"
 
 SPANS_IN_A_LINE = 1_000
 
@@ -72,7 +70,7 @@ class OtlpWriter:
         scope = f'{{"name":"{SCOPE}","version":{self._text(self._origin.version)}}}'
         line = ",".join(
             f'{{"resource":{self._resource(service)},"scopeSpans":[{{"scope":{scope},"spans":[{",".join(spans)}],'
-            f'"schemaUrl":"{SCHEMA}"}}],"schemaUrl":"{SCHEMA}"}}'
+            f'"schemaUrl":"{CONVENTIONS}"}}],"schemaUrl":"{CONVENTIONS}"}}'
             for service, spans in self._held.items()
         )
         self._file.write(f'{{"resourceSpans":[{line}]}}\n')
@@ -82,15 +80,9 @@ class OtlpWriter:
     def _resource(self, service: Service) -> str:
         if service not in self._resources:
             origin = self._origin
-            attributes: dict[str, Value] = {
-                "service.name": service.name,
-                "service.namespace": origin.scenario,
-                **({"service.instance.id": service.instance} if service.instance else {}),
-                **({"service.version": service.version} if service.version else {}),
-                "deployment.environment.name": origin.world,
-                "windtunnel.scenario_hash": origin.fingerprint,
-                "windtunnel.seed": origin.seed,
-            }
+            attributes = resource_attributes(
+                service.name, service.instance, service.version, origin.scenario, origin.world, origin.fingerprint, origin.seed
+            )  # fmt: skip
             self._resources[service] = f'{{"attributes":{self._attributes(attributes)}}}'
         return self._resources[service]
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 from ...core.probed import Call, Candidate, Choice, Probed, Read, Request, Try
 from ...core.probed import Write as Written
+from ...core.trace.ids import Ids
+from ...core.trace.schema import LISTS_READ, SAMPLES_WRITTEN, registry_call
 from ..stations import WAITS
-from .ids import Ids
-from .spans import APP, CLIENT, INTERNAL, PROXY, SERVER, Note, Service, Span, Trace, Value
+from .spans import APP, CLIENT, INTERNAL, PROXY, REGISTRY, SERVER, Note, Service, Span, Trace, Value
 
 MOST_CANDIDATES = 50
 """Of those that a decision saw so many are named, those with the fewest requests in flight first."""
@@ -30,7 +31,7 @@ def registry_traces(ids: Ids, probed: Probed, window: tuple[int, int]) -> Iterat
     for number, read in enumerate(probed.reads):
         if since <= read.time <= end:
             servers: dict[str, Value] = {f"windtunnel.{role}": getattr(read, role) for role in ("serving", "canary", "standby")}  # fmt: skip
-            yield Trace((_exchange(ids, "read", number, "lists read", PROXY, read.time, servers),))
+            yield Trace((_exchange(ids, "read", number, LISTS_READ, PROXY, read.time, servers),))
     for number, write in enumerate(probed.writes):
         if start <= write.time <= end:
             yield Trace((_write(ids, number, write),))
@@ -38,18 +39,20 @@ def registry_traces(ids: Ids, probed: Probed, window: tuple[int, int]) -> Iterat
 
 def _write(ids: Ids, number: int, write: Written) -> Span:
     servers: dict[str, Value] = {"windtunnel.servers": write.servers}
-    span = _exchange(ids, "write", number, "samples written", MONITORS, write.time, servers)
+    span = _exchange(ids, "write", number, SAMPLES_WRITTEN, MONITORS, write.time, servers)
     if write.error:
         span.error = span.attributes["error.type"] = write.error
     return span
 
 
 def _exchange(
-    ids: Ids, kind: str, number: int, name: str, service: Service, time: int, more: dict[str, Value]
+    ids: Ids, kind: str, number: int, operation: str, service: Service, time: int, more: dict[str, Value]
 ) -> Span:
     key = ids.control(f"registry {kind}", number)
-    attributes: dict[str, Value] = {"db.system.name": "redis", "server.address": "registry", **more}
-    return Span(key.trace, key.span(0, 0), "", name, CLIENT, service, time, time, attributes)
+    said = registry_call(operation, REGISTRY.name)
+    return Span(
+        key.trace, key.span(0, 0), "", said.name, said.kind, service, time, time, said.attributes | more
+    )
 
 
 def named(candidates: Sequence[Candidate]) -> tuple[list[str], list[str]]:

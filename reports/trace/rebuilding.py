@@ -10,18 +10,33 @@ from typing import Any
 import numpy as np
 
 from ...core.model import EndpointSpec, FleetSpec, SourceSpec
-from ...core.outcomes import GOOD, NAMES, Outcome
-from ..stations import ANSWER, CONNECTION, CPU, EARLIER, QUEUE, UPSTREAM, WAITS, fill
-from ..stations import PROXY as PROXY_STATION
+from ...core.outcomes import Outcome
+from ...core.trace import schema
+from ...core.trace.ids import Ids, TraceKey, trace_key
+from ...core.trace.schema import (
+    AFTER,
+    ANSWER,
+    AT_ATTEMPT,
+    AT_PROXY,
+    AT_SERVER,
+    CONNECTION,
+    CPU,
+    EARLIER,
+    IN_PROXY,
+    LEAF,
+    QUEUE,
+    ROOT,
+    STRETCHES,
+    TO_SERVER,
+    UPSTREAM,
+    WAITS,
+    Asked,
+    Said,
+)  # fmt: skip
+from ..stations import fill
 from ..wording import plural
-from .ids import Ids, TraceKey, trace_key
 from .rows import Block
-from .spans import APP, CLIENT, CLIENTS, INTERNAL, PROXY, SERVER, Link, Service, Span, Trace, Value
-
-ROOT, ATTEMPT, AT_PROXY, TO_SERVER, AT_SERVER = range(5)
-LEAF = 16
-"""Places of spans among those of an attempt, for their ids; LEAF + station of the stretches of time."""
-_AFTER = LEAF + 8
+from .spans import APP, CLIENT, CLIENTS, INTERNAL, PROXY, Link, Service, Span, Trace
 
 _MOMENTS = (
     "start_ns",
@@ -34,19 +49,10 @@ _MOMENTS = (
     "end_ns",
 )
 _START, _PROXY, _ROUTED, _ARRIVED, _STARTED, _CPU, _SERVED, _END = range(len(_MOMENTS))
-_STATIONS = (CONNECTION, PROXY_STATION, UPSTREAM, QUEUE, CPU, WAITS, ANSWER)
+_STATIONS = (CONNECTION, IN_PROXY, UPSTREAM, QUEUE, CPU, WAITS, ANSWER)
 """Between each moment and the next."""
 
-_AT_SERVER_FAILED = {Outcome.APP_ERROR, Outcome.QUEUE_FULL}
-"""What is the server's own; a reset may have been the link's as well."""
-_UPSTREAM_FAILED = {
-    *_AT_SERVER_FAILED,
-    Outcome.CONNECT_FAILED,
-    Outcome.UPSTREAM_RESET,
-    Outcome.UPSTREAM_TIMEOUT,
-}
 _SERVED_OUTCOMES = {Outcome.OK, Outcome.UNREAD, Outcome.APP_ERROR}
-_CUT_BY_PROXY = {Outcome.REFUSED, Outcome.EVICTED}
 
 Versions = Callable[[int, int], str]
 """The version that a server (by number) had at a time; empty where there are none."""
@@ -137,39 +143,33 @@ class _Made:
         self._key = key
         self._source: SourceSpec = fleet.sources[request["source"]]
         self._endpoint: EndpointSpec = fleet.endpoints[request["endpoint"]]
+        path = self._endpoint.path
+        self._asked = Asked(self._source.method, path, path)
         self._start = self._reached = request["time_ns"]
         self._end = request["time_ns"] + request["latency_ns"]
         self._client = CLIENTS
 
-    def _add(
-        self,
-        attempt: int, place: int, parent: str, name: str, kind: int, service: Service, start: int, end: int,
-        attributes: dict[str, Value] | None = None, failed: str = "",
-    ) -> Span:  # fmt: skip
-        station = place - LEAF if LEAF <= place < _AFTER else EARLIER if place == _AFTER else -1
+    def _add(self, attempt: int, place: int, parent: str, said: Said, service: Service, start: int, end: int) -> Span:  # fmt: skip
+        station = place - LEAF if LEAF <= place < AFTER else EARLIER if place == AFTER else -1
         span = Span(
-            self._key.trace, self._key.span(attempt, place), parent, name, kind, service, start, end, attributes or {}, failed, station
+            self._key.trace, self._key.span(attempt, place), parent, said.name, said.kind, service, start, end, said.attributes,
+            said.error, station,
         )  # fmt: skip
         self.spans.append(span)
         return span
+
+    def _wait(self, attempt: int, place: int, name: str, start: int, end: int) -> None:
+        """A span of the client's waiting."""
+        self._add(attempt, place, self._root.id, Said(name, INTERNAL, {}, ""), self._client, start, end)
 
     def begin(self, client: Service) -> None:
         """The span of the whole request."""
         request, outcome = self._request, Outcome(self._request["outcome"])
         self._client = client
-        attributes: dict[str, Value] = {
-            "windtunnel.request": request["request"],
-            "windtunnel.source": self._source.name,
-            "windtunnel.index": request["index"],
-            "windtunnel.outcome": NAMES[outcome],
-            "windtunnel.attempts": request["attempts"],
-            "http.route": self._endpoint.path,
-        }
-        failed = _failed(outcome, attributes, request["status"])
-        name = f"request {self._endpoint.path}"
-        self._root = self._add(
-            0, ROOT, "", name, INTERNAL, client, self._start, self._end, attributes, failed
-        )
+        said = schema.whole_request(
+            request["request"], self._source.name, request["index"], request["attempts"], self._endpoint.path, outcome, request["status"]
+        )  # fmt: skip
+        self._root = self._add(0, ROOT, "", said, client, self._start, self._end)
 
     def attempt(
         self, row: dict[str, int], times: list[int], reached: list[bool], server: Service | None, life: Link | None
@@ -177,27 +177,13 @@ class _Made:
         """The spans of one attempt; *server*: the app server that it reached."""
         number, outcome = row["attempt"], Outcome(row["outcome"])
         if times[_START] > self._reached:
-            waited = "sent late" if number == 1 else "backoff"
-            self._add(number, LEAF + EARLIER, self._root.id, waited, INTERNAL, self._client, self._reached, times[_START])  # fmt: skip
+            waited = schema.LATE if number == 1 else schema.BACKOFF
+            self._wait(number, LEAF + EARLIER, waited, self._reached, times[_START])
         self._reached = times[_END]
-        path, method = self._endpoint.path, self._source.method
-        common: dict[str, Value] = {"http.request.method": method}
-        attributes: dict[str, Value] = {
-            **common,
-            "url.full": f"http://proxy{path}",
-            "server.address": "proxy",
-            "windtunnel.attempt": number,
-            "windtunnel.outcome": NAMES[outcome],
-        }
-        if number > 1:
-            attributes["http.request.resend_count"] = number - 1
-        if row["connection"] >= 0:
-            attributes["windtunnel.connection"] = row["connection"]
-        failed = _failed(outcome, attributes, row["status"])
-        client = self._add(
-            number, ATTEMPT, self._root.id, f"{method} {path}", CLIENT, self._client, times[_START], times[_END],
-            attributes, failed,
-        )  # fmt: skip
+        said = schema.client_attempt(
+            self._asked, PROXY.name, number, row["connection"], outcome, row["status"]
+        )
+        client = self._add(number, AT_ATTEMPT, self._root.id, said, self._client, times[_START], times[_END])
         parents = {_START: client.id}
         services = {_START: self._client}
         if reached[_PROXY]:
@@ -210,44 +196,22 @@ class _Made:
         self._stretches(row, times, parents, services)
 
     def _proxy(self, parent: str, row: dict[str, int], times: list[int]) -> str:
-        outcome, path = Outcome(row["outcome"]), self._endpoint.path
-        attributes: dict[str, Value] = {
-            "http.request.method": self._source.method, "url.path": path, "url.scheme": "http", "http.route": path,
-            "server.address": "proxy", "windtunnel.tries": row["tries"],
-        }  # fmt: skip
-        cut = outcome in _CUT_BY_PROXY or row["status"] >= 500
-        failed = _failed(outcome, attributes, row["status"]) if cut else ""
-        name = f"{self._source.method} {path}"
-        return self._add(
-            row["attempt"], AT_PROXY, parent, name, SERVER, PROXY, times[_PROXY], times[_END], attributes, failed
-        ).id  # fmt: skip
+        said = schema.in_proxy(self._asked, PROXY.name, row["tries"], Outcome(row["outcome"]), row["status"])
+        return self._add(row["attempt"], AT_PROXY, parent, said, PROXY, times[_PROXY], times[_END]).id
 
     def _upstream(self, parent: str, row: dict[str, int], times: list[int]) -> str:
-        outcome, address = Outcome(row["outcome"]), f"server-{row['server']}"
-        attributes: dict[str, Value] = {
-            "http.request.method": self._source.method, "url.full": f"http://{address}{self._endpoint.path}",
-            "server.address": address, "windtunnel.server": row["server"], "windtunnel.tries": row["tries"],
-        }  # fmt: skip
-        if row["tries"] > 1:
-            attributes["http.request.resend_count"] = row["tries"] - 1
-        failed = _failed(outcome, attributes, row["status"]) if outcome in _UPSTREAM_FAILED else ""
-        return self._add(
-            row["attempt"], TO_SERVER, parent, self._source.method, CLIENT, PROXY, times[_ROUTED], times[_SERVED], attributes, failed,
-        ).id  # fmt: skip
+        address = f"server-{row['server']}"
+        said = schema.proxy_try(
+            self._asked, address, row["server"], row["tries"], Outcome(row["outcome"]), row["status"]
+        )
+        return self._add(row["attempt"], TO_SERVER, parent, said, PROXY, times[_ROUTED], times[_SERVED]).id
 
     def _at_server(
         self, parent: str, row: dict[str, int], times: list[int], server: Service, life: Link
     ) -> str:
-        outcome, path = Outcome(row["outcome"]), self._endpoint.path
-        attributes: dict[str, Value] = {
-            "http.request.method": self._source.method, "url.path": path, "url.scheme": "http", "http.route": path,
-            "server.address": f"server-{row['server']}", "windtunnel.server": row["server"],
-        }  # fmt: skip
-        failed = _failed(outcome, attributes, row["status"]) if outcome in _AT_SERVER_FAILED else ""
-        name = f"{self._source.method} {path}"
-        span = self._add(
-            row["attempt"], AT_SERVER, parent, name, SERVER, server, times[_ARRIVED], times[_SERVED], attributes, failed
-        )  # fmt: skip
+        address = f"server-{row['server']}"
+        said = schema.at_server(self._asked, address, row["server"], Outcome(row["outcome"]), row["status"])
+        span = self._add(row["attempt"], AT_SERVER, parent, said, server, times[_ARRIVED], times[_SERVED])
         span.links = (life,)
         return span.id
 
@@ -264,9 +228,8 @@ class _Made:
             owner = max(place for place in parents if place <= inner)
             service = services[max(place for place in services if place <= inner)]
             kind, name = self._named(station, row, innermost=moment == max(parents))
-            span = self._add(row["attempt"], LEAF + station, parents[owner], name, kind, service, start, end)
-            if station == WAITS and self._endpoint.calls:
-                span.attributes["windtunnel.calls"] = self._calls()
+            calls = {schema.CALLS: self._calls()} if station == WAITS and self._endpoint.calls else {}
+            self._add(row["attempt"], LEAF + station, parents[owner], Said(name, kind, {**calls}, ""), service, start, end)  # fmt: skip
 
     def _named(self, station: int, row: dict[str, int], innermost: bool) -> tuple[int, str]:
         """Kind and name of a stretch. One that is *innermost* of what was recorded holds all that foreign proxies and programs do not tell, if there was an answer."""
@@ -280,7 +243,7 @@ class _Made:
         if station == WAITS and self._endpoint.calls:
             io = "io and " if self._endpoint.io is not None else ""
             return CLIENT, f"{io}call {', '.join(self._calls())}"
-        return INTERNAL, _NAMES[station]
+        return INTERNAL, STRETCHES[station]
 
     def _calls(self) -> list[str]:
         return [self._fleet.dependencies[call].name for call in self._endpoint.calls]
@@ -288,25 +251,4 @@ class _Made:
     def finish(self) -> None:
         """What is left after the last attempt: a retry that did not come before the end of the run."""
         if self._end > self._reached:
-            self._add(0, _AFTER, self._root.id, "backoff", INTERNAL, self._client, self._reached, self._end)
-
-
-_NAMES = {
-    CONNECTION: "connect and send",
-    PROXY_STATION: "accept and read",
-    UPSTREAM: "to the server",
-    QUEUE: "queue",
-    CPU: "cpu",
-    WAITS: "io",
-    ANSWER: "answer",
-}
-
-
-def _failed(outcome: Outcome, attributes: dict[str, Value], status: int) -> str:
-    """Put the answer's status and the error's type into *attributes*; what went wrong, empty if nothing did."""
-    if status:
-        attributes["http.response.status_code"] = status
-    if outcome in GOOD:
-        return ""
-    attributes["error.type"] = str(status) if status >= 400 else NAMES[outcome]
-    return NAMES[outcome]
+            self._wait(0, AFTER, schema.BACKOFF, self._reached, self._end)

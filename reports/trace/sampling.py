@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...core.outcomes import GOOD
-from .ids import RANDOM_BITS
+from ...core.trace.probability import threshold_of
 
 ERROR, SLOW, SHARE = "error", "slow", "share"
 _REASONS = ("", ERROR, SLOW, SHARE)
@@ -72,14 +72,6 @@ def choose(parts: Iterable[Facts], share: float | None = None, slowest: float = 
     chosen = np.flatnonzero(reasons)
     order = chosen[np.argsort(request[chosen], kind="stable")]
     return Sample(request[order], reasons[order], weight, threshold, total)
-
-
-def threshold_of(share: float) -> int:
-    """The rejection threshold of a sampling probability, of 56 bits of which four hexadecimal digits say something."""
-    reject = round((1 - share) * (1 << 16)) << (RANDOM_BITS - 16)
-    if share > 0 and reject >= 1 << RANDOM_BITS:
-        reject = (1 << RANDOM_BITS) - max(round(share * (1 << RANDOM_BITS)), 1)
-    return min(reject, (1 << RANDOM_BITS) - 1)
 
 
 def _joined(parts: Iterable[Facts]) -> tuple[Any, ...]:

@@ -1,73 +1,32 @@
-"""What a trace consists of, whatever it is written as. Times are ns of the scenario's clock."""
+"""A trace, with why and for how many it was kept; and the model of its spans, which flights share."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-INTERNAL, SERVER, CLIENT = 1, 2, 3
-"""Kinds of spans, with OTLP's numbers."""
-
-Value = bool | int | float | str | Sequence[str]
-"""What an attribute may be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """Who did it: the kind of role, and which one of them, in which version (empty where there is only one)."""
-
-    name: str
-    instance: str = ""
-    version: str = ""
-
-
-CLIENTS, PROXY, AUTOSCALER, CLOUD, CHAOS, REGISTRY, DEPLOYS = (
-    Service(name) for name in ("client", "proxy", "autoscaler", "cloud", "chaos", "registry", "deploys")
+from ...core.trace.probability import state_of
+from ...core.trace.spans import (
+    APP,
+    AUTOSCALER,
+    CHAOS,
+    CLIENT,
+    CLIENTS,
+    CLOUD,
+    DEPLOYS,
+    INTERNAL,
+    PROXY,
+    REGISTRY,
+    SERVER,
+    Link,
+    Note,
+    Service,
+    Span,
+    Value,
+    value_of,
 )
-APP = "app"
 
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """Another span that this one follows from, and how: ``windtunnel.link`` in files."""
-
-    trace: str
-    span: str
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something that happened within a span."""
-
-    time: int
-    name: str
-    attributes: Mapping[str, Value] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Span:
-    """One span. *parent* is empty for the first of a trace; *error* says what went wrong, empty: nothing. *station* is the number in
-    ``stations.STATIONS`` of a span whose time is a part of its request's latency: such spans do not overlap and sum up to it; else -1.
-    """
-
-    trace: str
-    id: str
-    parent: str
-    name: str
-    kind: int
-    service: Service
-    start: int
-    end: int
-    attributes: dict[str, Value] = field(default_factory=dict)
-    error: str = ""
-    station: int = -1
-    links: tuple[Link, ...] = ()
-    notes: tuple[Note, ...] = ()
-
-    @property
-    def duration(self) -> int:
-        """ns."""
-        return self.end - self.start
+__all__ = [
+    "APP", "AUTOSCALER", "CHAOS", "CLIENT", "CLIENTS", "CLOUD", "DEPLOYS", "INTERNAL", "PROXY", "REGISTRY", "SERVER",
+    "Link", "Note", "Service", "Span", "Trace", "Value", "value_of",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +47,4 @@ class Trace:
 
     def state(self) -> str:
         """The W3C tracestate: ``ot=th:`` and the threshold without its last zeros; only of requests' traces that were sampled."""
-        return f"ot=th:{f'{self.threshold:014x}'.rstrip('0') or '0'}" if self.kept else ""
-
-
-def value_of(item: Any) -> Value | None:
-    """*item* as an attribute's value; None for what is none."""
-    if item is None or isinstance(item, (bool, int, float, str)):
-        return item
-    if isinstance(item, (list, tuple)):
-        return [str(one) for one in item]
-    return str(item)
+        return state_of(self.threshold) if self.kept else ""

@@ -9,11 +9,12 @@ import numpy as np
 
 from ...core.model import FleetSpec
 from ...core.probed import Probed
+from ...core.trace.ids import Ids, randomness, scope_of, trace_key
 from ..evidence import last_moment
 from ..lifelines import lifelines
 from ..run import Run
 from .control import Control
-from .ids import Ids, randomness, trace_key
+from .logs import Lines, read_logs, with_logs
 from .otlp import EPOCH, Origin
 from .probed import registry_traces, with_probe
 from .rebuilding import Rebuilder
@@ -31,13 +32,15 @@ class Traces:
     def __init__(self, run: Run, fleet: FleetSpec, world: str, version: str) -> None:
         self.run = run
         self.fleet = fleet
+        self.world = world
         first = run.events[0] if run.events else {}
         fingerprint = str(first.get("scenario_hash", ""))
         zero = int(run.summary.get("generator", {}).get("zero_unix_ns", EPOCH))
         self.origin = Origin(fleet.name, fingerprint, fleet.seed, world, version, zero)
-        scope = f"{fingerprint}/{world}" + (f"/{zero}" if zero != EPOCH else "")
+        scope = scope_of(fingerprint, world, 0 if zero == EPOCH else zero)
         self._ids = Ids(fleet.seed, scope)
         self.rows = Rows(run, [s.name for s in fleet.sources], [e.path for e in fleet.endpoints])
+        self._offset = zero - EPOCH
         self._rebuilder = Rebuilder(fleet, self._ids, Versions(run.events))
 
     @cached_property
@@ -51,11 +54,17 @@ class Traces:
         lives = lifelines(self.run.events, self.end)
         return tuple(Control(self._ids, self.run.events, lives, turns_of(self.run), self.end).traces())
 
+    @cached_property
+    def logs(self) -> Lines:
+        """Lines of logs, by the trace that they belong to: only of a flight."""
+        return read_logs(self.run.directory if self.world == FLIGHT else None, self._offset)
+
     def requests(self, wanted: Any, sample: Sample | None = None) -> Iterator[Trace]:
         """Those of the requests of these numbers (sorted), in order; with weights if they are a *sample*."""
         for block in self.rows.blocks(np.asarray(wanted, dtype=np.int64)):
             numbers = block.requests["request"].tolist()
-            for row, trace in self._rebuilder.traces(block):
+            for row, rebuilt in self._rebuilder.traces(block):
+                trace = with_logs(rebuilt, self.logs)
                 if sample is None:
                     yield trace
                     continue

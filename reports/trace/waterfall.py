@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..wording import duration, moment
-from .spans import APP, CLIENTS, Service, Span, Trace
+from .logs import APPLICATION, FROM, LEVEL, LOG, MESSAGE
+from .spans import APP, CLIENTS, Note, Service, Span, Trace
 from .traces import overlapping
 
 MOST_BESIDE = 12
@@ -59,8 +60,17 @@ def _lines(span: Span, children: dict[str, list[Span]], depth: int) -> Iterator[
         status = span.attributes.get("http.response.status_code")
         told += f"  {span.error}{f' {status}' if status else ''}"
     yield Line(_label(span, depth), depth, span.service.name, span.start, span.end, told, bool(span.error))
+    for note in span.notes:
+        if note.name == LOG:
+            yield _logged(note, depth + 1, span.service.name)
     for child in sorted(children.get(span.id, ()), key=lambda one: (one.start, one.end)):
         yield from _lines(child, children, depth + 1)
+
+
+def _logged(note: Note, depth: int, service: str) -> Line:
+    said = note.attributes
+    label = f"{said[FROM]}: {said[MESSAGE]}" if said[FROM] == APPLICATION else str(said[MESSAGE])
+    return Line(label, depth, service, note.time, note.time, str(said[LEVEL]), said[LEVEL] == "error")
 
 
 def _label(span: Span, depth: int) -> str:

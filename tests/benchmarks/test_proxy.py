@@ -130,11 +130,11 @@ def envoy(folder: Path, port: int, app: int) -> list[str]:
     return [binary, "-c", str(file), "--concurrency", "1", "--disable-hot-restart", "--log-level", "error"]
 
 
-def wrk(port: int, process: int) -> tuple[float, float]:
+def wrk(port: int, process: int, *options: str) -> tuple[float, float]:
     """Requests a second, and microseconds of CPU that each cost the process."""
     before = sum(psutil.Process(process).cpu_times()[:2])
     text = subprocess.run(
-        ["wrk", "-t1", "-c64", f"-d{LENGTH}", f"http://127.0.0.1:{port}/"],
+        ["wrk", "-t1", "-c64", f"-d{LENGTH}", *options, f"http://127.0.0.1:{port}/"],
         capture_output=True,
         text=True,
         check=True,

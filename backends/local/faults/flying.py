@@ -7,7 +7,7 @@ from ....scenarios.plan import Plan
 from .links import is_from_registry
 from .schedule import FAMILIES
 
-INSIDE = frozenset({"slow", "memory_leak", "error", "cpu_hog", "memory_pressure", "crash_loop"})
+INSIDE = frozenset({"slow", "memory_leak", "error", "cpu_hog", "memory_pressure", "crash_loop", "disk_full"})
 """Servers' faults that are carried out inside our own app server, and not in a program of the user's."""
 
 NEAR = frozenset(
@@ -16,7 +16,7 @@ NEAR = frozenset(
 )  # fmt: skip
 """Faults that need every role, the registry's users and boots on this machine."""
 
-OWN_REGISTRY = frozenset({"registry_restart", "disk_full"})
+OWN_REGISTRY = frozenset({"registry_restart", "disk_full", "stale_registry"})
 """Faults of the registry's server itself."""
 
 
@@ -32,10 +32,9 @@ def check_faults(plan: Plan, elsewhere: bool = False, given_registry: bool = Fal
 
 def _refusal_here(fault: FaultSpec, given_registry: bool) -> str:
     """Why *fault*, as it is meant, cannot be flown on this machine, or nothing."""
-    if fault.type == "disk_full" and fault.role in SERVERS:
-        return f"disk_full of {fault.role} cannot be flown; expected the role registry"
     if given_registry and (
-        fault.type in OWN_REGISTRY or (fault.type == "second_autoscaler" and fault.word("lease") == "none")
+        (fault.type in OWN_REGISTRY and fault.role == "registry")
+        or (fault.type == "second_autoscaler" and fault.word("lease") == "none")
     ):
         return f"{fault.type} needs a registry that the flight has started itself; expected no --redis-url"
     return ""

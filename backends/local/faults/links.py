@@ -15,7 +15,7 @@ CLIENTS = 0
 class LinkFaults(FlightFamily):
     """Implements Family: the command ``link`` to the proxy for links to servers, to the load generators for the clients'; ``cut`` to whoever cannot reach the registry.
 
-    A message of a link carries the fields of core.toxics.TOXIC for both directions; what they do to messages is decided there.
+    Where the flight's places carry faults of links themselves, in network namespaces, they are told instead. A message of a link carries the fields of core.toxics.TOXIC for both directions; what they do to messages is decided there.
     """
 
     types = frozenset(name for name, fault in FAULTS.items() if fault.family == "links")
@@ -43,17 +43,27 @@ class LinkFaults(FlightFamily):
         self._apply(targets)
 
     def _tell_cut(self, targets: Targets) -> None:
-        standing = self._parts.standing
+        standing, places = self._parts.standing, self._parts.places
         for target in targets:
             cut = bool(self._parts.troubles.cut[target])
+            if "partition" in places.carried and target != "autoscaler":
+                places.cut(target, self._registry_ports() if cut else ())
+                continue
             tell = standing.put if cut else standing.lift
             tell(target, "cut", {"command": "cut", "cut": cut})
+
+    def _registry_ports(self) -> list[int]:
+        assert self._parts.redis is not None, "a registry of the user's was to be cut off from a namespace"
+        return [self._parts.redis.port, *self._parts.replicas.ports()]
 
     def _apply(self, targets: Targets) -> None:
         standing = self._parts.standing
         for target in targets:
-            wrong = link_toxic(self._active.on(target))
+            active, carried = self._active.on(target), self._parts.places.carried
             place = CLIENTS if target == "proxy" else int(target)
+            if carried:
+                self._parts.places.disturb(place, link_toxic(one for one in active if one.type in carried))
+            wrong = link_toxic(one for one in active if one.type not in carried)
             tell = standing.put if any(wrong) else standing.lift
             command = {"command": "link", "place": place, "wrong": wrong, "start": self._parts.start}
             tell("load" if place == CLIENTS else "proxy", f"link {place}", command)

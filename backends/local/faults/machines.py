@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Callable
 
 from ....core.fault_family import Clocks, Combining, Targets
+from ....core.faults import SERVERS
 from ....core.model import FaultSpec
 from .family import FlightFamily
 from .parts import Parts
 
 
 class MachineFaults(Combining, FlightFamily):
-    """Implements Family: the commands ``press`` to servers, ``descriptors`` to the proxy, ``clock`` to servers and autoscaler; a registry of our own is told to refuse what writes."""
+    """Implements Family: the commands ``press`` and ``disk`` to servers, ``descriptors`` to the proxy, ``clock`` to servers and autoscaler; a registry of our own is told to refuse what writes."""
 
     types = frozenset({"memory_pressure", "disk_full", "descriptor_limit", "clock_skew", "clock_jump"})
     momentary = frozenset({"clock_jump"})
@@ -29,6 +30,11 @@ class MachineFaults(Combining, FlightFamily):
                     size = sum(int(one.number("size")) for one in in_force(fault.type, target))
                     tell = standing.put if size else standing.lift
                     tell(target, "press", {"command": "press", "bytes": size})
+            case "disk_full" if fault.role in SERVERS:
+                for target in targets:
+                    full = bool(in_force(fault.type, target))
+                    tell = standing.put if full else standing.lift
+                    tell(target, "disk", {"command": "disk", "full": full})
             case "disk_full":
                 full, server = bool(in_force(fault.type, "registry")), self._parts.redis
                 assert server is not None, "a registry of the user's was to refuse what writes"

@@ -1,10 +1,10 @@
-"""Faults of the registry: registry_down, registry_slow, registry_flush, registry_restart."""
+"""Faults of the registry: registry_down, registry_slow, registry_flush, registry_restart, stale_registry."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 from ....core.fault_family import Targets
-from ....core.model import FaultSpec
+from ....core.model import NONE, FaultSpec
 from ..redis_server import RedisServer
 from .family import FlightFamily
 from .parts import Parts
@@ -12,11 +12,16 @@ from .parts import Parts
 USERS = ("app", "proxy", "autoscaler", "second")
 """Roles that reach for the registry; so does the conductor, for deploys, which looks at the troubles itself."""
 
+READERS = {"proxy": ("proxy",), "autoscaler": ("autoscaler", "second")}
+"""The roles that read from a replica when ``reader`` says so."""
+
 
 class RegistryFaults(FlightFamily):
-    """Implements Family: the command ``registry`` to all who use it. The server itself is left alone, for it may be somebody else's; but for a restart, which is one of a server of our own."""
+    """Implements Family: the command ``registry`` to all who use it, ``stale`` to who reads from a replica. The server itself is left alone, for it may be somebody else's; but for a restart, which is one of a server of our own."""
 
-    types = frozenset({"registry_down", "registry_slow", "registry_flush", "registry_restart"})
+    types = frozenset(
+        {"registry_down", "registry_slow", "registry_flush", "registry_restart", "stale_registry"}
+    )
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -27,6 +32,10 @@ class RegistryFaults(FlightFamily):
 
     def begin(self, fault: FaultSpec, targets: Targets) -> None:
         """See Family."""
+        if fault.type == "stale_registry":
+            self._troubles.stale.append(fault)
+            self._tell_readers()
+            return
         if fault.type == "registry_restart":
             self._restarts += 1
             self._serve(self._server.end)
@@ -40,6 +49,10 @@ class RegistryFaults(FlightFamily):
 
     def end(self, fault: FaultSpec, targets: Targets) -> None:
         """See Family."""
+        if fault.type == "stale_registry":
+            self._troubles.stale.remove(fault)
+            self._tell_readers()
+            return
         if fault.type == "registry_restart":
             self._restarts -= 1
             if not self._restarts:
@@ -75,3 +88,11 @@ class RegistryFaults(FlightFamily):
         tell = self._parts.standing.put if down or latency else self._parts.standing.lift
         for role in USERS:
             tell(role, "registry", {"command": "registry", "down": down, "latency": latency})
+
+    def _tell_readers(self) -> None:
+        for reader, roles in READERS.items():
+            lag = self._troubles.replica_lag(reader)
+            url = "" if lag == NONE else self._parts.replicas.url(lag)
+            tell = self._parts.standing.put if url else self._parts.standing.lift
+            for role in roles:
+                tell(role, "stale", {"command": "stale", "url": url})

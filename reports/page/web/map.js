@@ -4,6 +4,11 @@ const WINDOW = 5; // Seconds up to the cursor that the map's figures are of.
 const FEW_NODES = 8; // More servers stand in a grid.
 const CONTROL = ["registry", "autoscaler", "cloud"];
 
+// What the document says of a node or an edge over the whole run.
+function known(part) {
+  return { rate: part.rate, errors: part.errors, p95: part.p95_ns === null ? null : part.p95_ns / 1000 };
+}
+
 class FleetMap {
   constructor(view, home) {
     this.view = view;
@@ -19,10 +24,10 @@ class FleetMap {
   }
   // Nodes and edges, with servers that came after the document was written.
   parts() {
-    const { document: known, groups } = this.view.store;
-    const nodes = [...known.nodes], edges = [...known.edges];
+    const { document: told, groups } = this.view.store;
+    const nodes = [...told.nodes], edges = [...told.edges];
     const there = new Set(nodes.map((one) => one.id));
-    const called = [...new Set(known.nodes.filter((one) => one.kind === "dependency").map((one) => one.id))];
+    const called = [...new Set(told.nodes.filter((one) => one.kind === "dependency").map((one) => one.id))];
     for (const number of this.view.store.servers()) {
       const id = `server-${number}`;
       if (there.has(id)) continue;
@@ -33,13 +38,14 @@ class FleetMap {
     }
     return [nodes.filter((one) => one.kind !== "app" || !this.view.store.live || groups.servers[one.id.slice(7)]), edges];
   }
-  // Figures of an edge: of the seconds up to the cursor, or of the whole run.
+  // Figures of an edge: of the seconds up to the cursor, or of the whole run, as the profiler has them.
   flow(edge) {
     const store = this.view.store, key = `${edge.source}>${edge.target}`;
-    if (!store.groups.edges[key]) return { rate: this.view.cursor === null ? edge.rate : null, errors: this.view.cursor === null ? edge.errors : null, p95: this.view.cursor !== null || edge.p95_ns === null ? null : edge.p95_ns / 1000 };
+    if (this.view.cursor === null && (edge.rate !== null || !store.groups.edges[key])) return known(edge);
+    if (!store.groups.edges[key]) return { rate: null, errors: null, p95: null };
     if (this.view.cursor === null) {
       const many = store.total("edges", key, "ended"), wrong = store.total("edges", key, "errors");
-      return { rate: many / Math.max(store.end, 1), errors: many ? wrong / many : null, p95: edge.p95_ns === null ? null : edge.p95_ns / 1000 };
+      return { rate: many / Math.max(store.end, 1), errors: many ? wrong / many : null, p95: null };
     }
     const last = store.at(this.view.cursor), first = store.at(Math.max(0, store.first[last] - WINDOW + 1));
     let many = 0, wrong = 0, seconds = 0, slow = 0, answered = 0;
@@ -65,7 +71,8 @@ class FleetMap {
     const faults = point === null ? [] : around(store, point).filter((one) => one.kind === "fault");
     for (const node of nodes) {
       const now = ["clients", "proxy", "app"].includes(node.kind) ? into.get(node.kind === "clients" ? "proxy" : node.id)?.now : undefined;
-      const figure = { ...(now ?? { rate: node.rate, errors: node.errors, p95: node.p95_ns === null ? null : node.p95_ns / 1000 }), state: "" };
+      const whole = point === null && node.rate !== null;
+      const figure = { ...(whole ? known(node) : now ?? { rate: null, errors: null, p95: null }), state: "" };
       [figure.level, figure.why] = point === null && node.health !== "unknown" ? [node.health, node.why] : now ? judged(this.limit, figure) : ["unknown", ""];
       if (node.kind === "app") this.server(node, figure, point);
       const hit = faults.filter((one) => one.nodes.includes(node.id)).map((one) => one.name);
@@ -153,8 +160,9 @@ class FleetMap {
     if (edge.source === "clients") {
       words.forEach((word, row) => svg.append(drawn("text", { x: (a[0] + b[0]) / 2, y: a[1] - 10 - (words.length - 1 - row) * 15, class: "flow" }, word)));
     } else {
-      const near = 0.62;
-      svg.append(drawn("text", { x: a[0] + (b[0] - a[0]) * near, y: a[1] + (b[1] - a[1]) * 0.8 - 7, class: "flow halo" }, words.join(" · ")));
+      // At the server's end, where there is room for it.
+      const out = edge.source.startsWith("server");
+      svg.append(drawn("text", { x: out ? from[0] + 4 : b[0] - 28, y: (out ? a[1] : b[1]) - 8, class: out ? "flow start" : "flow end" }, words.join(" · ")));
     }
   }
   firstServer() { return this.parts()[0].find((one) => one.kind === "app")?.id.slice(7); }

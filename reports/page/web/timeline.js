@@ -76,7 +76,7 @@ function paintMarks(u, view, rows, all) {
       }
       if (mark.phase === "at") sign(ctx, SIGNS[mark.tone], a, y, 4 * px);
       // A name where there is room for it.
-      if ((kind === "fault" || kind === "deploy" || kind === "alert") && a + 4 * px > free) {
+      if ((kind === "fault" || (mark.phase !== "at" && (kind === "deploy" || kind === "alert"))) && a + 4 * px > free) {
         const text = mark.name;
         const wide = ctx.measureText(text).width;
         const x = mark.phase === "at" ? a + 8 * px : Math.max(a, left) + 5 * px;

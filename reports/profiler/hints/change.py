@@ -4,7 +4,7 @@
 scan over all pairs of ends is that of circular binary segmentation (Olshen, Venkatraman, Lucito and Wigler 2004, Biostatistics 5), with Bonferroni's bound over all pairs in
 place of permutations. What is compared are scores with a known variance: ranks among peers in the same bin (van Elteren 1960: the stratified test of Wilcoxon), which any distribution
 of the values, however heavy its tail, leaves as they are. What neighbours in time have in common makes the variance greater than independent values would have: it is
-measured and counted (a Bartlett window over the first lags), and Student's distribution stands for the normal one.
+measured and counted (all lags up to the first without correlation, as in Geyer 1992, Statistical Science 7), with Student's distribution in place of the normal one.
 
 ``pettitt`` is for a series of which only the order of its values is to count (Pettitt 1979, Applied Statistics 28), ``mann_kendall`` for one that only grows (Kendall 1975),
 ``theil_sen`` its slope (Sen 1968), ``holm`` for several answers at once (Holm 1979, Scandinavian Journal of Statistics 6). ``excess`` bounds the tail of a number of failures drawn
@@ -20,8 +20,8 @@ import numpy as np
 
 from ....core.confidence import incomplete_beta
 
-LAGS = 4
-"""So many lags of a series' correlation with itself are counted."""
+LAGS = 12
+"""So many lags of a series' correlation with itself are counted at most."""
 
 LEAST_BINS = 3
 """Bins that a stretch, and what is outside it, have at least."""
@@ -60,8 +60,8 @@ def stretch_apart(score: Any, variance: Any, weight: Any) -> Stretch | None:
     inside = np.zeros(bins, dtype=bool)
     inside[first[best] : last[best]] = True
     fitted = np.where(inside, inner[best] / inner_size[best], outer[best] / outer_size[best])
-    corrected = float(z[best]) / math.sqrt(_dispersion(score - weight * fitted, variance))
-    p = min(upper_tail(corrected, bins - 3) * len(first), 1.0)
+    corrected, p = _tail(float(z[best]), _dispersion(score - weight * fitted, variance), bins - 3)
+    p = min(p * len(first), 1.0)
     return Stretch(int(first[best]), int(last[best]), corrected, p)
 
 
@@ -71,12 +71,20 @@ def whole_apart(score: Any, variance: Any, weight: Any) -> tuple[float, float]:
     if spread <= 0 or len(score) < 2 * LEAST_BINS:
         return 0.0, 1.0
     level = float(np.sum(score)) / max(float(np.sum(weight)), 1.0)
-    z = float(np.sum(score)) / math.sqrt(spread * _dispersion(score - weight * level, variance))
-    return z, upper_tail(z, len(score) - 1)
+    dispersion = _dispersion(score - weight * level, variance)
+    return _tail(float(np.sum(score)) / math.sqrt(spread), dispersion, len(score) - 1)
+
+
+def _tail(z: float, dispersion: float, freedom: int) -> tuple[float, float]:
+    """(z, p) with the variance as it was measured, or as it is known if that is not less."""
+    if dispersion <= 1:
+        return z, math.erfc(z / math.sqrt(2)) / 2
+    z /= math.sqrt(dispersion)
+    return z, upper_tail(z, freedom)
 
 
 def _dispersion(residual: Any, variance: Any) -> float:
-    """By what factor the variance of sums is greater than told, at least 1."""
+    """By what factor the variance of sums is greater than told; 1 if it is not, or no more than by chance."""
     able = variance > 0
     if int(able.sum()) < 2 * LEAST_BINS:
         return 1.0
@@ -84,11 +92,16 @@ def _dispersion(residual: Any, variance: Any) -> float:
     power = float(np.dot(scaled, scaled))
     if power <= 0:
         return 1.0
-    related = [
-        float(np.dot(scaled[lag:], scaled[:-lag])) / power for lag in range(1, min(LAGS, len(scaled) - 1) + 1)
-    ]
-    together = 1 + 2 * sum(max(one, 0.0) * (1 - lag / (LAGS + 1)) for lag, one in enumerate(related, 1))
-    return max(power / max(len(scaled) - 3, 1) * together, 1.0)
+    together = 1.0
+    for lag in range(1, min(LAGS, len(scaled) - 1) + 1):
+        related = float(np.dot(scaled[lag:], scaled[:-lag])) / power
+        if related <= 0:
+            break
+        together += 2 * related
+    freedom = max(len(scaled) - 3, 1)
+    found = power / freedom * together
+    # The mean of so many squares is so far above 1 by chance.
+    return found if found > 1 + math.sqrt(2 / freedom) else 1.0
 
 
 def upper_tail(t: float, freedom: int) -> float:
@@ -146,6 +159,38 @@ def raised(values: Sequence[float] | Any) -> Stretch | None:
     return None if found is None else Stretch(found.first, found.last, found.z, min(2 * found.p, 1.0))
 
 
+def drift(level: Any) -> tuple[int, int] | None:
+    """Between which places a series rises in a straight line from one level to another, if that fits better than a step; None if it does not.
+
+    Both are fitted by least squares over all places; the line, which has one place more to choose, must be better by Schwarz's criterion (1978, Annals of
+    Statistics 6) and a margin, and take at least a sixth of the series.
+    """
+    size = len(level)
+    if size < 2 * LEAST_BINS:
+        return None
+    least = max(6, size // 6)
+    place = np.arange(size)
+    best = float(_remainders(level, place >= np.arange(1, size)[:, None]).min())
+    first, last = np.triu_indices(size, least)
+    chosen = last % max(size // 30, 1) == 0
+    first, last = first[chosen, None], last[chosen, None]
+    if not len(first):
+        return None
+    left = _remainders(level, np.clip((place - first) / (last - first), 0, 1))
+    least_left = int(np.argmin(left))
+    if float(left[least_left]) >= best * math.exp(-(math.log(size) + 3) / size):
+        return None
+    return int(first[least_left, 0]), int(last[least_left, 0])
+
+
+def _remainders(level: Any, shapes: Any) -> Any:
+    """The sum of squares that remains of *level* when a + b * shape is fitted, b not below 0, for each row of *shapes*."""
+    apart, across = level - level.mean(), shapes - shapes.mean(axis=1, keepdims=True)
+    power = np.maximum((across**2).sum(axis=1), 1e-12)
+    slope = np.maximum(across @ apart, 0.0) / power
+    return float(np.dot(apart, apart)) - slope * slope * power
+
+
 def ranks(series: Any) -> Any:
     """The rank of each value, from 1; equal ones share theirs."""
     _, inverse, counts = np.unique(series, return_inverse=True, return_counts=True)
@@ -177,17 +222,13 @@ def theil_sen(place: Any, values: Any) -> float:
     return float(np.median((values[later] - values[earlier])[able] / apart[able])) if able.any() else 0.0
 
 
-def excess(failed: float, drawn: float, share: float) -> float:
-    """The probability, at most, that of *drawn* out of many so many failed, or more, where *share* (below 1) of all did."""
-    if drawn <= 0 or failed <= share * drawn:
-        return 1.0
-    if share <= 0:
-        return 0.0
-    found = failed / drawn
-    distance = found * math.log(found / share)
-    if found < 1:
-        distance += (1 - found) * math.log((1 - found) / (1 - share))
-    return math.exp(-drawn * distance)
+def excess(failed: Any, drawn: Any, share: Any) -> Any:
+    """The probability, at most, that of *drawn* out of many so many failed, or more, where *share* of all did; of each, for arrays."""
+    found, share = np.divide(failed, np.maximum(drawn, 1)), np.minimum(share, 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        more = np.where(found > 0, found * np.log(found / share), 0.0)
+        fewer = np.where(found < 1, (1 - found) * np.log((1 - found) / (1 - share)), 0.0)
+        return np.where(found > share, np.exp(-drawn * (more + fewer)), 1.0)
 
 
 def holm(chances: Sequence[float], alpha: float) -> list[bool]:

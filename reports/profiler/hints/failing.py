@@ -9,7 +9,7 @@ from ....core.model import SECOND
 from ....core.outcomes import Outcome
 from ...facts import Facts
 from ...wording import duration, listed, moment, plural, servers, share, times
-from .change import excess, stretch_apart
+from .change import excess
 from .hint import Figure, Hint
 from .scene import Scene
 from .words import errors, failures, often
@@ -155,29 +155,31 @@ def server_fails_more(scene: Scene) -> Iterator[Hint]:
 
 def _worse(tried: Any, failed: Any, index: int) -> tuple[int, int, tuple[float, float], float, float] | None:
     """The stretch of bins in which a server failed more than its peers; with (failed, tried), the peers' share, and the chance."""
-    total, lost = tried.sum(axis=0), failed.sum(axis=0)
-    part = lost / np.maximum(total, 1)
-    mine, bins = tried[index], len(total)
-    score = failed[index] - mine * part
-    spread = mine * part * (1 - part) * (total - mine) / np.maximum(total - 1, 1)
-    best = stretch_apart(score, spread, np.maximum(mine, 1e-9))
-    pairs = bins * (bins + 1) / 2 * len(tried)
-    for first, last in ([(best.first, best.last)] if best else []) + [(0, bins)]:
-        here = slice(first, last)
-        own = (float(failed[index][here].sum()), float(mine[here].sum()))
-        rest = (float(lost[here].sum()) - own[0], float(total[here].sum()) - own[1])
-        peers = rest[0] / max(rest[1], 1)
-        expected = float((mine[here] * part[here]).sum()) / max(own[1], 1)
-        chance = min(excess(own[0], own[1], expected) * pairs, 1.0)
-        if (
-            rest[1] >= 10
-            and own[0] >= 10
-            and own[0] >= NOTABLE * own[1]
-            and own[0] / own[1] >= 2 * peers
-            and chance <= ALPHA
-        ):
-            return first, last, own, peers, chance
-    return None
+    total, lost, mine = tried.sum(axis=0), failed.sum(axis=0), tried[index]
+    first, last = np.triu_indices(len(total) + 1, 1)
+
+    def within(values: Any) -> Any:
+        sums = np.concatenate([[0.0], np.cumsum(values)])
+        return sums[last] - sums[first]
+
+    own_lost, own, all_lost, every = within(failed[index]), within(mine), within(lost), within(total)
+    expected = within(mine * lost / np.maximum(total, 1)) / np.maximum(own, 1)
+    peers = (all_lost - own_lost) / np.maximum(every - own, 1)
+    able = (
+        (every - own >= 10) & (own_lost >= 10) & (own_lost >= NOTABLE * own) & (own_lost >= 2 * peers * own)
+    )
+    chances = np.where(able, excess(own_lost, own, expected), 1.0)
+    best = int(np.argmin(chances))
+    chance = min(float(chances[best]) * len(first) * len(tried), 1.0)
+    if chance > ALPHA:
+        return None
+    return (
+        int(first[best]),
+        int(last[best]),
+        (float(own_lost[best]), float(own[best])),
+        float(peers[best]),
+        chance,
+    )
 
 
 def _after_death(scene: Scene, server: Any) -> Any:

@@ -62,12 +62,8 @@ def servers_run_out_of_memory(scene: Scene) -> Iterator[Hint]:
 
 def memory_grows(scene: Scene) -> Iterator[Hint]:
     """The least memory of a server in each part of its life grew all along, in its later half too, by at least 2% of what it has, and not by chance (the test of Mann and Kendall, error 0.0001 over all servers), so that it is used up within a day."""
-    numbers = np.unique(scene.evidence.metrics["server"])
-    found = [
-        one
-        for number in numbers[numbers > 0].tolist()
-        if (one := _growth(scene, number, len(numbers))) is not None
-    ]
+    lives = list(_lives(scene))
+    found = [one for number, rows in lives if (one := _growth(scene, number, rows, len(lives))) is not None]
     if not found:
         return
     soonest = min(found, key=lambda one: (one.left if one.left >= 0 else HORIZON, one.server))
@@ -88,12 +84,24 @@ def memory_grows(scene: Scene) -> Iterator[Hint]:
     )  # fmt: skip
 
 
-def _growth(scene: Scene, number: int, tests: int) -> _Growth | None:
-    metrics, spec = scene.evidence.metrics, scene.fleet.app.memory
-    rows = np.flatnonzero((metrics["server"] == number) & np.isin(metrics["state"], ALIVE))
-    rows = rows[metrics["time_ns"][rows] > _born(scene, number)]
+def _lives(scene: Scene) -> Iterator[tuple[int, Any]]:
+    """Each server with the rows of the metrics since its process began to serve the last time."""
+    metrics, born = scene.evidence.metrics, {}
+    for event in scene.evidence.happened("ready", "updated", "restarted", "registered"):
+        born[event.get("server")] = event["t"]
+    rows = np.flatnonzero(scene.evidence.in_states(ALIVE))
+    if not len(rows):
+        return
+    rows = rows[np.argsort(metrics["server"][rows], kind="stable")]
+    numbers, starts = np.unique(metrics["server"][rows], return_index=True)
+    for number, own in zip(numbers.tolist(), np.split(rows, starts[1:]), strict=True):
+        yield number, own[metrics["time_ns"][own] > born.get(number, 0)]
+
+
+def _growth(scene: Scene, number: int, rows: Any, tests: int) -> _Growth | None:
     if len(rows) < BINS:
         return None
+    metrics, spec = scene.evidence.metrics, scene.fleet.app.memory
     time = metrics["time_ns"][rows]
     kept = metrics["memory"][rows] - max(spec.each, 0) * metrics["in_flight"][rows]
     place = np.arange(len(rows)) * BINS // len(rows)
@@ -115,16 +123,6 @@ def _growth(scene: Scene, number: int, tests: int) -> _Growth | None:
     return _Growth(
         number, int(time[0]), int(time[-1]), slope, slope / many if many > 0 else 0.0, last, left, p
     )
-
-
-def _born(scene: Scene, number: int) -> int:
-    """When its process began to serve the last time."""
-    begun = [
-        e["t"]
-        for e in scene.evidence.happened("ready", "updated", "restarted", "registered")
-        if e.get("server") == number
-    ]
-    return max(begun, default=0)
 
 
 def memory_is_short(scene: Scene) -> Iterator[Hint]:

@@ -17,7 +17,7 @@ FEW = 1 / 3
 """A share of the requests that does not go with it."""
 
 SATURATED = 0.95
-"""Of a dependency's places, from which it counts as saturated."""
+"""Of what a dependency can serve, from which it counts as saturated."""
 
 
 def endpoint_dominates(scene: Scene) -> Iterator[Hint]:
@@ -70,38 +70,41 @@ def source_dominates(scene: Scene) -> Iterator[Hint]:
 
 
 def dependency_saturated(scene: Scene) -> Iterator[Hint]:
-    """For at least five seconds the calls that requests made of a dependency without a cache had it serve 95% or more of the calls that it takes at a time, and requests waited for io and calls twice as long as these take by themselves, or more."""
-    service, fleet = scene.service, scene.fleet
+    """For at least five seconds requests asked a dependency without a cache for 95% or more of the calls that it can serve, and waited for io and calls twice as long as these take by themselves, or more."""
+    service, fleet, seconds = scene.service, scene.fleet, scene.evidence.seconds
+    done = scene.attempt("cpu_done_ns")
+    calling = np.flatnonzero(done >= 0)
     if not len(service.server):
         return
-    seconds = scene.evidence.seconds
+    began = np.clip(done[calling] // SECOND, 0, seconds - 1)
+    kind = scene.evidence.requests["endpoint"][scene.owner[calling]]
     second = np.clip((service.begun + service.cpu) // SECOND, 0, seconds - 1)
+    alone = np.array([_alone(scene, number) for number in range(len(fleet.endpoints))])
     for number, spec in enumerate(fleet.dependencies):
         calls = np.array([one.calls.count(number) for one in fleet.endpoints])
         if spec.cache is not None or spec.concurrency <= 0 or not calls.any():
             continue
-        asked = np.bincount(second, calls[service.endpoint], seconds)
-        used = smooth(asked) * (spec.service.mean + spec.timer_slack) / SECOND / spec.concurrency
+        most = spec.concurrency * SECOND / max(spec.service.mean + spec.timer_slack, 1)
+        asked = np.bincount(began, calls[kind], seconds)
         mine = calls[service.endpoint] > 0
-        alone = np.array([_alone(scene, kind) for kind in range(len(fleet.endpoints))])
+        many = np.bincount(second[mine], minlength=seconds)
         waited = np.bincount(second[mine], service.wait[mine], seconds)
         expected = np.bincount(second[mine], alone[service.endpoint[mine]], seconds)
-        # A dependency that is slower than told serves fewer calls than it would; then the waits tell.
         slow = smooth(waited) >= 2 * np.maximum(smooth(expected), 1)
-        busy = smooth(np.bincount(second[mine], service.wait[mine], seconds)) / SECOND / spec.concurrency
-        hit = stretches(slow & (np.maximum(used, np.minimum(busy, 1.0)) >= SATURATED), 5, apart=3)
+        hit = stretches(slow & (smooth(asked) >= SATURATED * most), 5)
         if not hit:
             continue
         first, last = max(hit, key=lambda one: one[1] - one[0])
         here = slice(first, last)
-        longer = float(waited[here].sum() / max(expected[here].sum(), 1))
-        each = float(waited[here].sum() / max(np.bincount(second[mine], minlength=seconds)[here].sum(), 1))
+        longer, each = (float(waited[here].sum() / max(other[here].sum(), 1)) for other in (expected, many))
         rate = float(asked[here].mean())
         yield Hint(
             "dependency_saturated", "critical", "dependency", spec.name, first * SECOND, min(last * SECOND, scene.end),
-            f"{spec.name} is saturated from {moment(first * SECOND)} to {moment(last * SECOND)}: it served {rate:,.0f} calls a second, {spec.concurrency:,} at a time, and requests "
-            f"waited {duration(each)} for io and calls, {times(longer)} what these take by themselves: more app servers would make it worse.",
-            (Figure("calls", rate, "1/s"), Figure("at a time", spec.concurrency, "call"), Figure("wait", each, "ns"), Figure("times its own", longer, "times")),
+            f"{spec.name} is saturated from {moment(first * SECOND)} to {moment(last * SECOND)}: it was asked for {rate:,.0f} calls a second and serves {most:,.0f} "
+            f"({spec.concurrency:,} at a time), and requests waited {duration(each)} for io and calls, {times(longer)} what these take by themselves: "
+            "more app servers would make it worse.",
+            (Figure("calls asked for", rate, "1/s"), Figure("calls it can serve", most, "1/s"), Figure("wait", each, "ns"),
+             Figure("times its own", longer, "times")),
         )  # fmt: skip
 
 

@@ -39,6 +39,7 @@ class _Action:
 
     @property
     def change(self) -> int:
+        """Servers added, or taken away with a minus sign."""
         return self.after - self.before
 
 

@@ -1,4 +1,4 @@
-"""Where the slowest 1% of the requests spent their time. These rules speak only if somebody finds them slow: a latency objective is violated, there is none, or a request timed out."""
+"""Where the slowest 1% of the requests spent their time. These rules speak only if somebody finds them slow: a latency objective is violated, there is none, or one request in a thousand timed out."""
 
 from collections.abc import Iterator
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from ...wording import duration, listed, moment, servers, times
-from .change import LEAST_BINS, Stretch, holm, raised, rank_scores, stretch_apart, whole_apart
+from .change import LEAST_BINS, Stretch, drift, holm, raised, rank_scores, stretch_apart, whole_apart
 from .hint import Figure, Hint
 from .scene import Scene
 
-ALPHA = 1e-4
+ALPHA = 1e-3
 """The probability at most with which a run in which nothing changes gets a hint from one of these rules."""
 
 SLOWER, BEYOND_PEERS = 1.2, 1.15
@@ -51,7 +51,7 @@ class _Slower:
 
 
 def server_slows(scene: Scene) -> Iterator[Hint]:
-    """For a stretch of the run a server's service times were at least 1.2 times as long as before and 1.15 times as much as those of its peers, and not by chance (ranks within each bin and endpoint, error 0.0001 over all servers and stretches)."""
+    """For a stretch of the run a server's service times were at least 1.2 times as long as before and 1.15 times as much as those of its peers, and not by chance (ranks within each bin and endpoint, error 0.001 over all servers and stretches)."""
     found = list(_found(scene))
     alive = len({life.server for life in scene.evidence.lives if life.phases})
     if len(found) > max(MANY * alive, 1):
@@ -61,7 +61,9 @@ def server_slows(scene: Scene) -> Iterator[Hint]:
         since, until = scene.span(one.first, one.last)
         whole = one.last - one.first == scene.bins
         ends = "" if until >= scene.end or whole else f", until {moment(until)}"
-        if whole:
+        if one.first == 0 and not whole:
+            verb = f"was slower than its peers until {moment(until)}"
+        elif whole:
             verb = "was slower than its peers all along"
         elif one.still:
             verb = f"is getting slower since about {moment(since)}{ends}"
@@ -92,6 +94,10 @@ def _several(scene: Scene, found: list[_Slower]) -> Hint:
         f"{worst.server} with {duration(worst.after)} for a request (median), {times(worst.factor)} what it took otherwise.",
         (Figure("servers", len(found), "server"), *_evidence(worst)),
     )  # fmt: skip
+
+
+_Candidate = tuple[int, int, int, int, float, float]
+"""A server's number and place, the bins [first, last) in which it was slow, z and p."""
 
 
 def _found(scene: Scene) -> Iterator[_Slower]:
@@ -145,7 +151,7 @@ def _scores(scene: Scene, place: Any, size: int) -> tuple[Any, Any, Any]:
     return score, chance.reshape(shape).sum(axis=2), many.reshape(shape).sum(axis=2)
 
 
-def _measured(scene: Scene, place: Any, candidate: tuple[int, int, int, int, float, float]) -> _Slower | None:
+def _measured(scene: Scene, place: Any, candidate: _Candidate) -> _Slower | None:
     """By how much, from the requests themselves; None if it is not enough, or not the server's own doing."""
     number, index, first, last, z, p = candidate
     service = scene.service
@@ -162,17 +168,32 @@ def _measured(scene: Scene, place: Any, candidate: tuple[int, int, int, int, flo
     if (
         not factor >= SLOWER
         or not factor >= BEYOND_PEERS * peers
-        or _only_busier(scene, number, first, last, factor)
+        or _only_busier(scene, candidate, own & inside, ~own if whole else own & ~inside, factor)
     ):
         return None
-    middle = (first + last) // 2
-    still = (
-        not whole
-        and last - first >= 6
-        and _medians(scene, own & inside & (bin_ >= middle), own & inside & (bin_ < middle))[2]
-        >= 1 + (factor - 1) / 4
-    )
-    return _Slower(number, first, last, medians[1], medians[0], factor, peers, z, p, still)
+    # It may have become faster; then it was no slower than its peers before.
+    if first == 0 and not whole and _medians(scene, own & inside, ~own & inside)[2] < BEYOND_PEERS:
+        return None
+    rise = None if whole or last < scene.bins else _rise(scene, own, bin_)
+    if rise is not None:
+        first = rise
+    return _Slower(number, first, last, medians[1], medians[0], factor, peers, z, p, rise is not None)
+
+
+def _rise(scene: Scene, own: Any, bin_: Any) -> int | None:
+    """The bin in which a server's service times, over those of its peers, begin to rise little by little; None if they do so at once."""
+    service, kinds = scene.service, max(len(scene.fleet.endpoints), 1)
+    size = np.log(np.maximum(service.whole, 1))
+    size -= (
+        np.bincount(service.endpoint, size, kinds)
+        / np.maximum(np.bincount(service.endpoint, minlength=kinds), 1)
+    )[service.endpoint]
+    many, others = (np.bincount(bin_[rows], minlength=scene.bins) for rows in (own, ~own))
+    places = np.flatnonzero((many >= 5) & (others >= 5))
+    level = np.bincount(bin_[own], size[own], scene.bins)[places] / many[places]
+    level -= np.bincount(bin_[~own], size[~own], scene.bins)[places] / others[places]
+    found = drift(level)
+    return None if found is None else int(places[found[0]])
 
 
 def _medians(scene: Scene, then: Any, otherwise: Any) -> tuple[float, float, float]:
@@ -194,30 +215,32 @@ def _medians(scene: Scene, then: Any, otherwise: Any) -> tuple[float, float, flo
     return best[1], best[2], float(np.average(ratios, weights=weights))
 
 
-def _only_busier(scene: Scene, number: int, first: int, last: int, factor: float) -> bool:
-    """Whether it got more to do than its peers, more workers than cores wait for each other there, and a request needs no more CPU time than otherwise."""
-    app, metrics = scene.fleet.app, scene.evidence.metrics
-    if app.workers <= app.cores or (first == 0 and last == scene.bins):
+def _only_busier(scene: Scene, candidate: _Candidate, own: Any, others: Any, factor: float) -> bool:
+    """Whether it got more to do, more workers than cores wait for each other there, and a request needs neither more CPU time nor more io and calls: than otherwise,
+    or than at its peers if it was so all along (*own* and *others*: of the requests).
+    """
+    server, _, first, last, _, _ = candidate
+    app, service, metrics = scene.fleet.app, scene.service, scene.evidence.metrics
+    if app.workers <= app.cores or not own.any() or not others.any():
         return False
+    waited, had = (
+        float(column[own].mean()) - float(column[others].mean()) for column in (service.wait, service.whole)
+    )
     bin_ = scene.bin_of(metrics["time_ns"] - 1)
-    inside, own = (bin_ >= first) & (bin_ < last), metrics["server"] == number
-    taking = scene.idle_states
+    then, mine = (bin_ >= first) & (bin_ < last), metrics["server"] == server
+    whole = last - first == scene.bins
 
     def mean(column: str, rows: Any) -> float:
-        return float(metrics[column][rows].mean()) if rows.any() else 0.0
+        return float(metrics[column][rows & scene.idle_states].mean()) if rows.any() else 0.0
 
-    def busier(rows: Any) -> float:
-        return mean("requests", rows & inside & taking) / max(mean("requests", rows & ~inside & taking), 1e-9)
-
-    def cost(rows: Any) -> float:
-        return mean("cpu_ns", rows & taking) / max(mean("requests", rows & taking), 1e-9)
-
-    more_load = busier(own) > 1.1 * busier(~own & (metrics["server"] > 0))
-    return more_load and cost(own & inside) < (1 + (factor - 1) / 2) * cost(own & ~inside)
+    rows, rest = mine & then, (~mine if whole else mine & ~then) & (metrics["server"] > 0)
+    more = mean("requests", rows) / max(mean("requests", rest), 1e-9)
+    cost = mean("cpu_ns", rows) / max(mean("cpu_ns", rest), 1e-9) / max(more, 1e-9)
+    return more > 1.1 and waited < had / 2 and cost < 1 + (factor - 1) / 2
 
 
 def all_slow(scene: Scene) -> Iterator[Hint]:
-    """For a stretch of the run an endpoint's requests took at least 1.3 times as much time in io and calls, or as much CPU time, on all servers together, and not by chance (by the ranks of the bins, error 0.0001 over all endpoints)."""
+    """For a stretch of the run an endpoint's requests took at least 1.3 times as much time in io and calls, or as much CPU time, on all servers together, and not by chance (by the ranks of the bins, error 0.001 over all endpoints)."""
     service = scene.service
     if len(service.server) < 2 * LEAST:
         return

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ....core.model import SECOND
+from ....core.routing import WEIGHTED
 from ...wording import duration, listed, moment, plural, times
 from .hint import Figure, Hint
 from .scene import Scene, stretches
@@ -29,13 +30,13 @@ def load_is_uneven(scene: Scene) -> Iterator[Hint]:
     if not len(rows):
         return
     number, second = metrics["server"][rows], metrics["time_ns"][rows] // SECOND
-    weight = np.array([scene.fleet.app.weight(one) for one in range(1, int(number.max()) + 1)], dtype=float)[
-        number - 1
-    ]
+    app, weighs = scene.fleet.app, scene.fleet.proxy.routing == WEIGHTED
+    weights = [app.weight(one) if weighs else 1 for one in range(1, int(number.max()) + 1)]
+    weight = np.array(weights, dtype=float)[number - 1]
     size = int(second.max()) + 1
     got = metrics["requests"][rows]
-    total, weights = np.bincount(second, got, size), np.bincount(second, weight, size)
-    share_ = total[second] * weight / np.maximum(weights[second], 1e-9)
+    total, whole = np.bincount(second, got, size), np.bincount(second, weight, size)
+    share_ = total[second] * weight / np.maximum(whole[second], 1e-9)
     owed, had = np.bincount(number, share_), np.bincount(number, got)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(owed >= LEAST, had / owed, 0.0)

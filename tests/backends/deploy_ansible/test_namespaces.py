@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,6 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
+from windtunnel.backends.local.network.clearing import remove
+from windtunnel.backends.local.network.naming import Names, batch, run
+from windtunnel.core.errors import BackendFailure
 
 from ..redis_fixture import RedisServer
 from .hosts import Hosts, hosts_of, until
@@ -24,28 +26,19 @@ NETWORK = "10.231"
 pytestmark = pytest.mark.long
 
 
-def run(*words: str) -> None:
-    """A command that must succeed."""
-    subprocess.run(words, check=True, capture_output=True, timeout=30)
-
-
-def name_of(number: int) -> str:
-    """Namespace and link of a host."""
-    return f"wt{os.getpid() % 10_000}n{number}"
+NAMES = Names(os.getpid())
+"""A host's namespace, and the link that leads there, have a server's name."""
 
 
 @contextmanager
 def namespace(number: int, folder: Path, key: Path) -> Iterator[str]:
     """A namespace with a link, and an sshd in it; its address."""
-    name, ours, theirs = name_of(number), f"{NETWORK}.{number}.1", f"{NETWORK}.{number}.2"
+    name, ours, theirs = NAMES.server(number), f"{NETWORK}.{number}.1", f"{NETWORK}.{number}.2"
     run("ip", "netns", "add", name)
     sshd = None
     try:
-        run("ip", "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", name)
-        run("ip", "address", "add", f"{ours}/30", "dev", name)
-        run("ip", "link", "set", name, "up")
-        for words in (("address", "add", f"{theirs}/30", "dev", "eth0"), ("link", "set", "eth0", "up"), ("link", "set", "lo", "up"), ("route", "add", "default", "via", ours)):  # fmt: skip
-            run("ip", "-n", name, *words)
+        batch("ip", [f"link add {name} type veth peer name eth0 netns {name}", f"address add {ours}/30 dev {name}", f"link set {name} up"])  # fmt: skip
+        batch("ip", [f"address add {theirs}/30 dev eth0", "link set eth0 up", "link set lo up", f"route add default via {ours}"], name)  # fmt: skip
         settings = folder / f"sshd{number}.conf"
         settings.write_text(
             f"ListenAddress {theirs}\nHostKey {key}\nAuthorizedKeysFile {key}.pub\nStrictModes no\nUsePAM yes\n"
@@ -58,19 +51,12 @@ def namespace(number: int, folder: Path, key: Path) -> Iterator[str]:
         sshd = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         yield theirs
     finally:
-        end_all_in(name)
+        # Servers, sshd, and its sessions, which wait for ever for a peer that was cut off.
+        remove(name)
         if sshd is not None:
             sshd.wait(20)
-        subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
-        subprocess.run(["ip", "link", "delete", name], check=False, capture_output=True)
-
-
-def end_all_in(name: str) -> None:
-    """Kill what runs in a namespace: servers, sshd, and its sessions, which wait for ever for a peer that was cut off."""
-    done = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True, timeout=30)
-    for pid in done.stdout.split():
-        with suppress(ProcessLookupError):
-            os.kill(int(pid), signal.SIGKILL)
+        with suppress(BackendFailure):
+            run("ip", "link", "delete", name)
 
 
 def end_connections(folder: Path) -> None:
@@ -88,9 +74,11 @@ def hosts_by_ssh(folder: Path, redis_server: RedisServer) -> Iterator[Hosts]:
         pytest.fail(
             "expected root, ip, ssh and sshd: apt install iproute2 openssh-server, and run this as root"
         )
-    if subprocess.run(["ip", "netns", "add", name_of(0)], capture_output=True).returncode:
+    try:
+        run("ip", "netns", "add", NAMES.trial)
+    except BackendFailure:
         pytest.fail("expected to be allowed to make network namespaces (CAP_SYS_ADMIN and CAP_NET_ADMIN)")
-    run("ip", "netns", "delete", name_of(0))
+    remove(NAMES.trial)
     key = folder / "key"
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key))
     with (
@@ -130,12 +118,12 @@ def test_rolling_over_ssh_loses_no_request_and_a_host_that_is_cut_off_stays_out_
         assert hosts.versions() == {one: "v2", two: "v2"}
         assert load.failures == {}
         # At its end: at ours the packets would go elsewhere.
-        run("ip", "-n", name_of(1), "link", "set", "eth0", "down")
+        run("ip", "-n", NAMES.server(1), "link", "set", "eth0", "down")
         said = apply(hosts, "master", "v3", hosts.source("v3"), code=3)
         assert "unreachable" in said
         assert hosts.versions() == {two: "v2"}
         assert hosts.registry.updating() == (one,)
-        run("ip", "-n", name_of(1), "link", "set", "eth0", "up")
+        run("ip", "-n", NAMES.server(1), "link", "set", "eth0", "up")
         time.sleep(3)
         # It lives, on the old version, and nobody sends it anything.
         assert hosts.registry.servers().serving == (two,)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from windtunnel.backends.live.clock import LiveClock
+from windtunnel.backends.live.tracing import Tracing
 from windtunnel.backends.proxy.listener import Listener
 from windtunnel.backends.proxy.proxy import Proxy
 from windtunnel.core.model import AppSpec, ClientSpec, FleetSpec, ProxySpec, SourceSpec
@@ -254,7 +255,7 @@ SOURCES = (SourceSpec("users", 77, ClientSpec(1)),)
 @asynccontextmanager
 async def fleet(
     *handlers: Handler, spec: ProxySpec | None = None, fleet_options: Mapping[str, Any] | None = None,
-    descriptors: int = 1000,
+    descriptors: int = 1000, tracing: Tracing | None = None,
 ) -> AsyncIterator[Fleet]:  # fmt: skip
     """A proxy before one app server per handler."""
     apps = [App(handler) for handler in handlers]
@@ -268,6 +269,7 @@ async def fleet(
         model, asyncio.get_running_loop(), LiveClock.begin(),
         lambda name, fields: events.append((name, dict(fields))), lambda text: None, 0, descriptors,
     )  # fmt: skip
+    proxy.tracing = tracing
     listener = Listener(proxy, "127.0.0.1", 0)
     made = Fleet(proxy, listener, apps)
     made.events = events

@@ -183,6 +183,29 @@ CATALOGUE: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+VARIANTS: dict[str, dict[str, Any]] = {
+    "kill of the proxy": calm("kill", target=LINE, **AT_ONCE),
+    "slow proxy": calm("slow", "400/s", target=LINE, attributes={"factor": 80}),
+    "cpu_hog at the proxy": calm("cpu_hog", "400/s", target=LINE, attributes={"share": "98.5%"}),
+    "latency of clients": calm("latency", target=LINE, attributes={"latency": "1200ms", "jitter": "600ms"}),
+    "loss of clients": calm("loss", target=LINE, toxicity="60%"),
+    "partition of clients": calm("partition", target=LINE),
+    "partition downstream": calm("partition", target=ONE, stream="downstream"),
+    "partition of a server from the registry": scaled("partition", target=ONE, attributes={"from": "registry"}),
+    "partition of the autoscaler": growing("partition", target={"role": "autoscaler"}),
+    "bandwidth of clients": calm("bandwidth", target=LINE, attributes={"rate": "600KB"}),
+    "timeout of clients": calm("timeout", target=LINE, toxicity="50%"),
+    "reset of clients": calm("reset", target=LINE, toxicity="50%"),
+    "limit_data of a server": calm("limit_data", target=ONE, attributes={"bytes": "20KB"}),
+    "slicer of a server": calm("slicer", target=ONE, attributes={"average_size": "1KB", "delay": "300ms"}),
+    "clock_skew of the autoscaler": scaled("clock_skew", target={"role": "autoscaler"}, attributes={"by": "1m"}),
+    "stale_registry of the autoscaler": shrinking("stale_registry", attributes={"lag": "6s", "reader": "autoscaler"}),
+    "pause of all": calm("pause", target=ALL, **{"for": "4s"}),
+    "memory_pressure of all": calm("memory_pressure", target=ALL, attributes={"size": "900MiB"}),
+}  # fmt: skip
+"""Types that have more than one place to strike at."""
+
+
 def guarded(document: dict[str, Any]) -> dict[str, Any]:
     """The same with a proxy that ejects servers and clients that try again. So there are more consequences."""
     found = deepcopy(document)

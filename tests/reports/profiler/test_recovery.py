@@ -65,6 +65,7 @@ def test_what_does_not_end_has_not_recovered() -> None:
         ]
     )
     assert one.violated == ("answered",)
+    assert one.end > 59 * SECOND
     assert one.recovered == -1
     assert one.took is None
     assert one.blast.share > 0.9

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from windtunnel import Run
 from windtunnel.core.outcomes import GOOD, NAMES
+from windtunnel.core.trace.ids import Ids
 from windtunnel.reports.evidence import Evidence
 from windtunnel.reports.stations import ANSWER, QUEUE, STATIONS, UPSTREAM, breakdown
-from windtunnel.reports.trace.ids import Ids
 from windtunnel.reports.trace.rebuilding import Rebuilder
 from windtunnel.reports.trace.rows import Block
 from windtunnel.reports.trace.spans import Trace

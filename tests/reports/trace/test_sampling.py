@@ -5,7 +5,8 @@ import pytest
 from windtunnel import Run
 from windtunnel.core.draws import draw_block, key
 from windtunnel.core.outcomes import Outcome
-from windtunnel.reports.trace.sampling import ERROR, SHARE, SLOW, Facts, choose, threshold_of
+from windtunnel.core.trace.probability import threshold_of
+from windtunnel.reports.trace.sampling import ERROR, SHARE, SLOW, Facts, choose
 from windtunnel.reports.trace.spans import Span, Trace
 from windtunnel.reports.trace.traces import Traces
 

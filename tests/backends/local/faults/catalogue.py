@@ -62,7 +62,7 @@ faults:
 CONTROL = """
 scenario: control-plane-faults
 seed: 5
-duration: 60s
+duration: 58s
 fleet:
   app: {initial: 3, min: 3, max: 8, workers: 8, cores: 2, queue: 64, boot_time: {constant: 2s}}
   proxy: {upstream_timeout: 1s, health_check: {interval: 500ms, timeout: 300ms}}
@@ -70,7 +70,7 @@ fleet:
 endpoints:
   - {path: /, cpu: {constant: 5ms}}
 traffic:
-  - {name: users, stages: [{for: 60s, rate: 40/s}], client: {timeout: 3s, connections: {pool: 50}}}
+  - {name: users, stages: [{for: 58s, rate: 40/s}], client: {timeout: 3s, connections: {pool: 50}}}
 autoscaler: {policy: {target_tracking: {metric: requests, target: 30/s}}, interval: 1s, cooldown: 2s, dead_after: 4s}
 faults:
   - {name: away, type: registry_down, at: 2500ms, for: 4s}
@@ -80,7 +80,6 @@ faults:
   - {name: stuck, type: monitor_stuck, at: 32500ms, for: 5s, target: {count: 1}}
   - {name: silent, type: monitor_silent, at: 40500ms, for: 5s, target: {count: 1}}
   - {name: server-cut-off, type: partition, at: 48500ms, for: 5s, target: {count: 1}, attributes: {from: registry}}
-  - {name: forgotten, type: registry_flush, at: 57300ms}
 """
 
 CLOUD = """
@@ -191,7 +190,28 @@ faults:
   - {name: lives-on, type: stuck_termination, at: 31500ms, for: 9s}
 """
 
+COPIES = """
+scenario: stale-copies
+seed: 5
+duration: 47s
+fleet:
+  app: {initial: 3, workers: 8, cores: 2, queue: 64, boot_time: {constant: 1s}}
+  proxy: {upstream_timeout: 1s, routing: round_robin}
+  registry: {refresh_interval: 500ms, reregister: 20s}
+endpoints:
+  - {path: /, cpu: {constant: 5ms}}
+traffic:
+  - {name: users, stages: [{for: 47s, rate: 40/s}], client: {timeout: 3s, connections: {pool: 50}}}
+faults:
+  - {name: old-copy, type: stale_registry, at: 5s, for: 8s, attributes: {lag: 4s, reader: proxy}}
+  - {name: taken, type: spot_interruption, at: 6s, target: {count: 1}, attributes: {notice: 1s}}
+  - {name: no-room, type: disk_full, at: 18s, for: 5s, target: {role: app, count: all}}
+  - {name: loops, type: crash_loop, at: 18500ms, for: 1s, target: {count: 1}}
+  - {name: forgotten, type: registry_flush, at: 24500ms}
+"""
+
 GROUPS = {
+    "copies": COPIES,
     "machines": MACHINES,
     "scalers": SCALERS,
     "promises": PROMISES,
@@ -357,7 +377,6 @@ ROWS = (
     Row("monitor_stuck", "control", "stuck", "turns with one figure", same_again, 5, 1, 2, settles=-1),
     Row("monitor_silent", "control", "silent", "servers ended", events("terminated", reason="silent"), 6, 1, 0, settles=1),
     Row("partition", "control", "server-cut-off", "servers ended", events("terminated", reason="silent"), 6, 1, 0, settles=1),
-    Row("registry_flush", "control", "forgotten", "no_server, %", outcome("no_server"), 2.4, 10, 60, settles=-1),
     Row("capacity_error", "cloud", "no-capacity", "launch_refused", events("launch_refused"), 4, 1, 2, settles=-1),
     Row("api_throttling", "cloud", "throttled", "seconds between launches", between("launched", "launched"), 7, 1, 1.1, settles=-1),
     Row("slow_boot", "cloud", "slow-boots", "seconds of a boot", between("booting", "ready"), 4, 4, 2.5, settles=-1),
@@ -373,6 +392,9 @@ ROWS = (
     Row("second_autoscaler", "scalers", "second", "turns of the second", turns_between, 8, 3, 4, settles=1),
     Row("registry_restart", "scalers", "restarts", "seconds unreachable", between("registry_unreachable", "registry_reachable"), 3, 1, 1.5, settles=-1),
     Row("disk_full", "scalers", "full", "blind turns", blind_turns, 6, 2, 3),
+    Row("stale_registry", "copies", "old-copy", "connect_failed, %", outcome("connect_failed", "upstream_reset"), 6, 8, 8),
+    Row("disk_full", "copies", "no-room", "seconds down", between("restarting", "restarted"), 6, 3, 1.5, settles=-1),
+    Row("registry_flush", "copies", "forgotten", "no_server, %", outcome("no_server"), 4, 60, 25, settles=17),
     Row("stuck_launch", "promises", "never-up", "launch_stuck", events("launch_stuck"), 4, 1, 1, settles=-1),
     Row("stale_listing", "promises", "old-list", "launched", events("launched"), 8, 2, 3, settles=-1),
     Row("stuck_termination", "promises", "lives-on", "termination_stuck", events("termination_stuck"), 9, 1, 4, settles=1),
@@ -386,3 +408,9 @@ ROWS = (
     Row("boot_failure", "cloud", "boots-fail", "boot_failed", events("boot_failed"), 6, 1, 1, settles=-1),
 )  # fmt: skip
 """Every type that flies has a row."""
+
+
+def window(run: Run, row: Row) -> tuple[int, int]:
+    """Begin and end (ns) of the time over which the figure of *row* is taken."""
+    begin = next(one["t"] for one in run.events if one["event"] == "fault" and one["name"] == row.fault)
+    return begin, begin + round(row.length * SECOND)

@@ -40,13 +40,14 @@ SETTINGS = {
 TYPES = sorted(set().union(*(family.types for family in FAMILIES.values())))
 
 
-def fault(name: str) -> str:
+def fault(name: str, role: str = "") -> str:
     kind = FAULTS[name]
+    role = role or kind.roles[0]
     needed = {
         key: SETTINGS[attribute.unit] for key, attribute in kind.attributes if attribute.default is None
     }
     settings = ", ".join(f"{key}: {value}" for key, value in needed.items())
-    return f"faults: [{{name: struck, type: {name}, at: 1s, target: {{role: {kind.roles[0]}}}, attributes: {{{settings}}}}}]\n"
+    return f"faults: [{{name: struck, type: {name}, at: 1s, target: {{role: {role}}}, attributes: {{{settings}}}}}]\n"
 
 
 def events(folder: Path) -> list[str]:
@@ -55,13 +56,21 @@ def events(folder: Path) -> list[str]:
     return [json.loads(line)["event"] for line in lines if line.endswith("}")]
 
 
+STRUCK = [(name, FAULTS[name].roles[0]) for name in TYPES] + [("disk_full", "app"), ("slow", "proxy")]
+"""Each type, and what is another thing by its role."""
+
+
 @pytest.mark.parametrize(
-    "name", [name if name == "pause" else pytest.param(name, marks=pytest.mark.long) for name in TYPES]
+    ("name", "role"),
+    [
+        pytest.param(*one, marks=() if one[0] == "pause" else pytest.mark.long, id="-".join(one))
+        for one in STRUCK
+    ],
 )
-def test_nothing_is_left_of_a_fault(tmp_path: Path, redis_server: RedisServer, name: str) -> None:
+def test_nothing_is_left_of_a_fault(tmp_path: Path, redis_server: RedisServer, name: str, role: str) -> None:
     redis_server.client.set("theirs", "1")
-    text = FLEET + fault(name)
-    given = () if name in OWN_REGISTRY else ("--redis-url", redis_server.url)
+    text = FLEET + fault(name, role)
+    given = () if name in OWN_REGISTRY and role == "registry" else ("--redis-url", redis_server.url)
     with started(tmp_path, *given, text=text) as conductor:
 
         def struck() -> bool:

@@ -3,6 +3,7 @@
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from windtunnel.backends.app.observation import Observation
 from windtunnel.backends.autoscaler.cloud_faults import CloudFaults
 from windtunnel.backends.live.clock import LiveClock
 from windtunnel.backends.local.faults.flying import OWN_REGISTRY, check_faults
+from windtunnel.backends.local.faults.registry import RegistryFaults
 from windtunnel.backends.local.faults.standing import Standing
 from windtunnel.backends.proxy.disturbed import Disturbed
 from windtunnel.backends.reach import GIVES_UP, Reach
@@ -21,6 +23,7 @@ from windtunnel.core.fault_family import link_toxic
 from windtunnel.core.model import SECOND, FaultSpec
 from windtunnel.core.ports import CloudError, CloudInstance, RegistryError
 from windtunnel.core.toxics import FOREVER, disturbance, healthy, with_link
+from windtunnel.core.troubles import Troubles
 from windtunnel.scenarios.build import compile_plan
 
 from .test_lost_conductor import FLEET, TYPES, fault
@@ -33,9 +36,11 @@ class FakeProcess:
         self.role, self.label = role, label
         self.returncode: int | None = None
         self.heard: list[Any] = []
+        self.told: dict[str, Any] = {}
 
     def send(self, command: Any) -> None:
-        self.heard.append(command["what"])
+        self.heard.append(command.get("what"))
+        self.told = command
 
 
 def test_a_standing_command_is_told_to_whoever_takes_the_place() -> None:
@@ -94,6 +99,38 @@ def test_a_slow_registry_is_late_once_for_what_follows_at_once() -> None:
     time.sleep(0.1)
     reach.exchange()
     assert time.monotonic_ns() - begun >= 2 * SECOND // 5
+
+
+class Copies:
+    """As much of Replicas as faults see."""
+
+    def url(self, lag: int) -> str:
+        return f"redis://{lag}"
+
+
+def test_readers_go_to_the_replica_that_lags_most_as_long_as_any_fault_says_so() -> None:
+    standing = Standing()
+    proxy, scaler, second = (
+        FakeProcess("proxy", "proxy"), FakeProcess("autoscaler", "autoscaler"), FakeProcess("autoscaler", "second"),
+    )  # fmt: skip
+    for one in (proxy, scaler, second):
+        standing.greet(one)  # type: ignore[arg-type]
+        one.heard.clear()
+    parts = SimpleNamespace(troubles=Troubles(), standing=standing, replicas=Copies(), redis=None)
+    faults = RegistryFaults(parts)  # type: ignore[arg-type]
+    old, older = (
+        FaultSpec(f"lag{lag}", "stale_registry", 0, "registry", attributes=(("lag", lag), ("reader", reader)))
+        for lag, reader in ((1, "both"), (2, "proxy"))
+    )
+    for begin, struck, expected in (
+        (True, old, ("redis://1", "redis://1")),
+        (True, older, ("redis://2", "redis://1")),
+        (False, old, ("redis://2", "")),
+        (False, older, ("", "")),
+    ):
+        (faults.begin if begin else faults.end)(struck, ["registry"])
+        assert (proxy.told["url"], scaler.told["url"]) == expected
+        assert second.told == scaler.told
 
 
 def test_links_are_late_by_the_draws_of_the_rehearsal() -> None:

@@ -9,13 +9,22 @@ from windtunnel import Run, Scenario, replay
 from windtunnel.backends.local.faults.schedule import FAMILIES
 from windtunnel.core.model import SECOND
 
-from .catalogue import GROUPS, ROWS, Row
+from .catalogue import GROUPS, ROWS, Row, window
 
 Pair = tuple[Run, Run]
 
 
 def test_every_type_that_flies_has_a_signature() -> None:
     assert {row.type for row in ROWS} == set().union(*(family.types for family in FAMILIES.values()))
+
+
+def test_the_page_has_a_line_for_every_signature() -> None:
+    """``tests/update_faults_flown.py`` measures them."""
+    page = Path(__file__).parents[4] / "docs" / "faults-flown.md"
+    told = [line.split("|")[1:4] for line in page.read_text().splitlines() if line.startswith("| `")]
+    assert [[cell.strip() for cell in cells] for cells in told] == [
+        [f"`{row.type}`", f"{row.group}: {row.fault}", row.what] for row in ROWS
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +39,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pair]:
         return rehearsed, replay(scenario, backend="local", out=folder / "flight", figure=False)
 
     return both
-
-
-def window(run: Run, row: Row) -> tuple[int, int]:
-    begin = next(one["t"] for one in run.events if one["event"] == "fault" and one["name"] == row.fault)
-    return begin, begin + round(row.length * SECOND)
 
 
 @pytest.mark.long

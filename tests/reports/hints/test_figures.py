@@ -1,8 +1,7 @@
-"""Each rule of advice: when it speaks, with which figures, and when it is silent."""
+"""Rules that go by a run's figures: when each speaks, with which words, and when it is silent."""
 
-import ast
 from dataclasses import replace
-from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,10 +25,12 @@ from windtunnel.core.model import (
 )  # fmt: skip
 from windtunnel.core.policies import Threshold
 from windtunnel.core.routing import LEAST_CONNECTIONS
-from windtunnel.reports import advice as rules
 from windtunnel.reports import stations
 from windtunnel.reports.facts import Death, Facts, Peak
 from windtunnel.reports.lifelines import Lifeline
+from windtunnel.reports.profiler.hints.hint import Hint
+from windtunnel.reports.profiler.hints.rules import RULES
+from windtunnel.reports.profiler.hints.scene import Scene
 from windtunnel.reports.stations import STATIONS, Breakdown
 
 APP = AppSpec(queue=64, memory=Memory(total=2**30, leak=1024))
@@ -94,11 +95,6 @@ CASES: dict[str, tuple[Facts, tuple[str, ...], Facts]] = {
         told(sent=6000, storm=Peak(3.5, 20 * SECOND), bin=10 * SECOND),
         ("6,000 attempts of 3,000 requests", "2.00 times", "3.50 times in the 10 s before 0:20"), told(sent=3500),
     ),
-    "boots_are_slow": (
-        told(rush=Peak(800, 40 * SECOND), bin=5 * SECOND, lives=(life(1, 0, 0), life(3, 30, 65))),
-        ("800 requests/s, from 0:35 to 0:40", "server 3 booted", "launched at 0:30 and took 35 s"),
-        told(rush=Peak(800, 40 * SECOND), bin=5 * SECOND, lives=(life(1, 0, 0), life(3, 30, 39))),
-    ),
     "scale_in_loses": (
         told(fleet=SCALED, lost=((9 * SECOND, 4, "drain timeout", 3), (12 * SECOND, 5, "drained", 1))),
         ("lost 4 requests in flight on servers 4 and 5", "at 0:09 (server 4, drain timeout)", "now 3 s"),
@@ -150,57 +146,59 @@ CASES: dict[str, tuple[Facts, tuple[str, ...], Facts]] = {
 }  # fmt: skip
 
 
-def test_every_rule_has_its_test_and_its_line_in_the_docs() -> None:
-    names = [rule.__name__ for rule in rules.RULES]
-    assert sorted(names) == sorted(CASES)
-    page = (Path(__file__).parents[2] / "docs" / "report.md").read_text()
-    for rule in rules.RULES:
-        assert f"| `{rule.__name__}` | {rule.__doc__} |" in page
-    # No rule is forgotten in the list.
-    tree = ast.parse(Path(rules.__file__).read_text())
-    written = {
-        node.name for node in tree.body
-        if isinstance(node, ast.FunctionDef) and [a.arg for a in node.args.args] == ["facts"] and not node.name.startswith("_")
-    } - {"advice"}  # fmt: skip
-    assert written == set(names)
+RULE = {rule.__name__: rule for rule in RULES}
+
+
+def said(name: str, facts: Facts) -> list[Hint]:
+    """What one rule says of a run of which only the figures are there."""
+    nothing = {name: np.zeros(0, dtype=np.int64) for name in ("outcome", "time_ns", "latency_ns")}
+    evidence: Any = SimpleNamespace(fleet=facts.fleet, end=facts.fleet.duration, requests=nothing)
+    return list(RULE[name](Scene(evidence, facts)))
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_a_rule_speaks_with_figures_and_is_silent_otherwise(name: str) -> None:
-    rule = getattr(rules, name)
     speaks, words, silent = CASES[name]
-    said = rule(speaks)
-    assert said is not None
+    (hint,) = said(name, speaks)
     for word in words:
-        assert word in said
-    assert rule(silent) is None
-    assert said + "." in list(rules.advice(speaks))
+        assert word in hint.text
+    assert hint.kind == name
+    assert hint.text.endswith(".")
+    assert hint.evidence
+    assert 0 <= hint.since <= hint.until
+    assert said(name, silent) == []
 
 
-def test_nothing_is_said_of_a_run_without_trouble() -> None:
-    assert list(rules.advice(told())) == []
-    assert list(rules.advice(Facts(FLEET))) == []
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_nothing_is_said_of_a_run_without_trouble(name: str) -> None:
+    assert said(name, told()) == []
+    assert said(name, Facts(FLEET)) == []
 
 
 def test_a_pool_is_not_blamed_for_a_long_link() -> None:
     far = replace(POOLED, client_link=Link(SECOND // 4))
-    assert rules.pool_is_small(at(stations.CONNECTION, fleet=far)) is None
+    assert said("pool_is_small", at(stations.CONNECTION, fleet=far)) == []
 
 
-def test_the_slowest_need_no_advice_when_nobody_finds_them_slow() -> None:
-    for facts, _, _ in CASES.values():
+def test_the_slowest_need_no_hint_when_nobody_finds_them_slow() -> None:
+    for name, (facts, _, _) in CASES.items():
         if facts.slow is not None:
-            assert list(rules.advice(replace(facts, too_slow=False))) == []
+            assert said(name, replace(facts, too_slow=False)) == []
 
 
-def test_outlier_detection_that_is_there_is_not_advised() -> None:
+def test_the_proxys_own_retries_count() -> None:
+    (hint,) = said("retries_amplify", told(sent=3300, tries=6600, storm=Peak(1.1, SECOND)))
+    assert hint.value("amplification") == pytest.approx(2.2)
+    assert hint.part == "proxy"
+    assert "6,600 tries at servers, 2.20 times in all" in hint.text
+
+
+def test_outlier_detection_that_is_there_is_not_asked_for() -> None:
     health = HealthSpec(SECOND, SECOND, 2, 2)
     fleet = replace(FLEET, proxy=replace(PROXY, health=health))
-    said = rules.dead_stay_listed(
-        told(fleet=fleet, deaths=(Death(2, SECOND, -1, 3), Death(4, SECOND, -1, 1)))
-    )
-    assert said is not None
+    deaths = (Death(2, SECOND, -1, 3), Death(4, SECOND, -1, 1))
+    (hint,) = said("dead_stay_listed", told(fleet=fleet, deaths=deaths))
     assert (
         "servers 2 and 4 after they had died; server 2 died at 0:01 and was never terminated: outlier detection would"
-        in said
+        in hint.text
     )
