@@ -81,6 +81,7 @@
       const documentOfRun = await page.unpack(first.document);
       known = first.seconds;
       page.load(documentOfRun);
+      later();
       news.replaceChildren();
       for (const mark of documentOfRun.frame.marks.slice(-MOST_NEWS)) tell(mark);
       for (const frame of first.frames) take(frame, first.seconds);
@@ -124,7 +125,6 @@
     page.append({ ...frame, marks });
     if (frame.points) {
       known = frame.first + frame.points * frame.width;
-      latest = frame;
       later();
     }
     marks.forEach(tell);
@@ -140,16 +140,16 @@
   }
 
   // Once a frame of the screen: while nobody looks at the page nothing is drawn.
-  let latest = null;
   let due = false;
   function later() {
     if (due) return;
     due = true;
-    requestAnimationFrame(() => { due = false; now(latest); });
+    requestAnimationFrame(() => { due = false; now(); });
   }
 
-  function now(frame) {
+  function now() {
     const { store } = page;
+    if (!store.length) return;
     const total = (name) => store.total("fleet", null, name) ?? 0;
     const ended = ["2xx", "3xx", "4xx", "5xx", "none"].reduce((sum, one) => sum + total(`status_${one}`), 0);
     const many = (value) => Math.round(value).toLocaleString("en");
@@ -157,15 +157,16 @@
     // A fleet that is known by its registry alone has no end, and nobody sees its requests.
     clock.textContent = end ? `${known} s of ${end} s at most; ${many(ended)} requests ended, ${many(total("errors"))} failed` : `${known} s`;
     const limit = store.document.limits.memory;
-    const last = (columns, name) => columns[name][columns[name].length - 1];
-    const there = Object.entries(frame.servers).filter(([, columns]) => last(columns, "state") >= 0);
+    const point = store.length - 1;
+    const of = (number, name) => store.value("servers", number, name, point);
+    const there = store.servers().filter((number) => of(number, "state") !== null);
     while (rows.children.length > there.length) rows.lastChild.remove();
     while (rows.children.length < there.length) rows.append(make("tr", {}, make("th", { scope: "row" }), make("td"), ...[1, 2, 3, 4].map(() => make("td", { class: "n" }))));
-    there.forEach(([number, columns], place) => {
-      const memory = last(columns, "memory");
+    there.forEach((number, place) => {
+      const memory = of(number, "memory");
       const texts = [
-        number, store.document.states[last(columns, "state")], String(last(columns, "requests")), String(last(columns, "in_flight")),
-        limit > 0 ? `${(memory / 10).toFixed(1)}%` : `${(memory / 1024).toFixed(0)} MiB`, `${(last(columns, "cpu") / 10).toFixed(1)}%`,
+        String(number), store.document.states[of(number, "state")], many(of(number, "requests")), many(of(number, "in_flight")),
+        limit > 0 ? `${(memory / 10).toFixed(1)}%` : `${(memory / 1024).toFixed(0)} MiB`, `${(of(number, "cpu") / 10).toFixed(1)}%`,
       ];
       [...rows.children[place].children].forEach((cell, column) => { if (cell.textContent !== texts[column]) cell.textContent = texts[column]; });
     });
