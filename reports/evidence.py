@@ -20,6 +20,9 @@ from .tables import STATES, codes, numbers
 ALIVE = (State.SERVING, State.CANARY, State.STANDBY, State.DRAINING)
 TAKING = (State.SERVING, State.CANARY)
 
+KEPT = 2**29
+"""Bytes of columns of attempts that are kept for whoever asks next."""
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -95,8 +98,18 @@ class Evidence:
         return found
 
     def attempts(self, name: str) -> Any:
-        """One plain column of the attempts. They are many: it is read anew each time."""
-        return numbers(self.run.table("attempts", (name,)), name)
+        """One plain column of the attempts, not to be written to. They are many: beyond KEPT bytes of them a column is read anew each time."""
+        if name in self._kept:
+            return self._kept[name]
+        column = numbers(self.run.table("attempts", (name,)), name)
+        column.flags.writeable = False
+        if column.nbytes + sum(kept.nbytes for kept in self._kept.values()) <= KEPT:
+            self._kept[name] = column
+        return column
+
+    @cached_property
+    def _kept(self) -> dict[str, Any]:
+        return {}
 
     @cached_property
     def starts(self) -> Any:

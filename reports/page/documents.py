@@ -10,7 +10,7 @@ from ...core.model import SECOND, FleetSpec
 from ...core.outcomes import NAMES
 from ..evidence import Evidence
 from ..profiler.mapping import Maps
-from ..tables import codes, numbers
+from ..tables import codes
 from .frames import Seconds, frame
 from .merging import columns_of, merged, width_for
 from .model import FORMAT, STATES, Document, Frame, Objective
@@ -61,10 +61,8 @@ def whole_frame(evidence: Evidence) -> Frame:
 
 
 def _attempts(evidence: Evidence) -> dict[str, Any]:
-    plain = ("arrived_ns", "served_ns", "end_ns", "server")
-    table = evidence.run.table("attempts", (*plain, "outcome"))
-    found = {name: numbers(table, name) for name in plain}
-    found["outcome"] = codes(table, "outcome", NAMES)
+    found = {name: evidence.attempts(name) for name in ("arrived_ns", "served_ns", "end_ns", "server")}
+    found["outcome"] = codes(evidence.run.table("attempts", ("outcome",)), "outcome", NAMES)
     return found
 
 

@@ -260,6 +260,20 @@ def test_faults_that_last_and_events_nobody_knew() -> None:
     assert fault_spans(events, 20) == [("a", 1, 4), ("b", 2, 20)]
 
 
+def test_another_run_beside_it(directory: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(directory, tmp_path / "flight"))
+    (path,) = report(copy, beside=directory)
+    found = Reader(path.read_text(encoding="utf-8"))
+    for words in (
+        "in 20 batches of time: within tolerance",
+        "B - A, 95% interval",
+        "draws their curves beside each other",
+    ):
+        assert words in found.text, words
+    with pytest.raises(UsageError, match="--beside: expected the format html, got 'png'"):
+        report(copy, "png", beside=directory)
+
+
 def test_an_event_without_a_mark_has_a_row(directory: Path) -> None:
     run = Run.open(directory)
     fleet = compile_plan(Scenario.load(directory / "scenario.yaml")).fleet
