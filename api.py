@@ -75,14 +75,7 @@ def replay(
     if trace and out is None:
         raise UsageError("expected a directory for the run with trace: its files go there")
     scenario = _settled(scenario, seed, profile, backend)
-    document = scenario.document.fleet
-    world = world_of(
-        backend,
-        engine,
-        registry or document.registry.backend,
-        cloud or document.cloud.backend,
-        flight if backend == REHEARSAL else replace(flight or FlightOptions(), traced=trace),
-    )
+    world = _world(scenario, backend, engine, registry, cloud, flight, trace)
     world.prepare()
     plan = compile_plan(scenario)
     world.check(plan, scenario)
@@ -112,6 +105,17 @@ def replay(
         if trace:
             write_both(run, fleet, directory)
     return run
+
+
+def _world(
+    scenario: Scenario, backend: str, engine: str, registry: str | None, cloud: str | None, flight: FlightOptions | None, trace: bool,
+) -> Any:  # fmt: skip
+    """What the scenario is run by."""
+    document = scenario.document.fleet
+    return world_of(
+        backend, engine, registry or document.registry.backend, cloud or document.cloud.backend,
+        replace(flight or FlightOptions(), traced=True) if trace and backend != REHEARSAL else flight,
+    )  # fmt: skip
 
 
 def _sink(

@@ -51,7 +51,7 @@ TraceOption = Annotated[
     bool,
     typer.Option(
         "--trace",
-        help="write trace.otlp.jsonl and trace.perfetto.json: every failed request, the slowest, some of the rest",
+        help="write trace.otlp.jsonl and trace.perfetto.json: every failed request, the slowest, some of the rest; the roles of a flight name traces in their logs",
     ),
 ]
 JobsOption = Annotated[int, typer.Option(min=1, help="processes at once, with --seeds")]

@@ -149,7 +149,8 @@ class Program:
         )
         self._process = psutil.Process(self._keeper.pid)
         self._rates = Rates()
-        threading.Thread(target=self._log_output, name="output", daemon=True).start()
+        self._output = threading.Thread(target=self._log_output, name="output", daemon=True)
+        self._output.start()
 
     def _log_output(self) -> None:
         assert self._keeper.stdout is not None
@@ -209,6 +210,8 @@ class Program:
         with suppress(BrokenPipeError):
             self._keeper.stdin.close()
         self._keeper.wait(keeper.PATIENCE + 1.0)
+        # What it wrote last.
+        self._output.join(PATIENCE)
 
 
 def _filled(word: str, values: dict[str, str]) -> str:

@@ -6,7 +6,19 @@ from ...core.outcomes import NAMES, Outcome
 from ...core.trace import schema
 from ...core.trace.context import PARENT, STATE
 from ...core.trace.ids import beside
-from ...core.trace.schema import AT_SERVER, CPU, LEAF, QUEUE, TO_SERVER, WAITS, Asked, try_place
+from ...core.trace.schema import (
+    AT_SERVER,
+    CPU,
+    LEAF,
+    QUEUE,
+    STRETCHES,
+    TO_SERVER,
+    WAITS,
+    Asked,
+    Said,
+    try_place,
+)
+from ...core.trace.spans import INTERNAL
 from ..live.tracing import Context, Tracing
 from .job import Job
 
@@ -25,6 +37,14 @@ class ServerSpans:
         parents = headers.getall(PARENT, ())
         return self._tracing.begin(parents[0] if len(parents) == 1 else "", list(headers.getall(STATE, ())))
 
+    def _stretch(self, station: int, job: Job) -> Said:
+        if station != WAITS:
+            return Said(STRETCHES[station], INTERNAL, {}, "")
+        dependencies = self._tracing.settings.fleet.dependencies
+        return schema.waiting(
+            job.endpoint.io is not None, [dependencies[call].name for call in job.endpoint.calls]
+        )
+
     def ended(self, context: Context, job: Job, method: str, target: str, host: str) -> None:
         """A request of a trace that is kept has its answer."""
         tracing, now = self._tracing, self._tracing.clock.now()
@@ -39,8 +59,9 @@ class ServerSpans:
         tracing.add(context, id_, context.parent, said, start, end, afar=True)
         moments = (job.arrived, job.started, job.cpu_done, job.served)
         for station, begun, over in zip((QUEUE, CPU, WAITS), moments, moments[1:], strict=False):
-            if min(begun, over) >= 0:
-                tracing.stretch(context, beside(id_, place, LEAF + station), id_, station, begun, over)
+            if 0 <= begun < over:
+                stretch = beside(id_, place, LEAF + station)
+                tracing.add(context, stretch, id_, self._stretch(station, job), begun, over, station=station)
         if said.error:
             words = f"answered {job.status}: {NAMES[job.outcome].replace('_', ' ')}"
             tracing.log(context, id_, "error" if job.outcome == _APP_ERROR else "warning", words)

@@ -10,8 +10,9 @@ import numpy as np
 
 from ...core.outcomes import Outcome
 from ...core.trace import schema
-from ...core.trace.context import PARENT, STATE
-from ...core.trace.ids import Ids, TraceKey, scope_of, trace_key
+from ...core.trace.context import PARENT, RANDOM, SAMPLED, STATE
+from ...core.trace.ids import FIRST_BIT, Ids, TraceKey, number_of, scope_of, trace_key
+from ...core.trace.probability import state_of
 from ...core.trace.schema import AT_ATTEMPT, CONNECTION, EARLIER, LEAF, ROOT, Asked, Said
 from ...core.trace.spans import CLIENTS, INTERNAL, Service
 from ...scenarios.plan import Plan
@@ -41,14 +42,15 @@ class ClientSpans:
         self._ids = Ids(0, "")
         self._chunks: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
         self._reached: dict[int, int] = {}
+        self._state = f"{STATE}: {state_of(tracing.sampler.threshold)}\r\n".encode()
 
     def begin(self, live_start: int) -> None:
         """The scenario's zero is *live_start* on the live clock."""
         self._zero = live_start
         self._ids = Ids(self._fleet.seed, scope_of(self._fingerprint, FLIGHT, EPOCH + live_start))
 
-    def key(self, source: int, index: int) -> TraceKey:
-        """What the ids of a request's trace are made of."""
+    def _draws(self, source: int, index: int) -> tuple[int, int, int]:
+        """What the ids of a request's trace are made of (core.trace.ids.trace_key)."""
         place = source, index >> _CHUNK_BITS
         chunk = self._chunks.get(place)
         if chunk is None:
@@ -58,20 +60,30 @@ class ClientSpans:
             wide = np.arange(first, first + (1 << _CHUNK_BITS), dtype=np.int64)
             drawn = self._ids.requests(self._fleet.sources[source].name, wide)
             chunk = self._chunks[place] = list(zip(*(one.tolist() for one in drawn), strict=True))
-        return trace_key(*chunk[index & ((1 << _CHUNK_BITS) - 1)])
+        return chunk[index & ((1 << _CHUNK_BITS) - 1)]
 
     def lines(self, source: int, index: int, attempt: int) -> bytes:
         """The header lines of an attempt."""
-        key = self.key(source, index)
-        context = self._tracing.root(key.trace)
-        state = f"{STATE}: {context.state}\r\n" if context.state else ""
-        return f"{PARENT}: {context.header(key.span(attempt, AT_ATTEMPT))}\r\n{state}".encode()
+        high, low, base = self._draws(source, index)
+        kept = self._tracing.sampler.keeps(low)
+        flags, state = (SAMPLED | RANDOM, self._state) if kept else (RANDOM, b"")
+        span = number_of(base, attempt, AT_ATTEMPT)
+        return b"traceparent: 00-%016x%016x-%016x-%02x\r\n%b" % (high | FIRST_BIT, low, span, flags, state)
+
+    def _kept(self, source: "Source", attempt: "Attempt") -> tuple[TraceKey, Context] | None:
+        """The trace of a request; None of one that is not kept."""
+        high, low, base = self._draws(source.number, attempt.index)
+        if not self._tracing.sampler.keeps(low):
+            return None
+        key = trace_key(high, low, base)
+        return key, self._tracing.root(key.trace)
 
     def attempt(self, source: "Source", attempt: "Attempt", outcome: int, now: int, proxy: int) -> None:
         """An attempt is over at *now*; it was at the proxy at *proxy* (ns of the scenario, -1: not known)."""
-        key, context = self._kept(source, attempt)
-        if not context.sampled:
+        kept = self._kept(source, attempt)
+        if kept is None:
             return
+        key, context = kept
         number = attempt.number
         reached = self._reached.get(attempt.row, attempt.time)
         if attempt.start > reached:
@@ -91,19 +103,16 @@ class ClientSpans:
 
     def request(self, source: "Source", attempt: "Attempt", outcome: int, now: int) -> None:
         """A request is over at *now*; *attempt* was its last."""
-        key, context = self._kept(source, attempt)
-        if not context.sampled:
+        kept = self._kept(source, attempt)
+        if kept is None:
             return
+        key, context = kept
         self._reached.pop(attempt.row, None)
         said = schema.whole_request(
             attempt.row, source.spec.name, attempt.index, attempt.number, self._fleet.endpoints[attempt.endpoint].path,
             Outcome(outcome), attempt.status,
         )  # fmt: skip
         self._add(source, context, key, (0, ROOT), "", said, attempt.time, now)
-
-    def _kept(self, source: "Source", attempt: "Attempt") -> tuple[TraceKey, Context]:
-        key = self.key(source.number, attempt.index)
-        return key, self._tracing.root(key.trace)
 
     def _add(
         self, source: "Source", context: Context, key: TraceKey, place: tuple[int, int], parent: str, said: Said, start: int, end: int,

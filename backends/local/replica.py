@@ -149,6 +149,10 @@ class Replicas:
         """Where the one is that is so far behind."""
         return self._servers[lag].url
 
+    def lags(self) -> list[int]:
+        """How far behind (ns) they are."""
+        return [*self._servers]
+
     def ports(self) -> list[int]:
         """Where they all are."""
         return [server.port for server in self._servers.values()]

@@ -208,14 +208,22 @@ class TracedExchange(Exchange):
                 asked, address, one.server.number, one.number, Outcome(one.outcome), one.status
             )
             tracing.add(context, self._try_id(one.number), self._id, said, one.start, one.end)
-        numbers = read_numbers(self._app.decode("latin-1"), 4) if self._app and self._made else None
-        if numbers is not None:
-            arrived, served = numbers[0], numbers[3]
+        self._stretches(now)
+
+    def _stretches(self, now: int) -> None:
+        """The way to the last server and the answer's back, as far as they are known: app servers tell the times of planned requests only."""
+        if not self._made:
+            self._stretch(self._id, ANSWER, self.routed, now)
+        elif self.planned:
             last = self._made[-1]
-            if arrived >= 0:
-                self._stretch(self._try_id(last.number), UPSTREAM, last.start, min(arrived, last.end))
-            if served >= 0:
-                self._stretch(self._id, ANSWER, max(served, last.start), now)
+            numbers = read_numbers(self._app.decode("latin-1"), 4) or (-1,) * 4
+            arrived, served = numbers[0], numbers[3]
+            there = min(arrived, last.end) if arrived >= 0 else last.end
+            self._stretch(self._try_id(last.number), UPSTREAM, last.start, there)
+            # A full queue answers at once.
+            back = served if served >= 0 else arrived if last.outcome == QUEUE_FULL else -1
+            if back >= 0:
+                self._stretch(self._id, ANSWER, max(back, last.start), now)
 
     def _stretch(self, parent: str, station: int, start: int, end: int) -> None:
         self._tracing.stretch(

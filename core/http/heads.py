@@ -85,8 +85,7 @@ class RequestHead:
         self.planned = b""
         self.forwarded_for = b""
         self.max_forwards = -1
-        self.trailers = False
-        self.simple = False
+        self.trailers = self.simple = False
         self.written = self.written_for = self.bare = self.bare_for = b""
 
 
@@ -108,8 +107,7 @@ class ResponseHead:
         self.closing = False
         self.upgrade = b""
         self.upgrading = False
-        self.app = b""
-        self.cause = b""
+        self.app = self.cause = b""
         self.simple = False
         self.written = b""
 

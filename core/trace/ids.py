@@ -25,7 +25,12 @@ class TraceKey(NamedTuple):
 
     def span(self, attempt: int, station: int) -> str:
         """The id of a span (16 hex digits, never zero), by attempt (0: the whole request) and station (below 256)."""
-        return f"{(self.base ^ (attempt << _STATION_BITS | station)) | FIRST_BIT:016x}"
+        return f"{number_of(self.base, attempt, station):016x}"
+
+
+def number_of(base: int, attempt: int, station: int) -> int:
+    """The number of a span's id."""
+    return (base ^ (attempt << _STATION_BITS | station)) | FIRST_BIT
 
 
 class Ids:

@@ -4,7 +4,7 @@ request (client) > each attempt (client) > proxy > each try of the proxy > app s
 conventions (1.37: HTTP, database, error, service); ours begin with ``windtunnel.``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ..outcomes import GOOD, NAMES, Outcome
@@ -152,6 +152,13 @@ def at_server(asked: Asked, address: str, server: int, outcome: Outcome, status:
     }  # fmt: skip
     wrong = failed(outcome, attributes, status) if outcome in _AT_SERVER_FAILED | GOOD else ""
     return Said(f"{asked.method} {asked.route}", SERVER, attributes, wrong)
+
+
+def waiting(io: bool, calls: Sequence[str]) -> Said:
+    """The stretch in which a worker waits: for *io*, and for *calls* to dependencies, by name."""
+    if not calls:
+        return Said(STRETCHES[WAITS], INTERNAL, {}, "")
+    return Said(f"{'io and ' if io else ''}call {', '.join(calls)}", CLIENT, {CALLS: list(calls)}, "")
 
 
 def registry_call(operation: str, host: str, port: int = 0, error: str = "") -> Said:

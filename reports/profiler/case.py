@@ -22,7 +22,7 @@ BEFORE = 0.5
 
 
 class Case:
-    """See above. *origin_of* and *rule_of* are places in *origins* and *rules*, for each failure; NOTHING: not concluded yet."""
+    """See above. *origin_of*, *rule_of* and *told_of* are places in *origins*, *rules* and *told* (the evidence in words), for each failure; NOTHING: not concluded yet."""
 
     def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
@@ -39,7 +39,9 @@ class Case:
         self.rule_of = np.full(len(self.failed), NOTHING, dtype=np.int64)
         self._origins: dict[Origin, int] = {}
         self._rules: dict[tuple[str, str], int] = {}
-        self.told: dict[tuple[int, int], list[str]] = {}
+        self.told: list[str] = []
+        self.told_of = np.full(len(self.failed), NOTHING, dtype=np.int64)
+        self._told: dict[str, int] = {}
         self._before: dict[tuple[str, int], bool] = {}
 
     @property
@@ -59,9 +61,7 @@ class Case:
             return
         place, number = _place(self.origins, self._origins, origin), _place(self.rules, self._rules, (rule, confidence))  # fmt: skip
         self.origin_of[rows], self.rule_of[rows] = place, number
-        said = self.told.setdefault((place, number), [])
-        if told not in said:
-            said.append(told)
+        self.told_of[rows] = _place(self.told, self._told, told)
 
     def came_before(self, one: Suspect, row: int) -> bool:
         """Whether failures as that of *row* (same outcome, same station) came before *one* began about as often as since."""
@@ -103,6 +103,15 @@ class Case:
                 for server in np.unique(servers[chosen]).tolist():
                     here = chosen & (servers == server)
                     found[here] = _before(self._rest(server), at[here])
+        return found
+
+    def held_since(self) -> Any:
+        """For each failure, the last moment before it came to the station that took most of its time at which that station let somebody through without a wait."""
+        found = self.failed.longest_since.copy()
+        for number in _ENDS:
+            chosen = self.failed.longest == number
+            if chosen.any():
+                found[chosen] = _before(self._calm(number), found[chosen])
         return found
 
     @cached_property

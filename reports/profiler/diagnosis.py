@@ -18,7 +18,7 @@ from .signatures import Diagnosis, Failures, OriginTotal, Signature
 RULES = (*rules_direct.RULES, *rules_fleet.RULES)
 """In the order in which they speak."""
 
-EXAMPLES = 5
+EXAMPLES, MOST_EVIDENCE = 5, 3
 
 
 def diagnose(evidence: Evidence) -> Diagnosis:
@@ -96,6 +96,14 @@ def _attributions(case: Case, here: Any, words: list[str], where: Any) -> list[A
             int(case.failed.since[first]), int(case.failed.until[first]),
         )  # fmt: skip
         found.append(
-            Attribution(case.origins[origin], name, confidence, tuple(case.told[origin, rule][:3]), count, int(times.min()), int(times.max()), span)
+            Attribution(case.origins[origin], name, confidence, _evidence(case, rows), count, int(times.min()), int(times.max()), span)
         )  # fmt: skip
     return sorted(found, key=lambda one: (-one.count, one.first))
+
+
+def _evidence(case: Case, rows: Any) -> tuple[str, ...]:
+    """What most of these failures rest on, most first."""
+    told, counts = np.unique(case.told_of[rows], return_counts=True)
+    return tuple(
+        case.told[place] for place in told[np.argsort(-counts, kind="stable")][:MOST_EVIDENCE].tolist()
+    )

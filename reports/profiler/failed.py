@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from ...core.outcomes import GOOD, Outcome
+from ...core.outcomes import GOOD, NAMES, Outcome
 from ..evidence import Evidence
 from ..stations import ANSWER, CONNECTION, CPU, PROXY, QUEUE, UPSTREAM, WAITS, fill
+from ..tables import codes
 
 MOMENTS = ("start_ns", "proxy_ns", "routed_ns", "arrived_ns", "started_ns", "cpu_done_ns", "served_ns")
 START, AT_PROXY, ROUTED, ARRIVED, STARTED, CPU_DONE, SERVED, END = range(8)
@@ -48,13 +49,14 @@ class Failed:
         return len(self.request)
 
 
-def failed(evidence: Evidence) -> Failed:
-    """Those of *evidence*."""
+def failed(evidence: Evidence, first: bool = False) -> Failed:
+    """Those of *evidence*, each by its last attempt; by its *first* one if that is asked for."""
     requests = evidence.requests
     rows = np.flatnonzero(~np.isin(requests["outcome"], [*GOOD, Outcome.PENDING]))
     number = evidence.attempts("request")
     wanted = requests["request"][rows]
-    last = np.searchsorted(number, wanted, "right") - 1
+    last = np.searchsorted(number, wanted, "left") if first else np.searchsorted(number, wanted, "right") - 1
+    last = last.clip(max=len(number) - 1) if len(number) else last
     # Of a flight that was cut off, a request may be there without its attempts.
     known = (last >= 0) & (number[last.clip(0)] == wanted) if len(number) else np.zeros(len(rows), bool)
     last = last.clip(0)
@@ -76,6 +78,9 @@ def failed(evidence: Evidence) -> Failed:
     fill(moments)
     moments[AT_PROXY:END] = np.minimum(moments[AT_PROXY:END], end)
     outcome = requests["outcome"][rows]
+    if first and len(number):
+        made = codes(evidence.run.table("attempts", ("outcome",)), "outcome", NAMES)
+        outcome = np.where(known, made[last], outcome)
     lengths = np.diff(moments, axis=0)
     longest = np.argmax(lengths, axis=0)
     station = np.where(np.isin(outcome, WAITED), longest, _furthest(reached))

@@ -50,6 +50,7 @@ class _Slice:
     seconds: float
 
     def of(self, chosen: Any) -> "_Slice":
+        """Some of them."""
         return _Slice({name: column[chosen] for name, column in self.columns.items()}, self.seconds)
 
     def at_server(self, server: int) -> "_Slice":
@@ -69,6 +70,7 @@ class _Slice:
 
     @property
     def rate(self) -> float:
+        """How many a second."""
         return len(self["outcome"]) / self.seconds
 
 

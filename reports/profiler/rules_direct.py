@@ -8,7 +8,7 @@ from ..stations import ANSWER, CONNECTION, CPU, PROXY, QUEUE, UPSTREAM, WAITS
 from ..wording import moment, servers
 from .absences import DISMISSED, STALE_TABLES, Absence, latest
 from .case import Case
-from .failed import CPU_DONE, WAITED
+from .failed import CPU_DONE, WAITED, failed
 from .origins import CERTAIN, LIKELY
 from .suspects import CLIENT_SIDE, REACTION, SERVER_SIDE, Suspect
 from .weights import can_be_felt
@@ -169,10 +169,12 @@ def came_in_a_burst(case: Case) -> None:
     rows = case.failed
     held = rows.longest_until - rows.longest_since
     turned = np.isin(rows.outcome, (Outcome.QUEUE_FULL, Outcome.SHED)) & (held >= SECOND // 4)
+    # What is held up may wait behind what was held up before it, also when the fault is over.
+    since = case.held_since() if turned.any() else rows.longest_since
     for one in case.suspects:
         stations = [station for station in _reach(one) if station in (CONNECTION, PROXY, UPSTREAM)]
         here = turned & case.open & np.isin(rows.longest, stations)
-        here &= (rows.longest_until >= one.start) & (rows.longest_since <= one.end)
+        here &= (rows.longest_until >= one.start) & (since <= one.end + REACTION)
         here &= _potential(case, one) >= held // 4
         if here.any() and can_be_felt(case, one):
             case.claim(here, one.origin, "came in a burst", LIKELY, f"it was held up on its way, and came with all the others; {one.origin.text}")  # fmt: skip
@@ -211,6 +213,17 @@ def _potential(case: Case, one: Suspect) -> int:
             return UNBOUNDED if one.number("factor", 2.0) >= 1.2 else 0
         case _:
             return UNBOUNDED
+
+
+def first_attempt_tells(case: Case) -> None:
+    """A request that was tried again, and whose last attempt none of the rules so far explains: the same questions about its first one."""
+    if not (case.open & (case.failed.attempts > 1)).any():
+        return
+    last = case.failed
+    case.failed = failed(case.evidence, first=True)
+    for rule in RULES:
+        rule(case)
+    case.failed = last
 
 
 RULES = (

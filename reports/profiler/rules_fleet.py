@@ -19,6 +19,7 @@ from .failed import WAITED
 from .grouping import grouped, members
 from .hindrances import hindered, unanswered
 from .origins import LIKELY, LOAD, POSSIBLE, SCALING, UNKNOWN, Origin
+from .rules_direct import first_attempt_tells
 from .weights import Loss, judged_absences, losses
 
 FULL = 0.97
@@ -272,4 +273,4 @@ def the_rest(case: Case) -> None:
     case.claim(case.open, NOBODY, "nothing explains it", POSSIBLE, "no fault, deploy, scaling decision or demand in the record explains it")  # fmt: skip
 
 
-RULES = (no_server_left, connections_ran_out, capacity_was_lost, scale_out_was_hindered, ejections_followed, more_connections_were_held, more_was_asked, followed, the_rest)  # fmt: skip
+RULES = (no_server_left, connections_ran_out, capacity_was_lost, scale_out_was_hindered, ejections_followed, first_attempt_tells, more_connections_were_held, more_was_asked, followed, the_rest)  # fmt: skip

@@ -32,11 +32,12 @@ from ...core.trace.schema import (
     WAITS,
     Asked,
     Said,
+    try_place,
 )  # fmt: skip
 from ..stations import fill
 from ..wording import plural
 from .rows import Block
-from .spans import APP, CLIENT, CLIENTS, INTERNAL, PROXY, Link, Service, Span, Trace
+from .spans import APP, CLIENTS, INTERNAL, PROXY, Link, Service, Span, Trace
 
 _MOMENTS = (
     "start_ns",
@@ -204,14 +205,30 @@ class _Made:
         said = schema.proxy_try(
             self._asked, address, row["server"], row["tries"], Outcome(row["outcome"]), row["status"]
         )
-        return self._add(row["attempt"], TO_SERVER, parent, said, PROXY, times[_ROUTED], times[_SERVED]).id
+        return self._add(
+            row["attempt"],
+            try_place(row["tries"], TO_SERVER),
+            parent,
+            said,
+            PROXY,
+            times[_ROUTED],
+            times[_SERVED],
+        ).id
 
     def _at_server(
         self, parent: str, row: dict[str, int], times: list[int], server: Service, life: Link
     ) -> str:
         address = f"server-{row['server']}"
         said = schema.at_server(self._asked, address, row["server"], Outcome(row["outcome"]), row["status"])
-        span = self._add(row["attempt"], AT_SERVER, parent, said, server, times[_ARRIVED], times[_SERVED])
+        span = self._add(
+            row["attempt"],
+            try_place(row["tries"], AT_SERVER),
+            parent,
+            said,
+            server,
+            times[_ARRIVED],
+            times[_SERVED],
+        )
         span.links = (life,)
         return span.id
 
@@ -227,26 +244,23 @@ class _Made:
             inner = _PROXY if station == ANSWER else moment
             owner = max(place for place in parents if place <= inner)
             service = services[max(place for place in services if place <= inner)]
-            kind, name = self._named(station, row, innermost=moment == max(parents))
-            calls = {schema.CALLS: self._calls()} if station == WAITS and self._endpoint.calls else {}
-            self._add(row["attempt"], LEAF + station, parents[owner], Said(name, kind, {**calls}, ""), service, start, end)  # fmt: skip
+            said = self._stretch(station, row, innermost=moment == max(parents))
+            self._add(row["attempt"], LEAF + station, parents[owner], said, service, start, end)
 
-    def _named(self, station: int, row: dict[str, int], innermost: bool) -> tuple[int, str]:
-        """Kind and name of a stretch. One that is *innermost* of what was recorded holds all that foreign proxies and programs do not tell, if there was an answer."""
+    def _stretch(self, station: int, row: dict[str, int], innermost: bool) -> Said:
+        """What a stretch says. One that is *innermost* of what was recorded holds all that foreign proxies and programs do not tell, if there was an answer."""
         answered = innermost and Outcome(row["outcome"]) in _SERVED_OUTCOMES
+        name = STRETCHES[station]
         if station == CONNECTION and answered:
-            return INTERNAL, "proxy and server, not recorded"
-        if station == UPSTREAM and answered:
-            return INTERNAL, "server, not recorded"
-        if station == UPSTREAM and row["tries"] > 1:
-            return INTERNAL, f"{plural(row['tries'] - 1, 'failed try', 'failed tries')}, then to the server"
-        if station == WAITS and self._endpoint.calls:
-            io = "io and " if self._endpoint.io is not None else ""
-            return CLIENT, f"{io}call {', '.join(self._calls())}"
-        return INTERNAL, STRETCHES[station]
-
-    def _calls(self) -> list[str]:
-        return [self._fleet.dependencies[call].name for call in self._endpoint.calls]
+            name = "proxy and server, not recorded"
+        elif station == UPSTREAM and answered:
+            name = "server, not recorded"
+        elif station == UPSTREAM and row["tries"] > 1:
+            name = f"{plural(row['tries'] - 1, 'failed try', 'failed tries')}, then to the server"
+        elif station == WAITS:
+            calls = [self._fleet.dependencies[call].name for call in self._endpoint.calls]
+            return schema.waiting(self._endpoint.io is not None, calls)
+        return Said(name, INTERNAL, {}, "")
 
     def finish(self) -> None:
         """What is left after the last attempt: a retry that did not come before the end of the run."""

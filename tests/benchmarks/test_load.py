@@ -16,6 +16,7 @@ import pytest
 import yaml
 from windtunnel.tests.backends.load.process import Flown, fly
 from windtunnel.tests.backends.load.support import document, steady
+from windtunnel.tests.backends.tracing.collector import collecting
 
 SECONDS = 4
 CONF = """
@@ -107,3 +108,26 @@ def test_speed_beside_wrk(tmp_path: Path, nginx: int) -> None:
     peer, own = statistics.median(peers), statistics.median(ours)
     print(f"\nwrk {peer:,.0f} requests/s; the generator, with a row for each, {own:,.0f}: {own / peer:.2f}")
     assert own > 0.1 * peer
+
+
+@pytest.mark.benchmark
+def test_what_traces_cost(nginx: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CPU a request without traces, and with a hundredth of them exported."""
+    source = steady("8000/s", length=f"{SECONDS}s", client={"connections": {"pool": 64}})
+    costs: dict[str, list[float]] = {"off": [], "on": []}
+    with collecting() as collector:
+        for turn in range(3):
+            for name, endpoint in (("off", ""), ("on", collector.url)):
+                monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+                monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
+                monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.01")
+                folder = tmp_path / f"{name}{turn}"
+                folder.mkdir()
+                flown = flight(folder, nginx, source)
+                costs[name].append(flown.done["cpu_ns"] / flown.done["sends"] / 1e3)
+                print(f"\n{name}: {described(flown)}", end="")
+    assert collector.spans
+    # What else runs on the machine makes a round dearer, never cheaper.
+    ratio = min(costs["on"]) / min(costs["off"])
+    print(f"\nCPU with traces over without: {ratio:.2f}")
+    assert ratio < 1.6

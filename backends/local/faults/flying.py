@@ -2,9 +2,10 @@
 
 from ....core.errors import UsageError
 from ....core.faults import FAULTS, SERVERS
-from ....core.model import FaultSpec
+from ....core.model import SECOND, FaultSpec
 from ....scenarios.plan import Plan
 from .links import is_from_registry
+from .parts import Parts
 from .schedule import FAMILIES
 
 INSIDE = frozenset({"slow", "memory_leak", "error", "cpu_hog", "memory_pressure", "crash_loop", "disk_full"})
@@ -28,6 +29,17 @@ def check_faults(plan: Plan, elsewhere: bool = False, given_registry: bool = Fal
         )
         if reason:
             raise UsageError(f"fault {fault.name}: {reason}")
+
+
+def check_prepared(fault: FaultSpec, parts: Parts) -> None:
+    """Raises UsageError for a *fault* that was not of the plan and that a flight under way is not prepared for. Blocks."""
+    lags = parts.replicas.lags()
+    if fault.type == "stale_registry" and int(fault.number("lag")) not in lags:
+        there = ", ".join(f"{lag / SECOND:g} s" for lag in lags) or "none"
+        raise UsageError(
+            f"stale_registry: expected the lag of a replica that the flight began with ({there}), got {fault.number('lag') / SECOND:g} s"
+        )
+    parts.places.check_faults([fault])
 
 
 def _refusal_here(fault: FaultSpec, given_registry: bool) -> str:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 
 from ....core.errors import BackendFailure, UsageError
 from ....core.model import FaultSpec
@@ -27,7 +28,11 @@ def check_network(plan: Plan, given_registry: bool) -> None:
         raise _refused(
             "expected no --redis-url; a registry of the flight's own is reached from its namespaces"
         )
-    faults = [*plan.fleet.faults, *(one.fault for one in plan.fleet.triggered)]
+    check_carried([*plan.fleet.faults, *(one.fault for one in plan.fleet.triggered)])
+
+
+def check_carried(faults: Sequence[FaultSpec]) -> None:
+    """Raises UsageError if this machine's kernel cannot carry out *faults* of links."""
     for fault in faults:
         if fault.type == "latency" and fault.toxicity < 1.0:
             raise _refused(

@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack
 
+from ....core.model import FaultSpec
 from ..guardian import Guardian
 from . import clearing, shaping
+from .checks import check_carried
 from .naming import Names, batch, run
 from .places import Places
 
@@ -118,6 +120,10 @@ class Namespaces(Places):
             batch("tc", shaping.without_ports(name, [*ports], source=False))
 
         self._soon(tell)
+
+    def check_faults(self, faults: Sequence[FaultSpec]) -> None:
+        """See Places."""
+        check_carried(faults)
 
     def check(self) -> None:
         """See Places."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
+from ....core.model import FaultSpec
 from ...live.addresses import LOOPBACK, NETWORK
 from ..guardian import Guardian
 from .shaping import Wrong
@@ -37,6 +38,9 @@ class Places:
 
     def cut(self, who: int | str, ports: Sequence[int]) -> None:
         """From now on *who* does not reach these ports of this machine, nor they it."""
+
+    def check_faults(self, faults: Sequence[FaultSpec]) -> None:
+        """Raises UsageError for one that cannot be carried out here. Blocks."""
 
     def check(self) -> None:
         """Raises BackendFailure if a link could not be made what it was to be."""

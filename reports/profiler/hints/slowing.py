@@ -21,6 +21,9 @@ ALPHA = 1e-3
 SLOWER, BEYOND_PEERS = 1.2, 1.15
 """A server is called slower from this factor on its own former self, and on what its peers did meanwhile."""
 
+PLAINLY = 1.6
+"""And from this factor on where only the mean of the CPU time tells."""
+
 ALL_SLOWER = 1.3
 """All servers together, from this factor on."""
 
@@ -29,6 +32,9 @@ LEAST = 100
 
 OCTAVE = 12
 """Buckets to a doubling of the time, in which ranks are taken."""
+
+MOST_PEERS = 8
+"""So many peers are looked at request by request."""
 
 MANY = 0.5
 """Of more than this share of the servers one hint is given for all."""
@@ -51,7 +57,7 @@ class _Slower:
 
 
 def server_slows(scene: Scene) -> Iterator[Hint]:
-    """For a stretch of the run a server's service times were at least 1.2 times as long as before and 1.15 times as much as those of its peers, and not by chance (ranks within each bin and endpoint, error 0.001 over all servers and stretches)."""
+    """For a stretch of the run a server's service times were at least 1.2 times as long as before and 1.15 times as much as those of its peers, more than waiting for cores explains, and not by chance (ranks within each bin and endpoint, error 0.001 over all servers and stretches)."""
     found = list(_found(scene))
     alive = len({life.server for life in scene.evidence.lives if life.phases})
     if len(found) > max(MANY * alive, 1):
@@ -165,11 +171,9 @@ def _measured(scene: Scene, place: Any, candidate: _Candidate) -> _Slower | None
     else:
         medians = _medians(scene, own & inside, own & ~inside)
         factor, peers = medians[2], _medians(scene, ~own & inside, ~own & ~inside)[2]
-    if (
-        not factor >= SLOWER
-        or not factor >= BEYOND_PEERS * peers
-        or _only_busier(scene, candidate, own & inside, ~own if whole else own & ~inside, factor)
-    ):
+    if not factor >= SLOWER or not factor >= BEYOND_PEERS * peers:
+        return None
+    if _only_crowded(scene, candidate, own & inside, ~own if whole else own & ~inside):
         return None
     # It may have become faster; then it was no slower than its peers before.
     if first == 0 and not whole and _medians(scene, own & inside, ~own & inside)[2] < BEYOND_PEERS:
@@ -215,28 +219,48 @@ def _medians(scene: Scene, then: Any, otherwise: Any) -> tuple[float, float, flo
     return best[1], best[2], float(np.average(ratios, weights=weights))
 
 
-def _only_busier(scene: Scene, candidate: _Candidate, own: Any, others: Any, factor: float) -> bool:
-    """Whether it got more to do, more workers than cores wait for each other there, and a request needs neither more CPU time nor more io and calls: than otherwise,
-    or than at its peers if it was so all along (*own* and *others*: of the requests).
+def _only_crowded(scene: Scene, candidate: _Candidate, own: Any, others: Any) -> bool:
+    """Whether requests merely waited for a core, as they do where there are more workers than cores and more load, or one large request: those that found a core free took
+    no longer then than otherwise (or than at its peers, if it was so all along). *own* and *others*: which requests.
     """
     server, _, first, last, _, _ = candidate
     app, service, metrics = scene.fleet.app, scene.service, scene.evidence.metrics
-    if app.workers <= app.cores or not own.any() or not others.any():
+    if app.workers <= app.cores:
         return False
-    waited, had = (
-        float(column[own].mean()) - float(column[others].mean()) for column in (service.wait, service.whole)
-    )
+    free = _found_free(scene, own)
+    calm = np.zeros(len(free), dtype=bool)
+    for peer in np.unique(service.server[others])[:MOST_PEERS].tolist():
+        calm |= _found_free(scene, others & (service.server == peer))
+    if int(free.sum()) >= 20 and int(calm.sum()) >= 20:
+        return _medians(scene, free, calm)[2] < SLOWER
+    # Nobody found one free: CPU time to a request, without the largest. Some large ones may come together by chance.
     bin_ = scene.bin_of(metrics["time_ns"] - 1)
     then, mine = (bin_ >= first) & (bin_ < last), metrics["server"] == server
-    whole = last - first == scene.bins
+    rest = (~mine if last - first == scene.bins else mine & ~then) & (metrics["server"] > 0)
 
-    def mean(column: str, rows: Any) -> float:
-        return float(metrics[column][rows & scene.idle_states].mean()) if rows.any() else 0.0
+    def cost(rows: Any, requests: Any) -> float:
+        used = float(metrics["cpu_ns"][rows].sum()) - float(service.cpu[requests].max(initial=0))
+        return max(used, 0.0) / max(int(requests.sum()) - 1, 1)
 
-    rows, rest = mine & then, (~mine if whole else mine & ~then) & (metrics["server"] > 0)
-    more = mean("requests", rows) / max(mean("requests", rest), 1e-9)
-    cost = mean("cpu_ns", rows) / max(mean("cpu_ns", rest), 1e-9) / max(more, 1e-9)
-    return more > 1.1 and waited < had / 2 and cost < 1 + (factor - 1) / 2
+    return cost(mine & then, own) < PLAINLY * cost(rest, others)
+
+
+def _found_free(scene: Scene, own: Any) -> Any:
+    """Of the requests of one server those that began when fewer were on CPU there than it has cores."""
+    service, found = scene.service, np.zeros(len(own), dtype=bool)
+    rows = np.flatnonzero(own)
+    if not len(rows):
+        return found
+    mine = np.flatnonzero(
+        (scene.attempt("server") == service.server[rows[0]]) & (scene.attempt("started_ns") >= 0)
+    )
+    done = scene.attempt("cpu_done_ns")[mine]
+    leaves = np.sort(np.where(done >= 0, done, scene.attempt("end_ns")[mine]))
+    begins, time = np.sort(scene.attempt("started_ns")[mine]), service.begun[rows]
+    found[rows] = (
+        np.searchsorted(begins, time) - np.searchsorted(leaves, time, "right") < scene.fleet.app.cores
+    )
+    return found
 
 
 def all_slow(scene: Scene) -> Iterator[Hint]:

@@ -201,6 +201,7 @@ class HandLink:
         self.kept: Kept = []
         self.ticks = 0
         self.clock = self.stopping = self
+        self.tracing = None
         self._end = end
         self._late = late
         self._now = START - SECOND

@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from windtunnel.backends.live import role
+from windtunnel.backends.live.clock import LiveClock
+from windtunnel.backends.live.settings import AutoscalerSettings
+from windtunnel.cli_flight import autoscaler
 from windtunnel.core.model import SECOND
 from windtunnel.tests.backends.autoscaler.processes import INTERVAL, SPEC, Flight, eventually
 
@@ -146,3 +150,13 @@ def test_a_cloud_that_refuses_is_asked_ever_more_rarely(flight: Flight) -> None:
     eventually(lambda: scaler.ticks[-1]["reason"] == "backing off", "it says what hinders it")
     flight.api.refusing = None
     eventually(lambda: flight.serving() == [1, *flight.api.launches[:1]], "and is heard")
+
+
+def test_started_alone_it_begins_at_second_0_of_its_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[AutoscalerSettings] = []
+    monkeypatch.setattr(role, "run_role", lambda name, settings, owned: told.append(settings))
+    before = LiveClock.begin().now()
+    autoscaler("flash-crowd-small", dry_run=True)
+    (settings,) = told
+    assert settings.start % SECOND == 0
+    assert before - SECOND <= settings.start <= LiveClock.begin().now()

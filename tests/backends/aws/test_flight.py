@@ -196,7 +196,7 @@ def test_an_interrupted_flight_leaves_what_the_janitor_ends(
 
 FAULTS = """
 faults:
-  - {name: no-capacity, type: capacity_error, at: 0s, for: 6500ms}
+  - {name: no-capacity, type: capacity_error, while: at_minimum, for: 6500ms}
   - {name: slow-boots, type: slow_boot, at: 0s, for: 14s, attributes: {factor: 5}}
   - {name: far, type: latency, at: 1s, for: 3s, target: {count: all}, attributes: {latency: 60ms}}
   - {name: proxy-cut-off, type: partition, at: 5s, target: {role: proxy}, attributes: {from: registry}}
@@ -216,7 +216,7 @@ def test_faults_of_the_cloud_and_of_links_fly_on_ec2(moto_url: str, tmp_path: Pa
     events = [event for event in run.events if event["event"] != "decision"]
     refused = [event for event in events if event["event"] == "launch_refused"]
     assert {event["code"] for event in refused} == {"InsufficientInstanceCapacity"}
-    over = next(e["t"] for e in events if e["event"] == "fault_over" and e["name"] == "no-capacity")
+    over = next(e["t"] for e in events if e["event"] == "fault_over" and e["name"] == "no-capacity#1")
     begun = next(e["t"] for e in events if e["event"] == "launched" and e["server"] > 1)
     assert refused[-1]["t"] < over < begun
     up = next(e["t"] for e in events if e["event"] == "ready" and e["server"] > 1)

@@ -49,6 +49,7 @@ def test_one_that_is_away_can_be_called_back_sooner(monkeypatch: pytest.MonkeyPa
     async def work(role: Lasting, told: list[str]) -> None:
         assert role.is_up
         role.strike(-1)
+        assert not role.is_up, "whether or not its end has been heard of"
         await until(lambda: told == ["ended"])
         assert not role.is_up
         await asyncio.sleep(0.05)

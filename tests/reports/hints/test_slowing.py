@@ -124,3 +124,26 @@ def test_another_mix_of_endpoints_is_no_slowness() -> None:
         ],
     )
     assert not kinds(hints_of(document)) & {"server_slows", "all_slow"}
+
+
+def contended(rate: str, cpu: Document, *faults: Document) -> Document:
+    """Eight workers on two cores, and nobody gives up."""
+    patient = [{"name": "users", "stages": [{"for": "60s", "rate": rate}], "client": {"timeout": "20s"}}]
+    servers = parts({"workers": 8, "cores": 2, "queue": 256}, {"upstream_timeout": "20s"})
+    return fleet(
+        rate, fleet=servers, endpoints=[{"path": "/", "cpu": cpu}], traffic=patient, faults=list(faults)
+    )
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_one_large_request_is_no_slowness(seed: int) -> None:
+    """Under a heavy tail (Pareto 1.6) a request of some seconds holds one of two cores, and all others of its server wait."""
+    document = contended("340/s", {"pareto": {"mean": "20ms", "shape": 1.6}})
+    assert "server_slows" not in kinds(hints_of(document, seed))
+
+
+@pytest.mark.parametrize("factor", [1.5, 2, 3])
+def test_a_slower_server_is_found_on_contended_cores_too(factor: float) -> None:
+    """With twice as long it is full, and no request finds a core free."""
+    found = hints_of(contended("220/s", {"exponential": {"mean": "20ms"}}, slow(factor, "25s")))
+    assert the("server_slows", found).subject == "server 4"

@@ -125,6 +125,15 @@ def _slow_close() -> dict[str, Any]:
     return document
 
 
+def _api_throttling() -> dict[str, Any]:
+    """Three servers more are needed, one after another, and each call costs half a minute."""
+    document = growing("api_throttling", attributes={"rate": "2/m", "burst": 1})
+    document["fleet"]["app"]["max"] = 8
+    document["traffic"][0]["stages"][1:] = [{"for": "12s", "to": "1400/s"}, {"for": "20s", "rate": "1400/s"}]
+    document["autoscaler"]["reconcile_interval"] = "10s"
+    return document
+
+
 def _monitor_stuck() -> dict[str, Any]:
     return growing("monitor_stuck", target=ALL)
 
@@ -170,7 +179,7 @@ CATALOGUE: dict[str, dict[str, Any]] = {
     "stuck_launch": growing("stuck_launch"),
     "stuck_termination": _stuck_termination(),
     "stale_listing": _stale_listing(),
-    "api_throttling": growing("api_throttling", attributes={"rate": "2/m", "burst": 1}),
+    "api_throttling": _api_throttling(),
     "autoscaler_crash": growing("autoscaler_crash"),
     "second_autoscaler": _second_autoscaler(),
     "autoscaler_pause": growing("autoscaler_pause"),
@@ -196,7 +205,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "bandwidth of clients": calm("bandwidth", target=LINE, attributes={"rate": "600KB"}),
     "timeout of clients": calm("timeout", target=LINE, toxicity="50%"),
     "reset of clients": calm("reset", target=LINE, toxicity="50%"),
-    "limit_data of a server": calm("limit_data", target=ONE, attributes={"bytes": "20KB"}),
+    "limit_data of a server": calm("limit_data", target=ONE, attributes={"bytes": "4KB"}),
     "slicer of a server": calm("slicer", target=ONE, attributes={"average_size": "1KB", "delay": "300ms"}),
     "clock_skew of the autoscaler": scaled("clock_skew", target={"role": "autoscaler"}, attributes={"by": "1m"}),
     "stale_registry of the autoscaler": shrinking("stale_registry", attributes={"lag": "6s", "reader": "autoscaler"}),

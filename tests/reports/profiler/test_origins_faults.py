@@ -1,9 +1,12 @@
 """Failures are put down to the fault that caused them, as the same rehearsal without it tells; and to no fault that caused none."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from windtunnel.core.faults import FAULTS
+from windtunnel.docs.generate import MARK
+from windtunnel.tests.reports.profiler.attributed import table
 from windtunnel.tests.reports.profiler.catalogue import (
     CATALOGUE,
     CROWD,
@@ -104,3 +107,9 @@ def test_what_is_over_is_not_blamed_for_a_later_crowd(name: str) -> None:
     assert found.share >= FLOOR or found.caused < 10, found.missed
     assert found.own > 1000
     assert found.wrong <= NEXT_TO_NOTHING * found.own
+
+
+@pytest.mark.long
+def test_the_table_of_the_docs_is_what_is_measured() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "profiler.md").read_text(encoding="utf-8")
+    assert page.partition(MARK)[2].strip() == table().strip(), "make docs writes it anew"

@@ -59,6 +59,25 @@ faults:
   - {name: never, type: autoscaler_crash, at: 54500ms, for: 2s, attributes: {during: launch}}
 """
 
+ADOPTED = """
+scenario: found-and-ended
+seed: 5
+duration: 36s
+fleet:
+  app: {initial: 1, min: 1, max: 6, workers: 8, cores: 2, queue: 64, boot_time: {constant: 5s}}
+  proxy: {upstream_timeout: 1s}
+endpoints:
+  - {path: /, cpu: {constant: 5ms}}
+traffic:
+  - name: users
+    arrivals: constant
+    stages: [{for: 4s, rate: 20/s}, {for: 20s, rate: 50/s}, {for: 12s, rate: 20/s}]
+    client: {timeout: 3s, connections: {pool: 50}}
+autoscaler: {policy: {target_tracking: {metric: requests, target: 30/s}}, interval: 1s, cooldown: 2s, reconcile_interval: 2s}
+faults:
+  - {name: died, type: autoscaler_crash, at: 3500ms, for: 3s, attributes: {during: launch}}
+"""
+
 TIMED = """
 scenario: scheduled-across-a-restart
 seed: 5
@@ -86,7 +105,7 @@ faults:
   - {name: restarted, type: autoscaler_crash, at: 12500ms, for: 2s}
 """
 
-SCENARIOS = {"waits": WAITS, "turns": TURNS, "timed": TIMED}
+SCENARIOS = {"waits": WAITS, "turns": TURNS, "adopted": ADOPTED, "timed": TIMED}
 LATE = 1.5
 """Seconds: what an autoscaler's turn, a boot or a lease may be later (or, at its edge, earlier) on a busy machine."""
 Pair = tuple[Run, Run]
@@ -185,6 +204,16 @@ def test_who_dies_when_a_launch_is_granted_leaves_an_orphan_and_nothing_twice(
         )
     check_alike(pair, "draining")
     check_alike(pair, "terminated")
+
+
+@pytest.mark.long
+def test_what_was_launched_by_one_who_died_of_it_is_ended_by_its_successor(
+    runs: Callable[[str], Pair],
+) -> None:
+    pair = runs("adopted")
+    assert [number for _, number in check_alike(pair, "launched")] == [1, 2], "none is launched twice"
+    assert [number for _, number in check_alike(pair, "draining")] == [2]
+    assert [number for _, number in check_alike(pair, "terminated", reason="drained")] == [2]
 
 
 @pytest.mark.long

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,9 +13,10 @@ from windtunnel.backends.app.monitors import Monitors
 from windtunnel.backends.app.observation import Observation
 from windtunnel.backends.autoscaler.cloud_faults import CloudFaults
 from windtunnel.backends.live.clock import LiveClock
-from windtunnel.backends.local.faults.flying import OWN_REGISTRY, check_faults
+from windtunnel.backends.local.faults.flying import OWN_REGISTRY, check_faults, check_prepared
 from windtunnel.backends.local.faults.registry import RegistryFaults
 from windtunnel.backends.local.faults.standing import Standing
+from windtunnel.backends.local.network.places import Places
 from windtunnel.backends.proxy.disturbed import Disturbed
 from windtunnel.backends.reach import GIVES_UP, Reach
 from windtunnel.core.draws import ANSWER_LATENCY, UPSTREAM_LATENCY
@@ -107,6 +109,9 @@ class Copies:
     def url(self, lag: int) -> str:
         return f"redis://{lag}"
 
+    def lags(self) -> list[int]:
+        return [2 * SECOND]
+
 
 def test_readers_go_to_the_replica_that_lags_most_as_long_as_any_fault_says_so() -> None:
     standing = Standing()
@@ -131,6 +136,14 @@ def test_readers_go_to_the_replica_that_lags_most_as_long_as_any_fault_says_so()
         (faults.begin if begin else faults.end)(struck, ["registry"])
         assert (proxy.told["url"], scaler.told["url"]) == expected
         assert second.told == scaler.told
+
+
+def test_a_fault_by_hand_reads_from_a_replica_that_is_there() -> None:
+    parts: Any = SimpleNamespace(replicas=Copies(), places=Places())
+    for lag, said in ((2 * SECOND, ""), (3 * SECOND, r"\(2 s\), got 3 s")):
+        old = FaultSpec("old", "stale_registry", 0, "registry", attributes=(("lag", lag), ("reader", "both")))
+        with pytest.raises(UsageError, match=said) if said else nullcontext():
+            check_prepared(old, parts)
 
 
 def test_links_are_late_by_the_draws_of_the_rehearsal() -> None:

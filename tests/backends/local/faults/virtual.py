@@ -3,7 +3,7 @@
 import asyncio
 import selectors
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import SimpleNamespace
 from typing import Any
 
@@ -86,7 +86,7 @@ class Still:
         ]
 
     def _parts(self) -> Parts:
-        flight, nothing = self, None
+        flight = self
 
         class Proxy:
             @property
@@ -97,13 +97,14 @@ class Still:
                 return
 
         processes = {number: SimpleNamespace(process=None) for number in self.servers}
-        instances = SimpleNamespace(joined=None, aws=None, by_number=processes, present=self._present)
-        quiet = SimpleNamespace(put=lambda *said: None, lift=lambda *said: None, say=self._say)
-        parts: list[Any] = [
-            self.fleet, START, instances, quiet, Troubles(), nothing, Proxy(), nothing, nothing,
-            lambda: None, nothing, self._emit, nothing, {}, nothing, lambda: self.deploying,
-        ]  # fmt: skip
-        return Parts(*parts)
+        named: dict[str, Any] = {one.name: None for one in fields(Parts)}
+        named |= {
+            "fleet": self.fleet, "start": START, "troubles": Troubles(), "proxy": Proxy(), "emit": self._emit,
+            "instances": SimpleNamespace(joined=None, aws=None, by_number=processes, present=self._present),
+            "standing": SimpleNamespace(put=lambda *said: None, lift=lambda *said: None, say=self._say),
+            "places": SimpleNamespace(carried=frozenset()), "deploying": lambda: self.deploying,
+        }  # fmt: skip
+        return Parts(**named)
 
     def _say(self, whom: object, command: Mapping[str, Any]) -> None:
         self.leaked += command["bytes"]
