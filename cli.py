@@ -29,10 +29,12 @@ from .cli_calibrate import register as register_calibrate
 from .cli_campaign import check_plain, replay_seeds
 from .cli_campaign import register as register_campaigns
 from .cli_compare import register as register_compare
+from .cli_dashboard import register as register_dashboard
 from .cli_deploys import register as register_deploys
 from .cli_explain import register as register_explain
 from .cli_fleet import register as register_fleet
 from .cli_flight import (
+    AllowFaultsOption,
     AllowOption,
     BackendOption,
     DemandOption,
@@ -245,6 +247,7 @@ def replay(
     max_instances: MaxInstancesOption = None,
     max_hours: MaxHoursOption = None,
     stop_when: StopWhenOption = None,
+    allow_faults: AllowFaultsOption = False,
     network: NetworkOption = None,
     dry_run: DryRunOption = False,
     profile_code: ProfileCodeOption = False,
@@ -256,7 +259,7 @@ def replay(
         check_plain(given, engine != "kernel" or backend != "sim")
         replay_seeds(loaded, seeds, jobs, json_, junit)
     words = FlightWords(
-        proxy, demand, redis_url, load_processes, hold, allow_target, max_instances, max_hours, stop_when, network, dry_run,
+        proxy, demand, redis_url, load_processes, hold, allow_target, max_instances, max_hours, stop_when, allow_faults, network, dry_run,
     )  # fmt: skip
     words.check(backend)
     warn(loaded)
@@ -333,6 +336,7 @@ register_policies(app)
 register_calibrate(app)
 register_explain(app)
 register_trace(app)
+register_dashboard(app)
 register_profile(app)
 register_backtest(app)
 register_import(app)

@@ -74,6 +74,13 @@ StopWhenOption = Annotated[
         help="of a flight: end every fault when this holds, such as 'error_rate > 20% for 10s' or 'p99 > 2s'",
     ),
 ]
+AllowFaultsOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-faults",
+        help="of a flight: faults may be started and stopped meanwhile, as by `windtunnel dashboard`, with the token that is printed",
+    ),
+]
 NetworkOption = Annotated[
     str | None,
     typer.Option(
@@ -103,6 +110,7 @@ class FlightWords:
     max_instances: int | None
     max_hours: float | None
     stop_when: str | None
+    allow_faults: bool
     network: str | None
     dry_run: bool
 
@@ -120,7 +128,7 @@ class FlightWords:
             demand=self.demand or "sleep", proxy=self.proxy or "", redis_url=self.redis_url or "",
             load_processes=self.load_processes or 1, hold=self.hold, allowed=tuple(self.allow_target or ()),
             max_instances=self.max_instances, max_hours=self.max_hours, stop_when=self.stop_when or "",
-            network=self.network or "loopback", notice=_notice,
+            allow_faults=self.allow_faults, network=self.network or "loopback", notice=_notice,
         )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from ..deploy.registry_url import registry_url
 from ..live.addresses import split
 from ..live.clock import EPOCH, LiveClock
 from ..registry import RedisRegistry
+from .faults.schedule import FlightFaults
 from .followed_deploys import FollowedDeploys, Look
 from .instances import STATES
 from .loading import LoadGenerators
@@ -44,14 +45,15 @@ class Attached:
     def __init__(self, plan: Plan, sink: Sink, options: FlightOptions, logs: Path | None) -> None:
         self.clock = LiveClock.begin()
         self.start = -1
+        self.faults: FlightFaults | None = None
         self._fleet = plan.fleet
         self._plan = plan
         self._sink = sink
         self._options = options
         self._redis_url = _with_password(options.redis_url)
         self._logs = logs
-        self._recording = Recording(sink)
-        self._load = LoadGenerators(self._recording)
+        self.recording = Recording(sink)
+        self._load = LoadGenerators(self.recording)
         self._numbers: dict[str, int] = {}
         self._seen: dict[str, tuple[State, Sample | None]] = {}
         self._decision = ""
@@ -79,7 +81,7 @@ class Attached:
                 factory, cleanup, scenario, fds, target, options.allowed, options.load_processes
             )
             self.start = ((self.clock.now() + _SETTLE_NS) // SECOND + 1) * SECOND
-            self._recording.begin(self.start)
+            self.recording.begin(self.start)
             fleet = self._fleet
             self._sink.event(0, "run", {"scenario": fleet.name, "scenario_hash": self._plan.fingerprint, "seed": fleet.seed,
                                         "duration": fleet.duration, "format": FORMAT})  # fmt: skip
@@ -95,9 +97,9 @@ class Attached:
             if options.announce is not None:
                 options.announce({"proxy": options.proxy, "redis": options.redis_url})
             end = await self._cruise(registry)
-            self._recording.close(end)
+            self.recording.close(end)
             await self._load.read_all()
-        self._recording.end(end)
+        self.recording.end(end)
         self._traces.end()
         return end, self._instance_ns, self._load.lateness(EPOCH + self.start)
 
@@ -107,7 +109,7 @@ class Attached:
             return None
         client, fleet = redis_client(self._redis_url), self._fleet
         if fleet.deploys:
-            self._deploys = FollowedDeploys(fleet.deploys, client, fleet.key_prefix, self._recording.event)
+            self._deploys = FollowedDeploys(fleet.deploys, client, fleet.key_prefix, self.recording.event)
         return RedisRegistry(client, fleet.key_prefix)
 
     async def _cruise(self, registry: RedisRegistry | None) -> int:
@@ -167,7 +169,7 @@ class Attached:
         self._seen = {address: (state, samples.get(address)) for address, state in listed.items()}
 
     def _emit(self, name: str, fields: Mapping[str, Any]) -> None:
-        self._recording.event(self.clock.now(), name, fields)
+        self.recording.event(self.clock.now(), name, fields)
 
     def _sample(self, time: int) -> None:
         completed = self._load.figures()["completed"]
@@ -184,8 +186,8 @@ class Attached:
             )  # fmt: skip
             measured += custom_rows(time, self._numbers[address], said)
         self._instance_ns += len(self._seen) * SECOND
-        self._recording.metrics(rows, measured)
-        self._recording.flush(self.clock.now())
+        self.recording.metrics(rows, measured)
+        self.recording.flush(self.clock.now())
         if self._options.watch is not None:
             self._options.watch(
                 Figures(
@@ -203,13 +205,13 @@ class Attached:
         if process.role == "load":
             self._load.heard(process, line)
         elif process.role == "autoscaler" and line.get("status") == "decided":
-            self._recording.decided(line["decision"], line["observations"])
+            self.recording.decided(line["decision"], line["observations"])
         if "event" not in line:
             return
         fields = {name: value for name, value in line.items() if name not in ("t", "event")}
         if line["event"] == "decision":
             self._decision = str(fields.get("reason", ""))
-        self._recording.event(line["t"], line["event"], fields)
+        self.recording.event(line["t"], line["event"], fields)
 
 
 def _with_password(url: str) -> str:

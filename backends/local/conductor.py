@@ -99,7 +99,7 @@ class Conductor:
         self._decision = self._api_url = ""
         self._traces = TraceNews(options.notice)
         self._stop = Watch(Condition.parse(options.stop_when)) if options.stop_when else None
-        self._faults: FlightFaults
+        self.faults: FlightFaults | None = None
         self._deploys: FlightDeploys | None = None
         self._striking: asyncio.Task[None]
 
@@ -203,8 +203,8 @@ class Conductor:
             self._cleanup.push_async_callback(self._scaler.end)
         self._proxy.keep(fleet.proxy.restart_after, self._proxy_ended, self._proxy_back)
         # They do not wait for the autoscaler, which may be late on a busy machine.
-        self._faults = FlightFaults(self._fault_parts())
-        self._striking = asyncio.create_task(self._faults.run(self._seconds_until))
+        self.faults = self._faults = FlightFaults(self._fault_parts())
+        self._striking = asyncio.create_task(self._faults.run(self._seconds_until, self.options.allow_faults))
         self._cleanup.callback(self._striking.cancel)
         if self._scaler is not None:
             await self._scaler.start()

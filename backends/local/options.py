@@ -33,7 +33,7 @@ class FlightOptions:
 
     *demand*: ``sleep`` for the CPU time of a request or ``burn`` it. *proxy*: address of a fleet's proxy to attach to. *redis_url*: a registry that is there already, else one is started. *hold*: keep the
     fleet up after the plan until interrupted. *allowed*: hosts besides loopback that load, and news of alerts, may go to. *max_instances* and *max_hours* limit what a flight on EC2 may launch (at a time, and
-    instance-hours in all). *stop_when*: a condition (backends.local.stopping) that ends the faults before their time. *network*: ``loopback``, or ``namespaces`` for links and addresses of
+    instance-hours in all). *stop_when*: a condition (backends.local.stopping) that ends the faults before their time. *allow_faults*: whoever knows the flight's token may start and stop faults. *network*: ``loopback``, or ``namespaces`` for links and addresses of
     their own (backends.local.network). *traced*: roles pass traces on and name them in their logs, also
     where the environment names no endpoint to export them to. *profile_code*: a flame graph of each role, in the run's directory. *announce* is told every address once the fleet is up, *watch* gets the figures of each second, *notice* what one must know.
     """
@@ -47,6 +47,7 @@ class FlightOptions:
     max_instances: int | None = None
     max_hours: float | None = None
     stop_when: str = ""
+    allow_faults: bool = False
     network: str = "loopback"
     traced: bool = False
     profile_code: bool = False

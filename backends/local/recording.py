@@ -3,7 +3,7 @@
 import heapq
 from collections.abc import Mapping, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,10 +18,24 @@ _LIVE_TIMES = ("until",)
 """Fields that are times, too; a negative one is none."""
 
 
+class Follower(Protocol):
+    """Is told what a flight records, in the scenario's time (ns), as soon as it is known: events not in order, and those of the first fleet when the scenario begins."""
+
+    def event(self, time: int, name: str, fields: Mapping[str, Any]) -> None:
+        """An event."""
+
+    def rows(self, requests: Rows, attempts: Rows) -> None:
+        """Finished requests and attempts."""
+
+    def metrics(self, rows: Sequence[tuple[int, ...]]) -> None:
+        """One second's metrics."""
+
+
 class Recording:
-    """Hands events in order of time, rows and metrics to *sink*. Before :meth:`begin` events are kept; those of the first fleet happen at 0."""
+    """Hands events in order of time, rows and metrics to *sink*. Before :meth:`begin` events are kept; those of the first fleet happen at 0. A *follower* is told everything too."""
 
     def __init__(self, sink: Sink) -> None:
+        self.follower: Follower | None = None
         self._sink = sink
         self._start = -1
         self._end = -1
@@ -31,10 +45,24 @@ class Recording:
     def begin(self, start: int) -> None:
         """The scenario's zero is at *start* (ns, live clock)."""
         self._start = start
+        for time, _, name, fields in sorted(self._events):
+            self._tell(time, name, fields)
 
     def event(self, time: int, name: str, fields: Mapping[str, Any]) -> None:
         """An event at *time* (ns, live clock)."""
         heapq.heappush(self._events, (time, next(self._order), name, fields))
+        if self._start >= 0:
+            self._tell(time, name, fields)
+
+    def _tell(self, time: int, name: str, fields: Mapping[str, Any]) -> None:
+        if self.follower is not None:
+            self.follower.event(self.scenario_time(time), name, self._mended(fields))
+
+    def _mended(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            key: self.scenario_time(value) if key in _LIVE_TIMES and value >= 0 else value
+            for key, value in fields.items()
+        }
 
     def scenario_time(self, time: int) -> int:
         """*time* of the live clock in the scenario; what came before its zero happens at 0."""
@@ -54,20 +82,22 @@ class Recording:
         """Write the events that are old enough at *now* (ns, live clock)."""
         while self._start >= 0 and self._events and self._events[0][0] <= now - _LATE:
             time, _, name, fields = heapq.heappop(self._events)
-            mended = {
-                key: self.scenario_time(value) if key in _LIVE_TIMES and value >= 0 else value
-                for key, value in fields.items()
-            }
-            self._sink.event(self.scenario_time(time), name, mended)
+            self._sink.event(self.scenario_time(time), name, self._mended(fields))
 
     def rows(self, frames: Sequence[tuple[Rows, Rows]]) -> None:
         """Finished requests and attempts from the load generator, already in the scenario's time."""
         for requests, attempts in frames:
             if len(requests) or len(attempts):
-                self._sink.rows(np.array(requests), np.array(attempts))
+                # Copies: what comes from the pipe is not kept.
+                mine = np.array(requests), np.array(attempts)
+                if self.follower is not None:
+                    self.follower.rows(*mine)
+                self._sink.rows(*mine)
 
     def metrics(self, rows: Sequence[tuple[int, ...]], measured: Sequence[Sequence[Any]] = ()) -> None:
         """One second's metrics and measurements (core.records), in the scenario's time."""
+        if self.follower is not None:
+            self.follower.metrics(rows)
         self._sink.metrics(rows)
         self._sink.measured(measured)
 

@@ -17,14 +17,21 @@ from ...scenarios.plan import BLOCK, Plan
 from ...scenarios.scenario import Scenario
 from ..autoscaler.receivers import check_receivers
 from ..live.addresses import split
+from ..live.clock import LiveClock
+from ..live.whereabouts import Whereabouts, written
 from ..load.targets import check_target
 from .attach import Attached
+from .broadcast import Broadcast
 from .conductor import Conductor
 from .deploy_checks import check_deploys
+from .faults.by_hand import FaultsByHand
 from .faults.flying import check_faults
+from .faults.schedule import FlightFaults
+from .live_api import LiveApi, new_token
 from .network.checks import check_network
 from .options import FlightOptions
 from .preflight import check_machine, check_program, check_remedy
+from .recording import Recording
 
 Result = tuple[int, int, Mapping[str, float]]
 
@@ -123,6 +130,8 @@ class AttachedFlight(Flight):
             )
         if self._options.stop_when:
             raise UsageError("--stop-when: expected a flight with faults; --backend attach strikes nothing")
+        if self._options.allow_faults:
+            raise UsageError("--allow-faults: expected a fleet of our own; --backend attach strikes nothing")
         if plan.fleet.faults or plan.fleet.triggered:
             waiting = [one.fault for one in plan.fleet.triggered]
             names = ", ".join(fault.name for fault in (*plan.fleet.faults, *waiting))
@@ -138,7 +147,12 @@ class AttachedFlight(Flight):
 
 
 class Flying(Protocol):
-    """A flight that is about to begin."""
+    """A flight that is about to begin. *start*: the scenario's zero on its *clock*; *faults*: what strikes, from its take-off on; None: nothing can."""
+
+    clock: LiveClock
+    start: int
+    recording: Recording
+    faults: FlightFaults | None
 
     def fly(self, scenario: Path, fds: tuple[int, ...]) -> Coroutine[Any, Any, Result]:
         """See Conductor."""
@@ -167,7 +181,31 @@ def fly(
         file.flush()
         flying = flight(plan, sink, options, logs)
         path = Path(f"/dev/fd/{file.fileno()}")
-        return Ended(*asyncio.run(_until_terminated(flying.fly(path, (file.fileno(),)))))
+        course = _followed(flying, plan, scenario, options, directory, flying.fly(path, (file.fileno(),)))
+        return Ended(*asyncio.run(_until_terminated(course)))
+
+
+async def _followed(
+    flying: "Flying", plan: Plan, scenario: Scenario, options: FlightOptions, directory: Path | None,
+    course: Coroutine[Any, Any, Result],
+) -> Result:  # fmt: skip
+    """The *course* of a flight, which others may follow meanwhile: its run's *directory* says where."""
+    fleet, token = plan.fleet, new_token() if options.allow_faults else ""
+    broadcast = Broadcast(
+        {"name": fleet.name, "seed": fleet.seed, "duration": fleet.duration, "allowed": options.allow_faults}
+    )
+    by_hand = FaultsByHand(plan, scenario, lambda: flying.faults, lambda: flying.clock.now() - flying.start)
+    api = LiveApi(broadcast, by_hand, token)
+    try:
+        await api.start()
+        with written(directory, Whereabouts(api.url, token)):
+            flying.recording.follower = broadcast
+            if token:
+                options.notice(f"faults may be started and stopped by whoever has this token: {token}")
+            return await course
+    finally:
+        course.close()
+        await api.end()
 
 
 async def _until_terminated(flight: Coroutine[Any, Any, Result]) -> Result:

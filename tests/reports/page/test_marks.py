@@ -13,6 +13,7 @@ def test_what_lasts_and_what_is_a_moment() -> None:
         {"t": 5, "event": "fault", "name": "a", "type": "kill", "targets": [2]},
         {"t": 6, "event": "fault", "name": "b", "type": "slow", "targets": ["db", "proxy"], "until": 9},
         {"t": 7, "event": "fault", "name": "c", "type": "loss", "targets": ["clients"], "until": -1},
+        {"t": 8, "event": "fault", "name": "d", "type": "loss", "targets": ["clients"], "by": "hand"},
         {"t": 9, "event": "fault_over", "name": "b", "type": "slow"},
         {"t": 10, "event": "decision", "actual": 1, "desired": 2, "reason": "load", "actions": 1},
         {"t": 11, "event": "ejected", "server": 3, "until": 20}, {"t": 20, "event": "unejected", "server": 3},
@@ -21,11 +22,12 @@ def test_what_lasts_and_what_is_a_moment() -> None:
     told = [(one["kind"], one["phase"], one["name"], one["until"], list(one["nodes"])) for one in found]
     assert told == [
         ("fault", "at", "a", NONE, ["server-2"]), ("fault", "begins", "b", 9, ["dependency-db", "proxy"]),
-        ("fault", "begins", "c", -1, ["clients"]), ("fault", "ends", "b", NONE, []),
+        ("fault", "begins", "c", -1, ["clients"]), ("fault", "begins", "d", NONE, ["clients"]),
+        ("fault", "ends", "b", NONE, []),
         ("scaling", "at", "decision", NONE, []), ("proxy", "begins", "ejection of server 3", NONE, ["server-3"]),
         ("proxy", "ends", "ejection of server 3", NONE, ["server-3"]), ("other", "at", "never heard of", NONE, []),
     ]  # fmt: skip
-    assert found[4]["text"] == "1 servers, 2 wanted: load"
+    assert found[5]["text"] == "1 servers, 2 wanted: load"
 
 
 def test_every_event_of_the_run_format_has_a_place() -> None:
