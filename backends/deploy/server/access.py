@@ -4,14 +4,8 @@ import base64
 import hmac
 from collections.abc import Mapping
 
+from ...live.hosts import host_of, is_loopback_name
 from .webhook import Refused
-
-_LOCAL = ("127.", "localhost", "[::1]")
-
-
-def is_local(host: str) -> bool:
-    """Whether *host* (of a Host field, or to listen on) is this machine."""
-    return host == "::1" or host.startswith(_LOCAL)
 
 
 class Access:
@@ -28,7 +22,7 @@ class Access:
             if not hmac.compare_digest(_given(headers).encode(errors="replace"), self._token.encode()):
                 raise Refused(401, "expected the token, as Authorization: Bearer TOKEN or as a password")
             return
-        if not is_local(headers.get("Host", "")):
+        if not is_loopback_name(host_of(headers.get("Host", ""))):
             raise Refused(403, "expected a Host field that names this machine's loopback")
         if changes and not headers.get("Content-Type", "").startswith("application/json"):
             raise Refused(415, "expected Content-Type: application/json")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from ....core.errors import UsageError
 from ...connection import redis_client
+from ...live.hosts import is_loopback_name
 from ...local.options import REDIS_SCHEMES
-from .access import Access, is_local
+from .access import Access
 from .build_run import Means
 from .build_server import BuildServer
 from .build_store import PREFIX, BuildStore
@@ -52,7 +53,7 @@ async def _serve(options: ServeOptions, announce: Tell, notice: Tell) -> bool:
     if not options.redis_url.startswith(REDIS_SCHEMES):
         raise UsageError("--redis-url: expected redis://HOST:PORT/DATABASE")
     token = read_private(options.token_file, "a token") if options.token_file else ""
-    if not token and not is_local(host):
+    if not token and not is_loopback_name(host):
         raise UsageError(f"--listen {options.listen}: expected a --token-file beyond loopback")
     file = options.webhook_secret_file
     secret = read_private(file, "the webhook's secret") if file else ""

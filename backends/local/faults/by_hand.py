@@ -11,7 +11,7 @@ from ....core.model import FaultSpec
 from ....scenarios.asked_fault import asked_fault
 from ....scenarios.plan import Plan
 from ....scenarios.scenario import Scenario
-from .flying import check_faults, refusal
+from .flying import check_faults, check_prepared, refusal
 from .schedule import FlightFaults
 
 
@@ -36,6 +36,7 @@ class FaultsByHand:
         )  # fmt: skip
         # Validation takes longer than the conductor should be away.
         fault = await asyncio.to_thread(asked_fault, self._scenario, wanted, name, max(self._now(), 0))
+        await asyncio.to_thread(check_prepared, fault, faults.parts)
         if fault.name in self._used:
             raise UsageError(f"name: expected another one than {fault.name!r}: a fault was called so already")
         only = replace(self._plan, fleet=replace(self._plan.fleet, faults=(fault,), triggered=()))

@@ -156,6 +156,7 @@ def test_errors_of_the_api_are_sentences(make_server: Make, repo: Repo) -> None:
             (api, b'{"branch": 3}', json_type, 400, 'expected {"branch": NAME}'),
             (api, b"branch=master", {}, 415, "application/json"),
             (api, b'{"branch": "master"}', {**json_type, "Host": "evil.example"}, 403, "loopback"),
+            (api, b'{"branch": "master"}', {**json_type, "Host": "127.evil.example"}, 403, "loopback"),
             (api, b'{"branch": "master", "commit": "--output=x"}', json_type, 422, "hexadecimal"),
         ):
             got, text, _ = ask(url, body, **headers)

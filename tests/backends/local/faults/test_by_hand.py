@@ -152,6 +152,11 @@ def test_a_flight_carries_them_out_and_undoes_them(tmp_path: Path) -> None:
         assert asker.ask("faults", {"type": "kill", "name": far})[1]["message"].startswith(
             "name: expected another one"
         )
+        stale = {"type": "stale_registry", "attributes": {"lag": "5s"}}
+        assert (
+            "expected the lag of a replica that the flight began with (none)"
+            in asker.ask("faults", stale)[1]["message"]
+        )
         status, slow = asker.ask("faults", {"type": "slow", "for": "1s", "attributes": {"factor": 3}})
         assert (status, slow["name"], len(slow["targets"])) == (201, "slow-by-hand-1", 1)
         lines = asker.folder / "events.jsonl"
