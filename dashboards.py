@@ -12,7 +12,7 @@ from .backends.live.telling import Told
 from .core.model import SECOND, FleetSpec
 from .reports.evidence import Evidence
 from .reports.page.documents import begun, recorded, so_far
-from .reports.page.frames import Seconds, as_json, frame
+from .reports.page.frames import Seconds, as_json, by_name, frame
 from .reports.page.html import render
 from .reports.page.marks import marks
 from .reports.page.packing import packed
@@ -67,7 +67,8 @@ class RunShow:
 
     def frame(self, told: Told, events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """See Show."""
-        rows = Seconds(told.metrics, told.requests, told.attempts, events)
+        measured = by_name(told.fields.get("measured", ()))
+        rows = Seconds(told.metrics, told.requests, told.attempts, events, measured)
         return as_json(frame(self._fleet, rows, int(told.fields["t"]) // SECOND - 1, 1))
 
     def marks(self, events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ A message is four little-endian 32-bit integers, the lengths of what follows: th
 
 - ``begin``: who flies (``name``, ``seed``), ``duration`` (ns), and whether faults may be asked for (``allowed``)
 - ``event``: an ``event`` of the run format; in the order in which they became known, which is not always that of their times
-- ``second``: the second that ended at ``t`` (ns): its metrics, and the requests and attempts that were heard of in it
+- ``second``: the second that ended at ``t`` (ns): its metrics, its measurements (``measured``, rows of core.records), and the requests and attempts that were heard of in it
 - ``lost``: the listener was too slow, and what was there for it is dropped; what follows is whole again
 - ``end``: the flight has been flown
 """

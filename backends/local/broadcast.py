@@ -54,14 +54,22 @@ class Broadcast:
         self._requests.append(requests)
         self._attempts.append(attempts)
 
-    def metrics(self, rows: Sequence[tuple[int, ...]]) -> None:
+    def metrics(self, rows: Sequence[tuple[int, ...]], measured: Sequence[Sequence[Any]] = ()) -> None:
         """See recording.Follower."""
         metrics = np.array([tuple(row) for row in rows], dtype=METRIC_ROW)
         time = int(metrics["time_ns"][-1]) if len(metrics) else -1
         requests = np.concatenate([np.zeros(0, REQUEST_ROW), *self._requests])
         attempts = np.concatenate([np.zeros(0, ATTEMPT_ROW), *self._attempts])
         self._requests, self._attempts = [], []
-        self._tell(Told("second", {"t": time}, requests, attempts, metrics))
+        self._tell(
+            Told(
+                "second",
+                {"t": time, "measured": [list(row) for row in measured]},
+                requests,
+                attempts,
+                metrics,
+            )
+        )
         seconds = sum(told.kind == "second" for told in self._recent)
         while seconds > KEPT_SECONDS:
             seconds -= self._recent.popleft().kind == "second"

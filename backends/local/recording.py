@@ -27,8 +27,8 @@ class Follower(Protocol):
     def rows(self, requests: Rows, attempts: Rows) -> None:
         """Finished requests and attempts."""
 
-    def metrics(self, rows: Sequence[tuple[int, ...]]) -> None:
-        """One second's metrics."""
+    def metrics(self, rows: Sequence[tuple[int, ...]], measured: Sequence[Sequence[Any]]) -> None:
+        """One second's metrics and measurements."""
 
 
 class Recording:
@@ -97,7 +97,7 @@ class Recording:
     def metrics(self, rows: Sequence[tuple[int, ...]], measured: Sequence[Sequence[Any]] = ()) -> None:
         """One second's metrics and measurements (core.records), in the scenario's time."""
         if self.follower is not None:
-            self.follower.metrics(rows)
+            self.follower.metrics(rows, measured)
         self._sink.metrics(rows)
         self._sink.measured(measured)
 

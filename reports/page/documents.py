@@ -38,7 +38,7 @@ def so_far(evidence: Evidence, seconds: int) -> Document:
     """That of a live run whose first *seconds* are known, or a few less, so that all of its points are of as many: frames follow. The run needs no summary."""
     fleet = evidence.fleet
     events = [event for event in evidence.events if event["t"] < seconds * SECOND]
-    rows = Seconds(evidence.metrics, evidence.requests, _attempts(evidence), events)
+    rows = Seconds(evidence.metrics, evidence.requests, _attempts(evidence), events, evidence.measured)
     known = frame(fleet, rows, 0, seconds)
     width = width_for(seconds, columns_of(known))
     if width > 1:
@@ -54,7 +54,9 @@ def so_far(evidence: Evidence, seconds: int) -> Document:
 
 def whole_frame(evidence: Evidence) -> Frame:
     """All seconds of a run."""
-    rows = Seconds(evidence.metrics, evidence.requests, _attempts(evidence), evidence.events)
+    rows = Seconds(
+        evidence.metrics, evidence.requests, _attempts(evidence), evidence.events, evidence.measured
+    )
     found = frame(evidence.fleet, rows, 0, evidence.seconds)
     width = width_for(found["points"], columns_of(found))
     return found if width == 1 else merged(found, width)

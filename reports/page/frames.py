@@ -5,7 +5,7 @@ ended, so that a second is complete as soon as it is over; one that was in fligh
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,14 @@ import numpy as np
 from ...core.lifecycle import State
 from ...core.model import SECOND, FleetSpec
 from ...core.outcomes import GOOD, Outcome
+from ...core.records import PROXY_MEASURES
 from .marks import bounded, marks
-from .model import CLASSES, EDGE, FLEET, NONE, SERVER, Columns, Frame, server_node
+from .model import CLASSES, EDGE, FLEET, NONE, OWN, SERVER, Columns, Frame, server_node
 
 MICRO = 1000
 KIB = 1024
+MOST = 2.0**53
+"""What a page can still count."""
 
 _ROOM = 40
 """Bits for a value (us) beside its group in one sortable number: 12 days."""
@@ -25,18 +28,20 @@ _ROOM = 40
 
 @dataclass(frozen=True)
 class Seconds:
-    """What is recorded of some seconds, and perhaps of others. *metrics* may be None where nothing was sampled."""
+    """What is recorded of some seconds, and perhaps of others. *measured*: measurements (core.records) by name, as times, servers, values."""
 
     metrics: Any
     requests: Any
     attempts: Any
     events: Sequence[Mapping[str, Any]] = ()
+    measured: Mapping[str, tuple[Any, Any, Any]] = field(default_factory=dict)
 
 
 def frame(fleet: FleetSpec, rows: Seconds, first: int, points: int) -> Frame:
     """The *points* seconds from *first* on. Rows of other seconds are left out; events are all taken, for whoever has them knows which are new."""
     servers, columns = _sampled(fleet, rows.metrics, first, points)
     columns.update(_ended(fleet, rows.requests, first, points))
+    columns.update(_measured(rows.measured, servers, first, points))
     names = [spec.name for spec in fleet.dependencies]
     return Frame(
         first=first, width=1, points=points, fleet={name: columns[name] for name in FLEET}, servers=servers,
@@ -92,6 +97,42 @@ def _sampled(
         for row, number in enumerate(numbers.tolist())
     }
     return each, found
+
+
+def by_name(rows: Sequence[Sequence[Any]]) -> dict[str, tuple[Any, Any, Any]]:
+    """Rows of measurements as *measured* of Seconds."""
+    names = sorted({row[2] for row in rows})
+    chosen = {name: [(row[0], row[1], row[3]) for row in rows if row[2] == name] for name in names}
+    return {
+        name: (np.array(times), np.array(servers), np.array(values, dtype=np.float64))
+        for name, (times, servers, values) in (
+            (name, zip(*found, strict=True)) for name, found in chosen.items()
+        )
+    }
+
+
+def _measured(
+    measured: Mapping[str, tuple[Any, Any, Any]], servers: dict[str, Columns], first: int, points: int
+) -> dict[str, Any]:
+    """The fleet's columns that the proxy measures; those of servers are added to *servers*."""
+    found = {name: np.full(points, NONE, dtype=np.int64) for name in PROXY_MEASURES}
+    for name, (times, numbers, values) in measured.items():
+        second = times // SECOND - 1 - first
+        inside = (second >= 0) & (second < points) & np.isfinite(values)
+        scale = 1e6 if name in PROXY_MEASURES else 1e3
+        whole = np.rint(np.clip(values[inside] * scale, -MOST, MOST)).astype(np.int64)
+        # The least that can be told below nothing is nothing: NONE says that there is no value.
+        whole[whole == NONE] = 0
+        if name in PROXY_MEASURES:
+            found[name][second[inside]] = whole
+            continue
+        for number in np.unique(numbers[inside]).tolist():
+            own = numbers[inside] == number
+            column = servers.setdefault(str(number), {}).setdefault(
+                OWN + name, np.full(points, NONE, dtype=np.int64)
+            )
+            column[second[inside][own]] = whole[own]
+    return found
 
 
 def _memory(fleet: FleetSpec, memory: Any) -> Any:

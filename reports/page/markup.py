@@ -60,7 +60,7 @@ def section(number: int, anchor: str, title: str, inside: str) -> str:
 
 def chart(name: str, title: str, says: str, choices: Sequence[tuple[str, str]] = ()) -> str:
     """Where the scripts draw the chart called *name*; with *choices* (value, words) of what it shows. Its figures can be had as a table."""
-    options = "".join(f'<option value="{value}">{escape(words)}</option>' for value, words in choices)
+    options = "".join(f'<option value="{escape(value)}">{escape(words)}</option>' for value, words in choices)
     choice = f' <select aria-label="{escape(title)}: what is shown">{options}</select>' if choices else ""
     return (
         f'<figure class="chart" data-chart="{name}" aria-labelledby="chart-{name}">\n<h3 id="chart-{name}">{escape(title)}{choice}</h3>\n'

@@ -31,8 +31,10 @@ FLEET: dict[str, str] = {
     "queued": "connections in its accept queue",
     "serving": "servers that serve, canaries included",
     "booting": "servers that are pending or boot",
+    "event_loop_lag": "how late the proxy's event loop was at worst, in us",
+    "registry_latency": "the proxy's longest exchange with the registry, in us",
 }
-"""Columns of the fleet. Requests count in the second in which they ended. NONE in all but the last two: not recorded."""
+"""Columns of the fleet. Requests count in the second in which they ended. NONE in all but serving and booting: not recorded."""
 
 SERVER: dict[str, str] = {
     "state": "its state, by number (core.lifecycle.State)",
@@ -42,7 +44,9 @@ SERVER: dict[str, str] = {
     "memory": "its memory load: thousandths of its limit, or KiB if it has none",
     "cpu": "thousandths of its cores",
 }
-"""Columns of a server. NONE in all of them: it is not there."""
+"""Columns of a server. NONE in all of them: it is not there. Its custom metrics are beside them, if it has any: OWN and the name, in thousandths."""
+
+OWN = "own:"
 
 EDGE: dict[str, str] = {
     "ended": "what ended on it: requests of the clients, attempts at a server",

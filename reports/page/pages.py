@@ -48,8 +48,12 @@ def live_page(fleet: FleetSpec) -> Page:
     sections = (
         Section("verdict", "Thresholds", sections_traffic.thresholds(fleet)),
         Section("map", "Map", sections_charts.map_chart()),
-        Section("timeline", "Timeline", sections_charts.charts()),
-        Section("servers", "Servers", sections_charts.instances(bool(fleet.deploys))),
+        Section("timeline", "Timeline", sections_charts.charts(delays=True)),
+        Section(
+            "servers",
+            "Servers",
+            sections_charts.instances(bool(fleet.deploys), [one.name for one in fleet.app.metrics]),
+        ),
     )
     return Page(
         _title(fleet), "under way: there is a verdict when it has ended", "note", sections, begun(fleet)

@@ -1,6 +1,10 @@
 """Sections of charts, which the page's scripts draw: the same for recorded and live runs."""
 
+from collections.abc import Sequence
+
+from ...core.records import PROXY_MEASURES
 from .markup import chart, paragraph
+from .model import OWN
 from .report_data import ReportData
 from .sections_fleet import decisions, happenings
 
@@ -26,8 +30,8 @@ def map_chart() -> str:
     return chart("map", "Who sends how much to whom", says)
 
 
-def charts() -> str:
-    """The time axis: what happened, and the fleet's curves."""
+def charts(delays: bool) -> str:
+    """The time axis: what happened, and the fleet's curves; with the proxy's own *delays*, which flights measure."""
     told = "Drag to zoom, double-click to see all; with the keyboard: arrows move the cursor, plus and minus zoom, Escape shows all. Shaded: faults and deploys."
     return paragraph(told) + "".join(
         chart(name, title, says)
@@ -38,14 +42,16 @@ def charts() -> str:
             ("latency", "Latency", "Percentiles of the requests answered as planned in each second; dashed: objectives."),
             ("sizes", "Servers", "How many serve (canaries included), and how many are pending or boot."),
             ("proxy", "Connections at the proxy", "As sampled each second."),
+            ("delays", "Delays of the proxy itself", "The worst of each second: how late its event loop was, its longest exchange with the registry."),
         )
+        if delays or name != "delays"
     )  # fmt: skip
 
 
-def instances(canaries: bool) -> str:
-    """All servers over time, and canaries against the others."""
+def instances(canaries: bool, own: Sequence[str]) -> str:
+    """All servers over time, with their *own* metrics, by name; and canaries against the others."""
     says = "A line per server, or a row per server where there are more than 8; in a row the greatest second of each pixel."
-    text = chart("instances", "Each server", says, MEASURES)
+    text = chart("instances", "Each server", says, (*MEASURES, *((OWN + name, name) for name in own)))
     if canaries:
         says = (
             "Means over the canaries and over the servers that serve, of each second in which there were any."
@@ -61,4 +67,10 @@ def fleet_map(data: ReportData) -> str:
 
 def timeline(data: ReportData) -> str:
     """Curves and events of a run, with its faults, deploys, decisions and events as tables."""
-    return charts() + happenings(data) + "<h3>Scaling decisions</h3>\n" + decisions(data)
+    evidence = data.evidence
+    return (
+        charts(not evidence.measured.keys().isdisjoint(PROXY_MEASURES))
+        + happenings(data)
+        + "<h3>Scaling decisions</h3>\n"
+        + decisions(data)
+    )

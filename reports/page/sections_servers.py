@@ -1,5 +1,6 @@
 """The section about servers: charts, lives, greatest samples, canaries against the others."""
 
+from ...core.records import PROXY_MEASURES
 from ..wording import duration, moment, share
 from .canary import sides
 from .markup import folding, paragraph, table
@@ -11,7 +12,12 @@ from .sections_fleet import lives, sampled
 def servers(data: ReportData) -> str:
     """All of it, the canaries only where there were some."""
     against = canaries(data)
-    text = instances(bool(against)) + sampled(data) + "<h3>Lives</h3>\n" + lives(data)
+    text = (
+        instances(bool(against), sorted(set(data.evidence.measured) - set(PROXY_MEASURES)))
+        + sampled(data)
+        + "<h3>Lives</h3>\n"
+        + lives(data)
+    )
     return text + (f"<h3>Canary against baseline</h3>\n{against}" if against else "")
 
 

@@ -32,7 +32,7 @@ Command = Callable[[Any, int, int, int, int], int]
 SOURCES = (Path(__file__).parents[2] / "core", Path(__file__).parent)
 CONTROL_PLANE = frozenset(
     {
-        "alerts.py", "autoscaler.py", "backtest.py", "custom.py", "decision_log.py", "fault_family.py", "fault_targets.py", "faults.py", "invariants.py", "limits.py", "probed.py", "records.py", "readings.py",
+        "alerts.py", "autoscaler.py", "backtest.py", "custom.py", "decision_log.py", "fault_family.py", "fault_targets.py", "fault_waiting.py", "faults.py", "invariants.py", "limits.py", "probed.py", "records.py", "readings.py",
         "refusals.py", "scaling.py", "scaling_decision.py", "scaling_world.py", "troubles.py", "victims.py",
     }
 )  # fmt: skip

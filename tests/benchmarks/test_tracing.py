@@ -51,7 +51,7 @@ def environment(values: dict[str, str]) -> Iterator[None]:
 
 def test_what_it_costs(tmp_path: Path) -> None:
     if not (shutil.which("wrk") and shutil.which("nginx")):
-        pytest.skip("needs wrk and nginx on the path")
+        pytest.fail("expected wrk and nginx: apt install wrk nginx-light")
     app = free_port()
     fleet = FleetSpec(
         "bench", 1, SECOND, 0, AppSpec(),

@@ -40,6 +40,7 @@ const SPELL = {
   us: (value) => milliseconds(value),
   permille: (value) => percent(value / 1000),
   share: (value) => percent(value),
+  milli: (value) => short(value / 1000),
   kib: (value) => `${short(value / 1024)} MiB`,
 };
 

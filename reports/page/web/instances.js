@@ -14,7 +14,7 @@ function instancesSpec(choice) {
     get rows() { return many(choice.store) ? (plot) => Math.max(1, shown(plot.view.store).length) : undefined; },
     series: (store) => (many(store) ? [] : shown(store).map((number, place) =>
       line(store, `server ${number}`, LINES[place % LINES.length], ...measured(store, number, choice.name), { dash: DASHES[place % DASHES.length], spread: false }))),
-    told: (plot) => (many(plot.view.store) ? `${shown(plot.view.store).length} servers, ${MEASURES[choice.name].label}: ${extremes(plot.view.store, choice)}` : undefined),
+    told: (plot) => (many(plot.view.store) ? `${shown(plot.view.store).length} servers, ${measureOf(choice.name).label}: ${extremes(plot.view.store, choice)}` : undefined),
     table: (plot) => shown(plot.view.store).slice(0, 24).map((number) => ({ label: `server ${number}`, unit: choice.unit, values: plot.view.store.values(...measured(plot.view.store, number, choice.name)) })),
     keys: (plot, point) => (many(plot.view.store) ? ranking(plot.view.store, choice, point, 5).map(([number, value]) => `server ${number} ${choice.say(value)}`).join(", ") : null),
     legend: (plot, point) => (many(plot.view.store) ? heatLegend(plot, choice, point) : []),
@@ -32,7 +32,7 @@ function ranking(store, choice, point, most) {
 }
 
 function scaleOf(store, choice) {
-  const most = MEASURES[choice.name].most ?? (choice.unit === "permille" ? 1000 : 0);
+  const most = measureOf(choice.name).most ?? (choice.unit === "permille" ? 1000 : 0);
   if (most) return most;
   let top = 1;
   for (const number of store.servers()) {

@@ -69,6 +69,10 @@ const PANELS = {
       ? [{ value: store.document.limits.max_connections, label: "descriptors" }] : []),
     series: (store) => [line(store, "connections", "blue", "fleet", null, "connections"), line(store, "in flight", "green", "fleet", null, "in_flight", { dash: [6, 3] }), line(store, "accept queue", "red", "fleet", null, "queued", { dash: [2, 2] })],
   },
+  delays: {
+    title: "Delays of the proxy itself", unit: "us", height: 130,
+    series: (store) => [line(store, "event loop", "orange", "fleet", null, "event_loop_lag"), line(store, "registry", "blue", "fleet", null, "registry_latency", { dash: [6, 3] })],
+  },
   canary: {
     title: "Canary against baseline", unit: "rate", height: 150, choices: ["errors", "p95", "requests", "cpu"],
     series: (store, choice = "errors") => against(store, choice),
@@ -94,13 +98,18 @@ const MEASURES = {
   state: { label: "state", group: "servers", unit: "state" },
 };
 
+// Custom metrics have columns of their own, by name.
+function measureOf(name) {
+  return MEASURES[name] ?? { label: name.slice("own:".length), group: "servers", unit: "milli" };
+}
+
 function measured(store, number, name) {
-  const measure = MEASURES[name];
+  const measure = measureOf(name);
   return [measure.group, measure.group === "servers" ? number : `proxy>server-${number}`, name];
 }
 
 function measureUnit(store, name) {
-  return name === "memory" && store.document.limits.memory > 0 ? "permille" : MEASURES[name].unit;
+  return name === "memory" && store.document.limits.memory > 0 ? "permille" : measureOf(name).unit;
 }
 
 // Means over the canaries and over the servers that serve, second by second.

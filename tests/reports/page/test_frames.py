@@ -13,9 +13,9 @@ from windtunnel.core.outcomes import NAMES
 from windtunnel.core.slo import percentile
 from windtunnel.reports.evidence import Evidence
 from windtunnel.reports.page.documents import begun, recorded, whole_frame
-from windtunnel.reports.page.frames import Seconds, as_json, frame, grouped_percentiles
+from windtunnel.reports.page.frames import Seconds, as_json, by_name, frame, grouped_percentiles
 from windtunnel.reports.page.merging import COUNTS, merged, width_for
-from windtunnel.reports.page.model import CLASSES, EDGE, FLEET, NONE, SERVER
+from windtunnel.reports.page.model import CLASSES, EDGE, FLEET, NONE, OWN, SERVER
 from windtunnel.reports.page.packing import packed, varints
 from windtunnel.reports.tables import codes, numbers
 from windtunnel.scenarios.build import compile_plan
@@ -47,6 +47,37 @@ def rows_of(evidence: Evidence) -> Seconds:
     attempts = {name: numbers(table, name) for name in ("arrived_ns", "served_ns", "end_ns", "server")}
     attempts["outcome"] = codes(table, "outcome", NAMES)
     return Seconds(evidence.metrics, evidence.requests, attempts, evidence.events)
+
+
+def test_custom_metrics_are_columns_of_their_servers_and_delays_of_the_proxy_the_fleets() -> None:
+    """Live rows, second by second, say the same as all of a run at once."""
+    document = dict(DOCUMENT)
+    document["fleet"] = {
+        **DOCUMENT["fleet"],
+        "app": {**DOCUMENT["fleet"]["app"], "metrics": {"strain": {"per_in_flight": 1.5}}},
+    }
+    found = Evidence.of(run_document(document), compile_plan(scenario(document)).fleet)
+    whole = whole_frame(found)
+    rows = [
+        [row["time_ns"], row["server"], row["name"], row["value"]]
+        for row in found.run.measurements.to_pylist()
+    ]
+    assert rows
+    for time, server, name, value in rows:
+        assert whole["servers"][str(server)][OWN + name][time // SECOND - 1] == round(value * 1000)
+    rows += [
+        [3 * SECOND, 0, "event_loop_lag", 0.0125],
+        [4 * SECOND, 2, "strain", -0.001],
+        [5 * SECOND, 2, "strain", float("nan")],
+    ]
+    told = frame(
+        found.fleet,
+        Seconds(found.metrics, found.requests, rows_of(found).attempts, (), by_name(rows[-3:])),
+        0,
+        5,
+    )
+    assert as_json(told)["fleet"]["event_loop_lag"] == [NONE, NONE, 12500, NONE, NONE]
+    assert as_json(told)["servers"]["2"][OWN + "strain"] == [NONE, NONE, NONE, 0, NONE]
 
 
 def test_all_requests_are_in_the_frame_and_the_figures_are_those_of_their_second(evidence: Evidence) -> None:
@@ -116,6 +147,9 @@ def test_fewer_points_keep_sums_and_extremes(evidence: Evidence) -> None:
         if name in COUNTS:
             assert found["fleet"][name].sum() == values[values != NONE].sum()
         first = values[:4][values[:4] != NONE]
+        if not len(first):
+            assert set(values.tolist()) == {NONE}
+            continue
         assert found["fleet"][f"{name}.low"][0] == first.min()
         assert found["fleet"][f"{name}.high"][0] == first.max()
     assert found["servers"]["1"]["state"][0] == whole["servers"]["1"]["state"][3]
