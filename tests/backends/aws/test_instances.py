@@ -103,6 +103,7 @@ def test_servers_elsewhere_are_known_by_registry_and_list(
                 "requests": 7,
                 "in_flight": 3,
                 "queued": 0,
+                "custom": {},
                 "memory": 500,
                 "cpu_ns": SECOND // 4,
             }

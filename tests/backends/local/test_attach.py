@@ -184,6 +184,7 @@ def test_a_registry_that_goes_away_and_comes_back(fleet: Fleet) -> None:
     assert "unreachable" in reasons
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_the_watching_and_not_the_fleet(fleet: Fleet, tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text(FILE.replace("4s", "60s"))
     command = [

@@ -253,6 +253,7 @@ def test_a_proxy_that_is_restarted_comes_back(tmp_path: Path) -> None:
     assert {row["outcome"] for row in last} == {"ok"}
 
 
+@pytest.mark.long
 def test_a_proxy_whose_memory_is_exhausted_crashes_and_comes_back(tmp_path: Path) -> None:
     crash = "{upstream_timeout: 20s, memory: {total: 50MiB, base: 40MiB, per_connection: 4MiB}, on_exhaustion: crash, restart_after: 500ms}"
     text = SMALL.replace("{upstream_timeout: 20s}", crash).replace("pool: 50", "pool: 8").replace("4s", "5s")
