@@ -50,6 +50,7 @@ def test_who_knows_the_future_pays_least_and_violates_nothing(tmp_path: Path) ->
     assert again == [table]
 
 
+@pytest.mark.long
 def test_the_command_prints_a_table_or_json(tmp_path: Path) -> None:
     path = written(tmp_path)
     printed = CliRunner().invoke(app, ["policies", str(path), "--budget", "0"])

@@ -121,6 +121,7 @@ def test_what_is_given_back_leaves_the_ballast(tmp_path: Path) -> None:
         assert event(role, "remedy_started")["memory"] == 500 * MIB
 
 
+@pytest.mark.long
 def test_a_restart_is_one_to_whoever_asks() -> None:
     fleet = fleet_of(
         {"io": {"constant": "30s"}},

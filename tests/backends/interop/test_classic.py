@@ -132,6 +132,7 @@ def test_what_says_no_times_is_trusted_or_unknown(foreign: dict[str, str], redis
     }
 
 
+@pytest.mark.long
 def test_their_proxy_before_our_app_servers_rotates_the_list_and_loses_nothing(
     redis_server: RedisServer,
 ) -> None:

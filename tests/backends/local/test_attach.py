@@ -161,6 +161,7 @@ def test_a_server_that_says_nothing_any_more_is_unknown_and_one_that_leaves_is_g
     assert {row["requests"] for row in run.metrics.to_pylist() if row["server"] == number} == {0}
 
 
+@pytest.mark.long
 def test_a_registry_that_goes_away_and_comes_back(fleet: Fleet) -> None:
     pid = fleet.redis.pid
 
@@ -243,6 +244,7 @@ def foreign() -> Iterator[str]:
         server.server_close()
 
 
+@pytest.mark.long
 def test_a_foreign_server_without_a_registry(foreign: str, tmp_path: Path) -> None:
     scenario = Scenario.parse(FILE.replace("4s", "2s"))
     run = replay(

@@ -321,6 +321,7 @@ autoscaler: {policy: {queue: {target: 100/s, polling: 1s, sync: 1s, cooldown: 2s
     assert flown.summary["fleet"]["last"] == 0
 
 
+@pytest.mark.long
 def test_a_registry_of_the_users_is_left_as_it_was(tmp_path: Path, redis_server: RedisServer) -> None:
     redis_server.client.set("theirs", "1")
     options = FlightOptions(redis_url=redis_server.url)
